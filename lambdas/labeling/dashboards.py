@@ -1,0 +1,57 @@
+"""HTTP API of the labeling dashboards: their specification, and the rows of their reports from Athena."""
+
+from typing import Annotated, Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.params import Body
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from sextant import aws
+from sextant.environment import environment
+from sextant.labeling.dashboards import api
+from sextant.labeling.dashboards.athena import Answer, Lake
+
+logger = Logger(service="labeling-dashboards")
+metrics = Metrics(namespace="Sextant", service="labeling-dashboards")
+lake = environment(Lake)
+athena = aws.client("athena")
+app = APIGatewayHttpResolver(enable_validation=True)
+app.configure_openapi(title="Sextant labeling dashboards", version="1.0.0", servers=[])
+
+
+@app.get("/api/dashboards", summary="The dashboards there are")
+def dashboards() -> api.Listing:
+    return api.listing()
+
+
+@app.get("/api/dashboards/<dashboard_id>", summary="One dashboard: its filters, visuals and data sets")
+def dashboard(dashboard_id: str) -> api.Page:
+    return api.page(dashboard_id)
+
+
+@app.post("/api/dashboards/<dashboard_id>/query", summary="The rows of one visual")
+def query(dashboard_id: str, question: Annotated[api.Question, Body()]) -> Answer:
+    return api.answer(athena, lake, dashboard_id, question)
+
+
+@app.post("/api/dashboards/<dashboard_id>/queries", summary="The rows of several visuals, asked at the same time")
+def queries(dashboard_id: str, questions: Annotated[api.Questions, Body()]) -> api.Answers:
+    return api.answers(athena, lake, dashboard_id, questions)
+
+
+@app.exception_handler([RequestValidationError, *api.FAULTS])
+def fault(error: Exception) -> Response[Any]:
+    told = api.fault(error)
+    logger.warning("request failed", fault=told.model_dump(), status=told.status)
+    return Response(told.status, content_types.APPLICATION_JSON, api.Fault(error=told).model_dump_json())
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answers one request of an HTTP API (payload format 2.0)."""
+    metrics.add_metric(name="Requests", unit=MetricUnit.Count, value=1)
+    return app.resolve(event, context)

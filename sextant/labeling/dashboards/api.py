@@ -1,0 +1,137 @@
+"""The dashboards' HTTP API without HTTP: requests and answers as models, and every fault as one shape."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from sextant.labeling.dashboards.athena import Answer, Lake, QueryError, run, run_all
+from sextant.labeling.dashboards.model import Dashboard, Dataset, Filters, Frozen
+from sextant.labeling.dashboards.query import UnknownReport, query
+from sextant.labeling.dashboards.spec import SPECIFICATION
+
+if TYPE_CHECKING:
+    from mypy_boto3_athena import AthenaClient
+
+FAULTS = (UnknownReport, QueryError)
+"""What the functions here raise; `fault` turns them into the API's error shape."""
+
+
+class Summary(Frozen):
+    id: str
+    title: str
+    description: str
+
+
+class Listing(Frozen):
+    dashboards: tuple[Summary, ...]
+
+
+class Page(Frozen):
+    """All that a page needs to lay itself out: the dashboard and the data sets it names (their SQL stays here)."""
+
+    dashboard: Dashboard
+    datasets: dict[str, Dataset]
+
+
+class Question(Frozen):
+    """`fresh` asks Athena anew instead of reusing a result of the last minutes."""
+
+    visual: Annotated[str, Field(max_length=100)]
+    filters: Filters = Filters()
+    fresh: bool = False
+
+
+class Questions(Frozen):
+    visuals: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(min_length=1, max_length=60)]
+    filters: Filters = Filters()
+    fresh: bool = False
+
+
+class Error(Frozen):
+    """`remedy` is for the person at the page; `detail` lists each fault of an unusable request."""
+
+    status: int
+    code: str
+    message: str
+    remedy: str
+    query_execution_id: str | None = None
+    detail: tuple[str, ...] = ()
+
+
+class Fault(Frozen):
+    error: Error
+
+
+class Outcome(Frozen):
+    """Either `answer` or `error` is there."""
+
+    visual: str
+    answer: Answer | None = None
+    error: Error | None = None
+
+
+class Answers(Frozen):
+    outcomes: tuple[Outcome, ...]
+
+
+def listing() -> Listing:
+    return Listing(
+        dashboards=tuple(
+            Summary(id=each.id, title=each.title, description=each.description) for each in SPECIFICATION.dashboards
+        )
+    )
+
+
+def page(dashboard_id: str) -> Page:
+    """Raises `UnknownReport`."""
+    dashboard = SPECIFICATION.dashboard(dashboard_id)
+    if dashboard is None:
+        known = ", ".join(each.id for each in SPECIFICATION.dashboards)
+        raise UnknownReport(f"no dashboard {dashboard_id!r}: there are {known}")
+    named = {each.dataset for each in dashboard.visuals}
+    return Page(dashboard=dashboard, datasets={k: v for k, v in SPECIFICATION.datasets.items() if k in named})
+
+
+def answer(athena: "AthenaClient", lake: Lake, dashboard_id: str, question: Question) -> Answer:
+    """Raises `UnknownReport` and `QueryError`."""
+    wanted = query(SPECIFICATION, dashboard_id, question.visual, question.filters)
+    return run(athena, lake, wanted, fresh=question.fresh)
+
+
+def answers(athena: "AthenaClient", lake: Lake, dashboard_id: str, questions: Questions) -> Answers:
+    """Raises `UnknownReport`; what goes wrong in Athena is told in the outcome of its visual."""
+    wanted = [query(SPECIFICATION, dashboard_id, each, questions.filters) for each in questions.visuals]
+    results = run_all(athena, lake, wanted, fresh=questions.fresh)
+    return Answers(
+        outcomes=tuple(
+            Outcome(visual=visual, error=fault(result))
+            if isinstance(result, QueryError)
+            else Outcome(visual=visual, answer=result)
+            for visual, result in zip(questions.visuals, results, strict=True)
+        )
+    )
+
+
+def fault(error: Exception) -> Error:
+    """Any fault of a request as the API tells it: 404 unknown report, 422 unusable request, 502 and 504 from Athena."""
+    if isinstance(error, QueryError):
+        return Error(
+            status=error.status,
+            code=error.code,
+            message=str(error),
+            remedy=error.remedy,
+            query_execution_id=error.query_execution_id,
+        )
+    if isinstance(error, UnknownReport):
+        return Error(
+            status=404, code="UnknownReport", message=str(error.args[0]), remedy="Open the report from the navigation."
+        )
+    faults: list[dict[str, Any]] = list(getattr(error, "errors", list)())
+    detail = tuple(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in faults)
+    return Error(
+        status=422,
+        code="BadRequest",
+        message=f"the request cannot be used: {'; '.join(detail) or error}",
+        remedy="Remove the filter that it names.",
+        detail=detail,
+    )

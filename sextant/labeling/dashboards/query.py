@@ -1,0 +1,110 @@
+"""From a visual and a reader's filters to Athena SQL and its execution parameters."""
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from sextant.labeling.dashboards.model import Dataset, Filters, Specification
+
+
+class UnknownReport(LookupError):
+    """No dashboard or visual of that name. The message names those there are."""
+
+
+class Query(NamedTuple):
+    """`sql` holds one `?` for each of `parameters`. `not_applied` are the chosen filters that this visual lacks or must
+    not apply to itself, as `worker` or `label_attribute.audit`. `limit` is one less than the rows the SQL asks for: one
+    row more means that the answer was cut."""
+
+    sql: str
+    parameters: tuple[str, ...]
+    not_applied: tuple[str, ...]
+    limit: int
+
+
+class _Condition(NamedTuple):
+    sql: str
+    parameters: tuple[str, ...]
+
+
+def query(spec: Specification, dashboard_id: str, visual_id: str, filters: Filters) -> Query:
+    """The query of one visual. Its text depends on the specification and on how many values were chosen, never on them.
+
+    Raises:
+        UnknownReport: no such dashboard or visual.
+    """
+    dashboard = spec.dashboard(dashboard_id)
+    if dashboard is None:
+        known = ", ".join(each.id for each in spec.dashboards)
+        raise UnknownReport(f"no dashboard {dashboard_id!r}: there are {known}")
+    visual = dashboard.visual(visual_id)
+    if visual is None:
+        known = ", ".join(each.id for each in dashboard.visuals)
+        raise UnknownReport(f"no visual {visual_id!r} in dashboard {dashboard_id!r}: there are {known}")
+    dataset = spec.datasets[visual.dataset]
+
+    applied: list[_Condition] = []
+    not_applied: list[str] = []
+    # The values a filter offers stay the same whatever is chosen, or a second choice would be impossible.
+    for name, condition in _conditions(dataset, Filters() if visual.type == "options" else filters):
+        if condition is None or name in visual.unfiltered:
+            not_applied.append(name)
+        else:
+            applied.append(condition)
+
+    groups = [each for each in (*visual.rows, visual.columns) if each]
+    measures = list(dict.fromkeys((*visual.measures, *(n for m in visual.measures if (n := dataset.measures[m].n)))))
+    columns = [f'{_expression(dataset, each)} AS "{_alias(each)}"' for each in groups]
+    columns += [f'{dataset.measures[each].sql} AS "{each}"' for each in measures]
+    lines = ["SELECT", "  " + ",\n  ".join(columns), f"FROM {dataset.source}"]
+    if applied:
+        lines.append("WHERE " + "\n  AND ".join(each.sql for each in applied))
+    if groups:
+        positions = ", ".join(str(1 + i) for i in range(len(groups)))
+        lines.append(f"GROUP BY {positions}")
+        by_value = f"{len(groups) + 1} DESC, " if visual.sort == "value" else ""
+        lines.append(f"ORDER BY {by_value}{positions}")
+        lines.append(f"LIMIT {visual.limit + 1}")
+    parameters = tuple(value for each in applied for value in each.parameters)
+    return Query("\n".join(lines), parameters, tuple(not_applied), visual.limit)
+
+
+def _conditions(dataset: Dataset, filters: Filters) -> Iterator[tuple[str, _Condition | None]]:
+    """Each chosen filter with its condition, or with None where the data set knows no such thing."""
+    for name, chosen in filters:
+        if not chosen:
+            continue
+        template = dataset.filters.get(name)
+        if isinstance(chosen, dict):
+            for attribute, values in chosen.items():
+                if values:
+                    yield f"{name}.{attribute}", _bind(template, values, attribute)
+        else:
+            yield name, _bind(template, chosen if isinstance(chosen, tuple) else (chosen,))
+
+
+def _bind(template: str | None, values: tuple[str | dt.date, ...], attribute: str | None = None) -> _Condition | None:
+    if template is None:
+        return None
+    sql = template.replace("{name}", "?").replace("{values}", ", ".join("?" * len(values)))
+    named = () if attribute is None else (literal(attribute),)
+    return _Condition(sql, (*named, *map(literal, values)))
+
+
+def literal(value: str | dt.date) -> str:
+    """A value as an Athena execution parameter: Athena reads each parameter as an SQL expression, so text is quoted.
+
+    Trino's strings know no escape but the doubled quote.
+    """
+    if isinstance(value, dt.date):
+        return f"DATE '{value.isoformat()}'"
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _expression(dataset: Dataset, reference: str) -> str:
+    kind, _, attribute = reference.partition(".")
+    return f"element_at(attributes, '{attribute}')" if attribute else dataset.dimensions[kind].sql
+
+
+def _alias(reference: str) -> str:
+    return reference.rpartition(".")[2]
