@@ -1,8 +1,8 @@
 """The AWS wire: an HTTP request becomes a call of an engine's method, its result an HTTP response.
 
-Everything is read from botocore's service models, so a service needs no routing table of its own: JSON protocols by the
-`X-Amz-Target` header, REST-JSON by method and path. What the model knows, the engine may rely on: members have the types
-boto3 gives them (datetimes are aware, blobs are bytes, required members are there).
+Everything is read from botocore's service models, so a service needs no routing table of its own: JSON protocols by
+the `X-Amz-Target` header, REST-JSON by method and path. What the model knows, the engine may rely on: members have the
+types boto3 gives them (datetimes are aware, blobs are bytes, required members are there).
 """
 
 from __future__ import annotations
@@ -59,24 +59,44 @@ class Service:
         self._resources = resources or (lambda _operation, _params, _call: ["*"])
         self._routes = [route for model in self.models for route in _routes(model)]
 
+    def implements(self, request: Request) -> bool:
+        """Whether the engine has the requested operation."""
+        try:
+            operation, _ = self._operation(request)
+        except ServiceError:
+            return False
+        return hasattr(self.engine, xform_name(operation.name))
+
+    def check(self, request: Request, call: Call) -> tuple[OperationModel, Document]:
+        """The operation and its parameters, once the caller may do it.
+
+        Raises:
+            ServiceError: unknown operation, malformed request, or denied.
+        """
+        operation, path_values = self._operation(request)
+        params = self._params(operation, request, path_values)
+        for resource in self._resources(operation.name, params, call):
+            call.authorize(f"{self.iam_prefix}:{operation.name}", resource)
+        return operation, params
+
     async def handle(self, request: Request, call: Call) -> Response:
         """Answers one request. Engine methods run in a worker thread: they may block."""
         try:
-            operation, path_values = self._operation(request)
-            params = self._params(operation, request, path_values)
-            for resource in self._resources(operation.name, params, call):
-                call.authorize(f"{self.iam_prefix}:{operation.name}", resource)
-            method = getattr(self.engine, xform_name(operation.name), None)
-            if method is None:
-                message = f"{self.models[0].service_name}:{operation.name} is not part of this embedded AWS."
-                raise ServiceError("NotImplementedException", message, 501)
-            result = await asyncio.to_thread(method, call, params)
+            operation, params = await asyncio.to_thread(self.check, request, call)
+            result = await asyncio.to_thread(self._method(operation), call, params)
             return _encode(operation, result or {})
         except ServiceError as error:
             return error_response(error)
         except Exception as error:
             logger.exception("%s failed", self.models[0].service_name)
             return error_response(ServiceError("InternalServerException", f"{type(error).__name__}: {error}", 500))
+
+    def _method(self, operation: OperationModel) -> Callable[[Call, Document], Document | None]:
+        method = getattr(self.engine, xform_name(operation.name), None)
+        if method is None:
+            message = f"{self.models[0].service_name}:{operation.name} is not part of this embedded AWS."
+            raise ServiceError("NotImplementedException", message, 501)
+        return method
 
     @property
     def iam_prefix(self) -> str:

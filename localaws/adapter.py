@@ -1,0 +1,603 @@
+"""The only module that knows ministack's private names: our engines into the emulator, its parts to our engines.
+
+`main()` starts the emulator with everything in place. Each patch below says which defect or gap of ministack 1.5.33 it
+mends; tests/local/test_adapter_contract.py holds every name it touches and fails when ministack changes under us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import hashlib
+import json
+import logging
+import os
+import shutil
+import signal
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from ministack import app
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime, persistence, responses, router
+from ministack.services import cloudfront, eventbridge, glue, iam, lambda_svc, s3, stepfunctions, sts
+from ministack.services.cloudformation import provisioners
+
+from localaws.engines import registry
+from localaws.front_door import front_door
+from localaws.home import Call, Catalog, Document, Objects, ServiceError, StoredObject, allow_all
+from localaws.records import Records, open_records
+from localaws.resource_types import RESOURCE_TYPES, generated_name
+from localaws.wire import Request, Response, error_response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, MutableMapping, Sequence
+
+logger = logging.getLogger("localaws")
+_make_client: Any = boto3.session.Session().client  # its overloads want the service's name as a literal
+
+# A Lambda worker is a process of about 50 MB: more than this at once swamps a laptop (200 S3 events made 180 of them).
+LAMBDA_SLOTS = int(os.environ.get("SEXTANT_LAMBDA_SLOTS", "4"))
+# How much of DynamoDB, queues and stack records a kill -9 can cost. Objects and engine records are on disk at once.
+SNAPSHOT_SECONDS = float(os.environ.get("SEXTANT_SNAPSHOT_SECONDS", "5"))
+
+
+# --- What engines may ask: localaws.home.Home on the running emulator ------------------------------------------------
+
+
+class EmulatorObjects(Objects):
+    """Buckets as ministack keeps them with S3_PERSIST: metadata in memory, bodies in files."""
+
+    def __init__(self, account: str, client: Any) -> None:
+        self._account = account
+        self._client = client
+
+    def list(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
+        objects = self._bucket(bucket)["objects"]
+        # A copy of the keys: requests go on while an engine reads.
+        for key in sorted((key for key in list(objects) if key.startswith(prefix)), key=str.encode):
+            record = objects.get(key)
+            if record is not None:
+                modified = _epoch(record["last_modified"])
+                yield StoredObject(key=key, size=record["size"], etag=record["etag"].strip('"'), modified=modified)
+
+    def read(self, bucket: str, key: str) -> bytes:
+        return self.path(bucket, key).read_bytes()
+
+    def path(self, bucket: str, key: str) -> Path:
+        if key not in self._bucket(bucket)["objects"]:
+            raise ServiceError("NoSuchKey", f"The specified key does not exist: s3://{bucket}/{key}", 404)
+        path = s3._object_disk_path(bucket, key, self._account)
+        if path is None or not Path(path).is_file():
+            raise ServiceError("NoSuchKey", f"The body of s3://{bucket}/{key} is not on disk", 404)
+        return Path(path)
+
+    def write(self, bucket: str, key: str, body: bytes | Path, content_type: str = "application/octet-stream") -> None:
+        if isinstance(body, Path):
+            self._client.upload_file(str(body), bucket, key, ExtraArgs={"ContentType": content_type})
+            body.unlink()
+        else:
+            self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+
+    def delete(self, bucket: str, key: str) -> None:
+        self._client.delete_object(Bucket=bucket, Key=key)
+
+    def _bucket(self, bucket: str) -> Document:
+        found = s3._buckets._data.get((self._account, bucket))
+        if found is None:
+            raise ServiceError("NoSuchBucket", f"The specified bucket does not exist: {bucket}", 404)
+        return found
+
+
+class EmulatorCatalog(Catalog):
+    """ministack's Glue Data Catalog, called in process."""
+
+    def __init__(self, account: str, region: str) -> None:
+        self._scope = (account, region)
+
+    def databases(self) -> list[Document]:
+        return self._ask(glue._get_databases, {})["DatabaseList"]
+
+    def create_database(self, database_input: Document) -> None:
+        self._ask(glue._create_database, {"DatabaseInput": database_input})
+
+    def delete_database(self, name: str) -> None:
+        self._ask(glue._delete_database, {"Name": name})
+
+    def tables(self, database: str) -> list[Document]:
+        return self._ask(glue._get_tables, {"DatabaseName": database})["TableList"]
+
+    def table(self, database: str, name: str) -> Document | None:
+        try:
+            return self._ask(glue._get_table, {"DatabaseName": database, "Name": name})["Table"]
+        except ServiceError as error:
+            if error.code == "EntityNotFoundException":
+                return None
+            raise
+
+    def put_table(self, database: str, table_input: Document) -> None:
+        known = self.table(database, table_input["Name"])
+        operation = glue._create_table if known is None else glue._update_table
+        self._ask(operation, {"DatabaseName": database, "TableInput": table_input})
+
+    def delete_table(self, database: str, name: str) -> None:
+        self._ask(glue._delete_table, {"DatabaseName": database, "Name": name})
+
+    def partitions(self, database: str, table: str) -> list[Document]:
+        return self._ask(glue._get_partitions, {"DatabaseName": database, "TableName": table})["Partitions"]
+
+    def put_partitions(self, database: str, table: str, partition_inputs: Sequence[Document]) -> None:
+        known = {tuple(partition["Values"]) for partition in self.partitions(database, table)}
+        scope = {"DatabaseName": database, "TableName": table}
+        new = [entry for entry in partition_inputs if tuple(entry["Values"]) not in known]
+        changed = [entry for entry in partition_inputs if tuple(entry["Values"]) in known]
+        if new:
+            self._ask(glue._batch_create_partition, {**scope, "PartitionInputList": new})
+        if changed:
+            entries = [{"PartitionValueList": entry["Values"], "PartitionInput": entry} for entry in changed]
+            self._ask(glue._batch_update_partition, {**scope, "Entries": entries})
+
+    def delete_partitions(self, database: str, table: str, values: Sequence[Sequence[str]]) -> None:
+        for value in values:
+            scope = {"DatabaseName": database, "TableName": table, "PartitionValues": list(value)}
+            self._ask(glue._delete_partition, scope)
+
+    def _ask(self, operation: Callable[[Document], Response], data: Document) -> Document:
+        status, _, body = _scoped(*self._scope, operation, data)
+        answer = json.loads(body or b"{}")
+        if status >= 400:
+            raise ServiceError(answer.get("__type", "InternalServiceException"), answer.get("message", ""), status)
+        return answer
+
+
+class EmulatorHome:
+    """See `localaws.home.Home`."""
+
+    def __init__(self, state: Path, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.scratch = state / "scratch"
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.mkdir(parents=True)
+        self._connection, self._lock = open_records(state / "engines.sqlite")
+        self._tables: dict[str, Records] = {}
+        self._clients: dict[tuple[str, str, str], Any] = {}
+
+    def objects(self, account: str) -> EmulatorObjects:
+        return EmulatorObjects(account, self._client("s3", account, "us-east-1"))
+
+    def catalog(self, account: str, region: str) -> EmulatorCatalog:
+        return EmulatorCatalog(account, region)
+
+    def records(self, name: str) -> MutableMapping[str, Document]:
+        if name not in self._tables:
+            self._tables[name] = Records(self._connection, self._lock, name)
+        return self._tables[name]
+
+    def as_role(self, account: str, region: str, role_arn: str, service: str) -> Call:
+        session = self._role_session(account, role_arn, service)
+        return Call(
+            account=account,
+            region=region,
+            principal=role_arn,
+            authorize=_authorizer(account, region, session["AWS_ACCESS_KEY_ID"]),
+        )
+
+    def role_environment(self, account: str, region: str, role_arn: str, service: str) -> dict[str, str]:
+        return {
+            **self._role_session(account, role_arn, service),
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def log(self, account: str, region: str, group: str, stream: str, lines: Sequence[str]) -> None:
+        client = self._client("logs", account, region)
+        for create in (
+            lambda: client.create_log_group(logGroupName=group),
+            lambda: client.create_log_stream(logGroupName=group, logStreamName=stream),
+        ):
+            try:
+                create()
+            except client.exceptions.ResourceAlreadyExistsException:
+                continue
+        now = int(time.time() * 1000)
+        events = [{"timestamp": now, "message": line or " "} for line in lines]
+        if events:
+            client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+    def emit(self, account: str, region: str, source: str, detail_type: str, detail: Document) -> None:
+        event = {
+            "EventId": responses.new_uuid(),
+            "Source": source,
+            "DetailType": detail_type,
+            "Detail": json.dumps(detail, default=str),
+            "EventBusName": "default",
+            "Time": responses.now_iso(),
+            "Resources": list[str](),
+            "Account": account,
+            "Region": region,
+        }
+        _scoped(account, region, eventbridge._dispatch_event, event)
+
+    def _client(self, service: str, account: str, region: str) -> Any:
+        """A client of this very emulator as the account's root: what an engine does itself is not a customer's call."""
+        key = (service, account, region)
+        if key not in self._clients:
+            config = Config(retries={"max_attempts": 2}, max_pool_connections=16, inject_host_prefix=False)
+            self._clients[key] = _make_client(
+                service,
+                endpoint_url=self.endpoint,
+                aws_access_key_id=account,
+                aws_secret_access_key="local",  # noqa: S106 - root of an account of this emulator
+                region_name=region,
+                config=config,
+            )
+        return self._clients[key]
+
+    def _role_session(self, account: str, role_arn: str, service: str) -> dict[str, str]:
+        name = role_arn.rsplit("/", 1)[-1]
+        role = iam._roles.get_scoped(account, None, name)
+        if role is None:
+            raise ServiceError("InvalidInputException", f"The role {role_arn} does not exist.")
+        if app.AUTH and not _trusts(role, service):
+            raise ServiceError(
+                "InvalidInputException", f"{service} is not authorized to perform: sts:AssumeRole on role {role_arn}"
+            )
+        digest = hashlib.sha256(f"{account}:{role_arn}:{service}".encode()).hexdigest()
+        keys = {
+            "AWS_ACCESS_KEY_ID": f"ASIA{digest[:16].upper()}",
+            "AWS_SECRET_ACCESS_KEY": hashlib.sha256(f"secret:{digest}".encode()).hexdigest(),
+            "AWS_SESSION_TOKEN": hashlib.sha256(f"token:{digest}".encode()).hexdigest(),
+        }
+        if not app.AUTH:
+            return {**keys, "AWS_ACCESS_KEY_ID": account}
+        session_name = service.partition(".")[0]
+        sts.register_session(
+            keys["AWS_ACCESS_KEY_ID"],
+            {
+                "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/{session_name}",
+                "UserId": f"{name}:{session_name}",
+                "SecretAccessKey": keys["AWS_SECRET_ACCESS_KEY"],
+                "SessionToken": keys["AWS_SESSION_TOKEN"],
+            },
+        )
+        return keys
+
+
+def _trusts(role: Document, service: str) -> bool:
+    document = role["AssumeRolePolicyDocument"]
+    statements = (json.loads(document) if isinstance(document, str) else document).get("Statement", [])
+    return any(
+        statement.get("Effect") == "Allow"
+        and iam_evaluator._service_principal_matches(statement.get("Principal"), service)
+        for statement in statements
+    )
+
+
+def _scoped(account: str, region: str, function: Callable[..., Any], *args: Any) -> Any:
+    """Calls into ministack as a request of this account and region would."""
+    context = contextvars.copy_context()
+
+    def run() -> Any:
+        responses.set_request_account_id(account)
+        responses.set_request_region(region)
+        return function(*args)
+
+    return context.run(run)
+
+
+def _epoch(iso: str) -> float:
+    return datetime.fromisoformat(iso).timestamp()
+
+
+# --- IAM -------------------------------------------------------------------------------------------------------------
+
+
+def _authorizer(account: str, region: str, access_key: str) -> Callable[[str, str], None]:
+    """A function that raises AccessDeniedException where the key's policies (and the resource's) do not allow."""
+    if not app.AUTH:
+        return allow_all
+
+    def authorize(action: str, resource: str) -> None:
+        principal = _scoped(account, region, iam_evaluator.resolve_principal, access_key, account)
+        if isinstance(principal, iam_evaluator.AuthError):
+            raise ServiceError(principal.code, principal.message, 403)
+        if principal.policies is None:  # the account's root
+            return
+        context = iam_evaluator.EvalContext(
+            principal_arn=principal.arn,
+            principal_type=principal.type,
+            principal_account=principal.account,
+            action=action,
+            resource_arn=resource,
+            region=region,
+            secure_transport=True,
+            principal_keys=principal.keys,
+        )
+        result = iam_evaluator.evaluate(context, principal.policies, *principal.limits)
+        policy = _scoped(account, region, iam_evaluator._resource_policy, action.partition(":")[0], resource)
+        if policy is not None:
+            result = iam_evaluator.combine_resource_policy(result, context, *policy, limits=principal.limits)
+        if result.decision != "Allow":
+            raise ServiceError(
+                "AccessDeniedException",
+                f"User: {principal.arn} is not authorized to perform: {action} on resource: {resource}",
+                400,
+            )
+
+    return authorize
+
+
+# --- Our services on the emulator's port -----------------------------------------------------------------------------
+
+
+def _install_services(home: EmulatorHome) -> dict[str, Any]:
+    built = registry.engines(home)
+    for name, service in registry.services(built).items():
+        own_catalog = glue.handle_request if name == "glue" else None
+        app.SERVICE_HANDLERS[name] = _handler(service, own_catalog)
+        # An unknown name would make the router read every botocore model first (13 s); ours are named here.
+        router.SERVICE_PATTERNS.setdefault(name, {})
+        # Without a namespace ministack only authenticates: the wire authorizes, as it knows the resources' ARNs.
+        iam_actions.SERVICE_TO_IAM_NAMESPACE.pop(name, None)
+    return built
+
+
+def _handler(service: Any, fallback: Any) -> Callable[..., Any]:
+    async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: Document) -> Response:
+        account, region = responses.get_account_id(), responses.get_region()
+        access_key = router.extract_access_key_id(headers, query) or ""
+        call = Call(account, region, _authorizer(account, region, access_key), access_key)
+        request = Request(method, path, headers, body, query)
+        if fallback is None or service.implements(request):
+            return await service.handle(request, call)
+        try:
+            service.check(request, call)
+        except ServiceError as error:
+            return error_response(error)
+        return await fallback(method, path, headers, body, query)
+
+    return handle
+
+
+# --- CloudFormation --------------------------------------------------------------------------------------------------
+
+
+def _install_resource_types(built: dict[str, Any]) -> None:
+    for type_name, resource in RESOURCE_TYPES.items():
+        provisioners._RESOURCE_HANDLERS[type_name] = _provisioner(type_name, resource, built[resource.engine])
+
+
+def _provisioner(type_name: str, resource: Any, engine: Any) -> Document:
+    def call() -> Call:
+        return Call(account=responses.get_account_id(), region=responses.get_region(), principal="cloudformation")
+
+    def create(logical_id: str, props: Document, stack: str) -> tuple[str, Document]:
+        return resource.create(engine, call(), generated_name(stack, logical_id), props)
+
+    def update(physical_id: str, _old: Document, new: Document, stack: str, logical_id: str) -> tuple[str, Document]:
+        named = new.get("Name")
+        if resource.update is None or (named and named != physical_id):
+            created = create(logical_id, new, stack)
+            resource.delete(engine, call(), physical_id)
+            return created
+        resource.update(engine, call(), physical_id, new)
+        return physical_id, {}
+
+    def delete(physical_id: str, _properties: Document) -> None:
+        resource.delete(engine, call(), physical_id)
+
+    logger.debug("CloudFormation type %s is ours", type_name)
+    return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
+
+
+# --- Step Functions --------------------------------------------------------------------------------------------------
+
+
+def _install_integrations(built: dict[str, Any]) -> None:
+    """Optimised integrations that ministack lacks, with `.sync` where AWS has it."""
+    dispatch = stepfunctions._SERVICE_DISPATCH
+
+    def caller() -> Call:
+        return Call(account=responses.get_account_id(), region=responses.get_region(), principal="states")
+
+    def start_job_run(resource: str, data: Document) -> Document:
+        started = _task(lambda: built["glue"].start_job_run(caller(), data), "Glue")
+        if ".sync" not in resource:
+            return started
+        key = {"JobName": data["JobName"], "RunId": started["JobRunId"]}
+        run = _wait(lambda: built["glue"].get_job_run(caller(), key)["JobRun"], "JobRunState", _GLUE_RUNNING)
+        if run["JobRunState"] != "SUCCEEDED":
+            raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(run, default=str))
+        return json.loads(json.dumps(run, default=str))
+
+    def start_query(resource: str, data: Document) -> Document:
+        started = _task(lambda: built["athena"].start_query_execution(caller(), data), "Athena")
+        if ".sync" not in resource:
+            return started
+        fetch = lambda: built["athena"].get_query_execution(caller(), started)["QueryExecution"]  # noqa: E731
+        query = _wait(lambda: {**fetch(), "State": fetch()["Status"]["State"]}, "State", {"QUEUED", "RUNNING"})
+        if query.pop("State") != "SUCCEEDED":
+            raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(query, default=str))
+        return {"QueryExecution": json.loads(json.dumps(query, default=str))}
+
+    def athena_call(method: str) -> Callable[[str, Document], Document]:
+        def run(_resource: str, data: Document) -> Document:
+            answer = _task(lambda: getattr(built["athena"], method)(caller(), data), "Athena")
+            return json.loads(json.dumps(answer or {}, default=str))
+
+        return run
+
+    dispatch["arn:aws:states:::glue:startJobRun"] = start_job_run
+    dispatch["arn:aws:states:::athena:startQueryExecution"] = start_query
+    for operation in ("getQueryResults", "getQueryExecution", "stopQueryExecution"):
+        snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in operation)
+        dispatch[f"arn:aws:states:::athena:{operation}"] = athena_call(snake)
+
+
+_GLUE_RUNNING = {"STARTING", "RUNNING", "STOPPING", "WAITING"}
+
+
+def _task(action: Callable[[], Document], service: str) -> Document:
+    try:
+        return action()
+    except ServiceError as error:
+        raise stepfunctions._ExecutionError(f"{service}.{error.code}", error.message) from error
+
+
+def _wait(fetch: Callable[[], Document], member: str, running: set[str]) -> Document:
+    while True:
+        state = fetch()
+        if state[member] not in running:
+            return state
+        time.sleep(0.1)
+
+
+# --- Patches of ministack's defects (research: emulation.md §3) ------------------------------------------------------
+
+
+def _patch_lambda() -> None:
+    """Error types, a cap on workers, and no checkout on a function's path.
+
+    1. The warm Python worker reports every exception as Runtime.HandlerError, so Retry and Catch never match.
+    2. It starts a process per concurrent event without a limit. A nested invoke never waits: that would deadlock.
+    3. Functions run on this interpreter, where the checkout is installed: what is missing in an asset or layer would
+       still import. The worker forgets that path entry.
+    """
+    script = lambda_runtime._PYTHON_WORKER_SCRIPT
+    reported = '"error": str(e), "trace"'
+    started = "    init = json.loads(sys.stdin.readline())\n"
+    if reported not in script or started not in script:
+        raise RuntimeError("ministack's Lambda worker script has changed: see localaws/adapter.py:_patch_lambda")
+    checkout = str(Path(__file__).resolve().parent.parent)
+    forget = f"    sys.path[:] = [p for p in sys.path if p not in ('', {checkout!r})]\n"
+    script = script.replace(reported, '"error": str(e), "type": type(e).__name__, "trace"')
+    lambda_runtime._PYTHON_WORKER_SCRIPT = script.replace(started, started + forget)
+
+    last = threading.local()
+    invoke = lambda_runtime.Worker.invoke
+    warm = lambda_svc._execute_function_warm
+    slots = threading.BoundedSemaphore(LAMBDA_SLOTS)
+
+    def invoke_and_note(self: Any, *args: Any, **kwargs: Any) -> Document:
+        result = invoke(self, *args, **kwargs)
+        last.error_type = result.get("type")
+        return result
+
+    def execute(func: Document, event: Document, request_id: str) -> Document:
+        nested = (lambda_svc._invoke_depth.get() or 0) > 0
+        if not nested:
+            slots.acquire()
+        try:
+            last.error_type = None
+            result = warm(func, event, request_id)
+        finally:
+            if not nested:
+                slots.release()
+        if result.get("error") and last.error_type:
+            result["body"]["errorType"] = last.error_type
+        return result
+
+    lambda_runtime.Worker.invoke = invoke_and_note
+    lambda_svc._execute_function_warm = execute
+
+
+def _patch_transport() -> None:
+    """Loopback counts as TLS: bucket policies that deny aws:SecureTransport=false must hold as they do on AWS."""
+    pin = app.pin_request_origin
+
+    def pin_as_secure(source_ip: str, secure_transport: bool) -> None:  # noqa: ARG001 - ministack's signature
+        pin(source_ip, True)
+
+    app.pin_request_origin = pin_as_secure
+
+
+# --- Snapshots -------------------------------------------------------------------------------------------------------
+
+
+_requests_seen = 0
+
+
+def save_snapshot() -> None:
+    """Writes what ministack keeps in memory; it does so itself only on a clean stop."""
+    persistence.save_all(app._build_persistence_save_dict())
+
+
+def _snapshot_loop() -> None:
+    saved = 0
+    while True:
+        time.sleep(SNAPSHOT_SECONDS)
+        seen = _requests_seen
+        if seen != saved:
+            save_snapshot()
+            saved = seen
+
+
+async def _gateway(scope: Document, receive: Any, send: Any) -> None:
+    """The emulator's app; counts changes for the snapshots."""
+    global _requests_seen  # noqa: PLW0603 - one counter of one process
+    if scope["type"] == "http" and scope["method"] not in {"GET", "HEAD"}:
+        _requests_seen += 1
+    await app.app(scope, receive, send)
+
+
+def _distribution_domain() -> str | None:
+    """The host name of the first CloudFront distribution: the console's."""
+    for distribution in cloudfront._distributions.values():
+        return distribution["DomainName"]
+    return None
+
+
+# --- Start -----------------------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """Runs the embedded AWS until SIGTERM. The environment comes from `localaws.emulator`."""
+    from hypercorn.asyncio import serve  # noqa: PLC0415 - the server is needed only here
+    from hypercorn.config import Config as ServerConfig  # noqa: PLC0415
+
+    logging.basicConfig(
+        level=os.environ.get("LOG_LEVEL", "INFO"), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    port, console_port = int(os.environ["GATEWAY_PORT"]), int(os.environ["SEXTANT_CONSOLE_PORT"])
+    _patch_lambda()
+    _patch_transport()
+    home = EmulatorHome(Path(os.environ["SEXTANT_STATE"]), f"http://127.0.0.1:{port}")
+    built = _install_services(home)
+    _install_resource_types(built)
+    _install_integrations(built)
+    threading.Thread(target=_snapshot_loop, daemon=True, name="snapshots").start()
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        gateway, console = ServerConfig(), ServerConfig()
+        gateway.bind, console.bind = [f"127.0.0.1:{port}"], [f"127.0.0.1:{console_port}"]
+        for config in (gateway, console):
+            config.loglevel = "WARNING"
+            config.keep_alive_timeout = 75
+            config.graceful_timeout = 2
+        await asyncio.gather(
+            serve(_gateway, gateway, shutdown_trigger=stop.wait),  # type: ignore[arg-type]
+            serve(
+                front_door(
+                    app.app, _distribution_domain, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{console_port}"
+                ),
+                console,
+                shutdown_trigger=stop.wait,
+            ),  # type: ignore[arg-type]
+        )
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main()

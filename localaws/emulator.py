@@ -1,0 +1,272 @@
+"""Starts, watches and stops the embedded AWS: one process on two loopback ports, its state in one folder.
+
+The state folder holds `emulator.json` (who runs, on which ports), the object bodies, the snapshots of ministack, the
+engines' records and the log. After a clean stop everything is there again; after kill -9 objects and engine records are
+whole and the rest is as of the last snapshot (a few seconds), which `sextant up` brings back by deploying again.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFAULT_PORT = 4566
+DEFAULT_CONSOLE_PORT = 4580
+ACCOUNT = "000000000000"
+REGION = "us-east-1"
+# Below this, objects and query results soon fail half-way; refusing at start is kinder.
+MINIMUM_FREE_BYTES = 200 * 1024 * 1024
+
+
+class EmulatorError(Exception):
+    """The embedded AWS cannot start or answer. The message names the reason and the remedy."""
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A running embedded AWS."""
+
+    pid: int
+    port: int
+    console_port: int
+    state: Path
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of every AWS API."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def console(self) -> str:
+        """The URL of the console."""
+        return f"http://127.0.0.1:{self.console_port}/"
+
+    def environment(self, account: str = ACCOUNT) -> dict[str, str]:
+        """Variables under which any AWS client talks to this emulator."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": account,
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            # Host prefixes (api.…) do not resolve on loopback; instance metadata is not there to wait for.
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+
+def running(state: Path) -> Emulator | None:
+    """The emulator of this state folder, if it answers."""
+    try:
+        document = json.loads((state / "emulator.json").read_text())
+        emulator = Emulator(document["pid"], document["port"], document["console_port"], state)
+    except (OSError, ValueError, KeyError):
+        return None
+    return emulator if _alive(emulator.pid) and _healthy(emulator) else None
+
+
+def start(
+    state: Path, *, port: int | None = None, console_port: int | None = None, auth: bool = True, timeout: float = 60
+) -> Emulator:
+    """The emulator of this state folder: the one that runs, or a new one.
+
+    Args:
+        state: the folder that keeps everything; made if missing.
+        port: for the AWS APIs; None takes 4566, or a free port where that is taken.
+        console_port: for the console; None takes 4580 or a free one.
+        auth: whether IAM policies are enforced.
+        timeout: seconds until a start counts as failed.
+
+    Raises:
+        EmulatorError: a chosen port is in use, the disk is full, or the process ended before it answered.
+    """
+    found = running(state)
+    if found:
+        return found
+    state = state.resolve()
+    _prepare(state)
+    _reap(state)
+    emulator_port = _choose(port, DEFAULT_PORT)
+    emulator_console = _choose(console_port, DEFAULT_CONSOLE_PORT, taken=emulator_port)
+    environment = _process_environment(state, emulator_port, emulator_console, auth=auth)
+    log = state / "emulator.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "localaws.adapter"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=state,
+            start_new_session=True,
+        )
+    emulator = Emulator(pid=process.pid, port=emulator_port, console_port=emulator_console, state=state)
+    deadline = time.monotonic() + timeout
+    while not _healthy(emulator):
+        if process.poll() is not None:
+            raise EmulatorError(f"The embedded AWS ended while it started:\n{_tail(log)}\nThe whole log: {log}")
+        if time.monotonic() > deadline:
+            stop_process(process.pid)
+            raise EmulatorError(f"The embedded AWS did not answer within {timeout:.0f} s:\n{_tail(log)}\nLog: {log}")
+        time.sleep(0.05)
+    document = {**asdict(emulator), "state": str(state)}
+    (state / "emulator.json").write_text(json.dumps(document))
+    return emulator
+
+
+def stop(state: Path) -> bool:
+    """Stops the emulator cleanly, its state saved. False when none ran."""
+    emulator = running(state)
+    if emulator is None:
+        _reap(state)
+        return False
+    stop_process(emulator.pid)
+    (state / "emulator.json").unlink(missing_ok=True)
+    return True
+
+
+def stop_process(pid: int, grace: float = 15) -> None:
+    """SIGTERM, and SIGKILL to the group when it has not ended within `grace` seconds."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + grace
+    while _alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    # The Lambda workers and job processes of a killed emulator are in its session.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    _collect(pid)
+
+
+def delete(state: Path) -> None:
+    """Stops the emulator and removes everything it kept."""
+    stop(state)
+    shutil.rmtree(state, ignore_errors=True)
+
+
+def _prepare(state: Path) -> None:
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        probe = state / ".writable"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        reason = "the disk is full" if error.errno == errno.ENOSPC else str(error)
+        raise EmulatorError(f"Cannot keep state in {state}: {reason}. Free space or choose --state.") from error
+    free = shutil.disk_usage(state).free
+    if free < MINIMUM_FREE_BYTES:
+        megabytes = free // 2**20
+        raise EmulatorError(
+            f"Only {megabytes} MB are free for {state}; 200 MB are needed. Free space or choose --state."
+        )
+
+
+def _reap(state: Path) -> None:
+    """Ends what a killed emulator left running (workers and jobs in its session), known by its process id."""
+    try:
+        pid = json.loads((state / "emulator.json").read_text())["pid"]
+    except (OSError, ValueError, KeyError):
+        return
+    if not _alive(pid):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        (state / "emulator.json").unlink(missing_ok=True)
+
+
+def _choose(wanted: int | None, default: int, taken: int = 0) -> int:
+    if wanted is not None:
+        if not _free(wanted):
+            raise EmulatorError(
+                f"Port {wanted} on 127.0.0.1 is in use by another program. Stop that program or choose another --port."
+            )
+        return wanted
+    if default != taken and _free(default):
+        return default
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the server does: a port in TIME_WAIT after a restart is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _process_environment(state: Path, port: int, console_port: int, *, auth: bool) -> dict[str, str]:
+    # The caller's own AWS settings must not reach the emulator: it would talk to a real account.
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    temporary = state / "tmp"
+    temporary.mkdir(exist_ok=True)
+    return {
+        **inherited,
+        "AUTH": "true" if auth else "false",
+        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "MINISTACK_REGION": REGION,
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(state / "services"),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(state / "objects"),
+        "SEXTANT_CONSOLE_PORT": str(console_port),
+        "SEXTANT_STATE": str(state),
+        "TMPDIR": str(temporary),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _healthy(emulator: Emulator) -> bool:
+    try:
+        with urllib.request.urlopen(f"{emulator.endpoint}/_ministack/health", timeout=5) as answer:  # noqa: S310
+            return answer.status == 200
+    except (OSError, ValueError):
+        return False
+
+
+def _alive(pid: int) -> bool:
+    _collect(pid)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _collect(pid: int) -> None:
+    """A dead child stays in the process table until its parent asks for it."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def _tail(log: Path, lines: int = 12) -> str:
+    with suppress(OSError):
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+    return ""

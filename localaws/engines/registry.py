@@ -1,0 +1,75 @@
+"""The engines of the embedded AWS, and what IAM asks of their operations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from localaws.engines.athena.engine import Athena
+from localaws.engines.glue.engine import Glue
+from localaws.home import Call, ServiceError
+from localaws.wire import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from localaws.home import Home
+
+
+def engines(home: Home) -> dict[str, Any]:
+    """Every engine by the name of its service."""
+    return {"athena": Athena(home), "glue": Glue(home)}
+
+
+def services(built: Mapping[str, Any]) -> dict[str, Service]:
+    """The engines behind their wire protocols, by credential scope."""
+    athena, glue = built["athena"], built["glue"]
+
+    def athena_resources(_operation: str, params: Mapping[str, Any], call: Call) -> list[str]:
+        workgroup = params.get("WorkGroup") or params.get("WorkGroupName")
+        if workgroup is None:
+            workgroup = _workgroup_of(athena, call, params)
+        if workgroup is None:
+            return ["*"]
+        return [f"arn:aws:athena:{call.region}:{call.account}:workgroup/{workgroup}"]
+
+    return {
+        "athena": Service(athena, "athena", resources=athena_resources, invalid="InvalidRequestException"),
+        "glue": Service(glue, "glue", resources=glue_resources, invalid="InvalidInputException"),
+    }
+
+
+def _workgroup_of(athena: Any, call: Call, params: Mapping[str, Any]) -> str | None:
+    """Query executions and named queries are guarded by the workgroup they belong to."""
+    try:
+        if "QueryExecutionId" in params:
+            found = athena.get_query_execution(call, {"QueryExecutionId": params["QueryExecutionId"]})
+            return found["QueryExecution"]["WorkGroup"]
+        if "NamedQueryId" in params:
+            found = athena.get_named_query(call, {"NamedQueryId": params["NamedQueryId"]})
+            return found["NamedQuery"]["WorkGroup"]
+    except ServiceError:
+        return None
+    return "primary" if "QueryString" in params else None
+
+
+def glue_resources(operation: str, params: Mapping[str, Any], call: Call) -> list[str]:
+    """The ARNs of a Glue operation: the catalog, database and table of catalog operations, else the named resource."""
+    base = f"arn:aws:glue:{call.region}:{call.account}:"
+    database = params.get("DatabaseName") or params.get("DatabaseInput", {}).get("Name")
+    if database is None and operation in {"GetDatabase", "DeleteDatabase", "UpdateDatabase"}:
+        database = params.get("Name")
+    if database is not None and "Crawler" not in operation:
+        table = params.get("TableName") or params.get("TableInput", {}).get("Name")
+        if table is None and operation in {"GetTable", "DeleteTable"}:
+            table = params.get("Name")
+        if table is None and ("Table" in operation or "Partition" in operation):
+            table = "*"
+        resources = [f"{base}catalog", f"{base}database/{database}"]
+        return [*resources, f"{base}table/{database}/{table}"] if table else resources
+    if operation == "GetDatabases":
+        return [f"{base}catalog"]
+    for kind in ("Job", "Crawler", "Trigger", "Workflow"):
+        if kind in operation:
+            name = params.get(f"{kind}Name") or params.get("Name")
+            return [f"{base}{kind.lower()}/{name}"] if name else ["*"]
+    return ["*"]
