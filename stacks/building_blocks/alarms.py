@@ -1,0 +1,59 @@
+"""Alarms that reach a person: one topic per system; each alarm says what to do then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk.aws_cloudwatch as cloudwatch
+import aws_cdk.aws_cloudwatch_actions as actions
+import aws_cdk.aws_iam as iam
+import aws_cdk.aws_sns as sns
+import aws_cdk.aws_sns_subscriptions as subscriptions
+
+if TYPE_CHECKING:
+    import aws_cdk.aws_kms as kms
+    from constructs import Construct
+
+    from stacks.config import EnvironmentConfig
+
+
+def alarm_topic(scope: Construct, environment: EnvironmentConfig, key: kms.Key) -> sns.Topic:
+    """The topic of a system's alarms; mails them where the environment names an address."""
+    topic = sns.Topic(scope, "Alarms", master_key=key, enforce_ssl=True)
+    key.add_to_resource_policy(
+        iam.PolicyStatement(
+            sid="AlarmsOfThisAccount",
+            principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com"), iam.ServicePrincipal("events.amazonaws.com")],
+            actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+            resources=["*"],  # a key policy speaks of its own key only
+            conditions={"StringEquals": {"aws:SourceAccount": environment.account}},
+        )
+    )
+    if environment.alarm_email:
+        topic.add_subscription(subscriptions.EmailSubscription(environment.alarm_email))
+    return topic
+
+
+def alarm(
+    scope: Construct,
+    construct_id: str,
+    *,
+    topic: sns.ITopic,
+    metric: cloudwatch.IMetric,
+    threshold: float,
+    description: str,
+    periods: int = 1,
+) -> cloudwatch.Alarm:
+    """An alarm at or above a threshold; `description` says what happened and what to do."""
+    result = cloudwatch.Alarm(
+        scope,
+        construct_id,
+        metric=metric,
+        threshold=threshold,
+        evaluation_periods=periods,
+        comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+        treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        alarm_description=description,
+    )
+    result.add_alarm_action(actions.SnsAction(topic))
+    return result

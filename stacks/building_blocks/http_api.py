@@ -1,0 +1,79 @@
+"""An HTTP API behind Cognito: every route needs a token; throttled and logged."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, cast
+
+import aws_cdk as cdk
+import aws_cdk.aws_apigatewayv2 as apigw
+import aws_cdk.aws_apigatewayv2_authorizers as authorizers
+import aws_cdk.aws_apigatewayv2_integrations as integrations
+from constructs import Construct
+
+from stacks.building_blocks.data_lake import log_group
+
+if TYPE_CHECKING:
+    import aws_cdk.aws_cognito as cognito
+    import aws_cdk.aws_kms as kms
+    import aws_cdk.aws_lambda as lambda_
+
+    from stacks.config import EnvironmentConfig
+
+_LOGGED = (
+    "requestId",
+    "requestTimeEpoch",
+    "identity.sourceIp",
+    "httpMethod",
+    "path",
+    "status",
+    "responseLatency",
+    "integrationErrorMessage",
+    "authorizer.error",
+)
+
+
+class HttpApi(Construct):
+    """API Gateway v2 with one default stage and a JWT authorizer for a user pool's client."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: EnvironmentConfig,
+        user_pool: cognito.IUserPool,
+        client: cognito.IUserPoolClient,
+        key: kms.IKey,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.api = apigw.HttpApi(self, "Api", create_default_stage=False)
+        self._authorizer = authorizers.HttpUserPoolAuthorizer("Users", user_pool, user_pool_clients=[client])
+        self.stage = apigw.HttpStage(
+            self,
+            "Stage",
+            http_api=self.api,
+            auto_deploy=True,
+            detailed_metrics_enabled=True,
+            throttle=apigw.ThrottleSettings(rate_limit=50, burst_limit=100),
+        )
+        cast("apigw.CfnStage", self.stage.node.default_child).access_log_settings = (
+            apigw.CfnStage.AccessLogSettingsProperty(
+                destination_arn=log_group(self, "AccessLog", environment=environment, key=key).log_group_arn,
+                format=json.dumps({name: f"$context.{name}" for name in _LOGGED}),
+            )
+        )
+
+    @property
+    def domain(self) -> str:
+        """Host name of the API, without scheme and path."""
+        return f"{self.api.api_id}.execute-api.{cdk.Stack.of(self).region}.{cdk.Aws.URL_SUFFIX}"
+
+    def route(self, path: str, function: lambda_.IFunction, *methods: apigw.HttpMethod) -> None:
+        """Sends requests under a path to a function; the caller must be signed in."""
+        self.api.add_routes(
+            path=path,
+            methods=list(methods),
+            integration=integrations.HttpLambdaIntegration(f"{path.strip('/').split('/')[1].title()}Integration", function),
+            authorizer=self._authorizer,
+        )

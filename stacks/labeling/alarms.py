@@ -1,0 +1,98 @@
+"""What is watched in the labeling reports, and what to do when it goes wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+import aws_cdk.aws_events as events
+import aws_cdk.aws_events_targets as targets
+
+from stacks.building_blocks.alarms import alarm
+
+if TYPE_CHECKING:
+    import aws_cdk.aws_lambda as lambda_
+    import aws_cdk.aws_sns as sns
+    from constructs import Construct
+
+    from stacks.labeling.pipeline import Pipeline
+
+
+def watch(
+    scope: Construct, *, topic: sns.ITopic, pipeline: Pipeline, function: lambda_.IFunction, workflow: str
+) -> None:
+    """Tells the topic of a failed job or crawler at once, and of a function that fails or is slow.
+
+    A workflow fails exactly when one of its jobs or crawlers does, and Glue has no event of its own for it.
+    """
+    state, reason = events.EventField.from_path("$.detail.state"), events.EventField.from_path("$.detail.message")
+    job = events.EventField.from_path("$.detail.jobName")
+    run = events.EventField.from_path("$.detail.jobRunId")
+    events.Rule(
+        scope,
+        "JobFailed",
+        description="The ETL job did not succeed",
+        event_pattern=events.EventPattern(
+            source=["aws.glue"],
+            detail_type=["Glue Job State Change"],
+            detail={"jobName": [pipeline.job.ref], "state": ["FAILED", "TIMEOUT", "ERROR", "STOPPED"]},
+        ),
+        targets=[
+            targets.SnsTopic(
+                topic,
+                message=events.RuleTargetInput.from_text(
+                    f"Glue job {job}, run {run}: {state}. {reason} "
+                    "The tables still hold the run before it. Read the run's error log, mend the input or the role, "
+                    f"then start the workflow {workflow} again: a rerun overwrites, nothing is counted twice."
+                ),
+            )
+        ],
+    )
+    crawler = events.EventField.from_path("$.detail.crawlerName")
+    error = events.EventField.from_path("$.detail.errorMessage")
+    crawlers = pipeline.crawlers
+    events.Rule(
+        scope,
+        "CrawlerFailed",
+        description="A crawler did not succeed",
+        event_pattern=events.EventPattern(
+            source=["aws.glue"],
+            detail_type=["Glue Crawler State Change"],
+            detail={
+                "crawlerName": [
+                    crawlers.video_objects.ref,
+                    crawlers.audit.ref,
+                    crawlers.worker_metrics.ref,
+                    crawlers.annotations.ref,
+                ],
+                "state": ["Failed"],
+            },
+        ),
+        targets=[
+            targets.SnsTopic(
+                topic,
+                message=events.RuleTargetInput.from_text(
+                    f"Glue crawler {crawler} failed: {error} Its table keeps the schema it had; new folders are not "
+                    f"seen yet. Mend the cause, then start the workflow {workflow} again."
+                ),
+            )
+        ],
+    )
+    alarm(
+        scope,
+        "DashboardErrors",
+        topic=topic,
+        metric=function.metric_errors(period=cdk.Duration.minutes(5)),
+        threshold=1,
+        description="The dashboards function failed. Look for level ERROR in its log; a missing table or view means "
+        "that the workflow has not run yet.",
+    )
+    alarm(
+        scope,
+        "DashboardThrottles",
+        topic=topic,
+        metric=function.metric_throttles(period=cdk.Duration.minutes(5)),
+        threshold=1,
+        description="Lambda refused dashboard requests: the account's concurrency is used up. Raise its quota or find "
+        "the function that uses it.",
+    )

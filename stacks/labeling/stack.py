@@ -1,0 +1,95 @@
+"""Labeling reports: Ground Truth output in, typed tables and report views out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+import aws_cdk.aws_kms as kms
+import aws_cdk.aws_s3 as s3
+
+from stacks.building_blocks.alarms import alarm_topic
+from stacks.building_blocks.data_lake import access_log_bucket, data_key, private_bucket
+from stacks.labeling.alarms import watch
+from stacks.labeling.catalog import Catalog
+from stacks.labeling.dashboards import Dashboards
+from stacks.labeling.pipeline import Pipeline
+from stacks.labeling.reports import Reports
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from stacks.config import EnvironmentConfig
+
+
+class LabelingStack(cdk.Stack):
+    """Batch bucket → Glue workflow → processed bucket → Athena → dashboards function.
+
+    `dashboards` is the function that answers `POST /api/dashboards/{id}/query`; a console puts an API before it.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, environment: EnvironmentConfig) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            description="Sextant: reports over SageMaker Ground Truth output",
+            termination_protection=environment.termination_protection,
+            synthesizer=cdk.DefaultStackSynthesizer(qualifier=environment.bootstrap_qualifier),
+        )
+        labeling = environment.labeling
+        key = data_key(self, environment)
+        access_logs = access_log_bucket(self, environment)
+        batch = self._batch_bucket(environment, key, access_logs)
+        processed = private_bucket(
+            self,
+            "Processed",
+            environment=environment,
+            access_logs=access_logs,
+            key=key,
+            unversioned_because="Every object is rebuilt from the batch bucket by one run of the workflow.",
+        )
+
+        catalog = Catalog(self, "Catalog", config=labeling, processed=processed)
+        pipeline = Pipeline(
+            self, "Pipeline", environment=environment, catalog=catalog, batch=batch, processed=processed, key=key
+        )
+        reports = Reports(self, "Reports", environment=environment, access_logs=access_logs, key=key)
+        self.dashboards = Dashboards(
+            self,
+            "Dashboards",
+            environment=environment,
+            catalog=catalog,
+            reports=reports,
+            processed=processed,
+            key=key,
+        ).function
+        watch(
+            self,
+            topic=alarm_topic(self, environment, key),
+            pipeline=pipeline,
+            function=self.dashboards,
+            workflow=labeling.workflow_name,
+        )
+
+        cdk.CfnOutput(self, "BatchBucket", value=batch.bucket_name, description="Put Ground Truth output here")
+        cdk.CfnOutput(self, "ProcessedBucket", value=processed.bucket_name)
+        cdk.CfnOutput(self, "InputUrl", value=f"s3://{batch.bucket_name}/{labeling.input_prefix}")
+        cdk.CfnOutput(self, "DatabaseName", value=catalog.name)
+        cdk.CfnOutput(self, "WorkflowName", value=pipeline.workflow.ref)
+        cdk.CfnOutput(self, "WorkgroupName", value=reports.workgroup.ref)
+        cdk.CfnOutput(self, "JobName", value=pipeline.job.ref)
+        cdk.CfnOutput(self, "DashboardsFunction", value=self.dashboards.function_name)
+
+    def _batch_bucket(self, environment: EnvironmentConfig, key: kms.IKey, access_logs: s3.IBucket) -> s3.IBucket:
+        """The bucket with Ground Truth output: the environment's own, or a new one."""
+        labeling = environment.labeling
+        if labeling.input_bucket is None:
+            return private_bucket(self, "Batch", environment=environment, access_logs=access_logs, key=key)
+        return s3.Bucket.from_bucket_attributes(
+            self,
+            "Batch",
+            bucket_name=labeling.input_bucket,
+            encryption_key=kms.Key.from_key_arn(self, "BatchKey", labeling.input_key_arn)
+            if labeling.input_key_arn
+            else None,
+        )

@@ -1,0 +1,45 @@
+"""One environment as a CDK stage: the only place where stacks are made and joined."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+
+from stacks.console.stack import ConsoleStack
+from stacks.labeling.stack import LabelingStack
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from stacks.config import EnvironmentConfig
+
+
+class SystemsStage(cdk.Stage):
+    """The systems an environment asks for, one stack each, and the console over those that are there."""
+
+    def __init__(self, scope: Construct, environment: EnvironmentConfig) -> None:
+        super().__init__(
+            scope,
+            environment.name,
+            env=cdk.Environment(account=environment.account, region=environment.region),
+            permissions_boundary=_boundary(environment.permissions_boundary),
+        )
+        labeling = LabelingStack(self, "Labeling", environment) if "labeling" in environment.systems else None
+        if environment.console:
+            ConsoleStack(
+                self,
+                "Console",
+                environment,
+                console=environment.console,
+                dashboards=labeling.dashboards if labeling else None,
+            )
+        for stack in self.node.children:
+            for key, value in environment.tags.items():
+                cdk.Tags.of(stack).add(key, value)
+
+
+def _boundary(policy: str | None) -> cdk.PermissionsBoundary | None:
+    if policy is None:
+        return None
+    return cdk.PermissionsBoundary.from_arn(policy) if policy.startswith("arn:") else cdk.PermissionsBoundary.from_name(policy)
