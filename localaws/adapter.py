@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -24,14 +25,14 @@ import boto3
 from botocore.config import Config
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, persistence, responses, router
-from ministack.services import cloudfront, eventbridge, glue, iam, lambda_svc, s3, stepfunctions, sts
+from ministack.services import cloudfront, eventbridge, glue, iam, lambda_svc, s3, ssm, stepfunctions, sts
 from ministack.services.cloudformation import provisioners
 
 from localaws.engines import registry
 from localaws.front_door import front_door
 from localaws.home import Call, Catalog, Document, Objects, ServiceError, StoredObject, allow_all
 from localaws.records import Records, open_records
-from localaws.resource_types import RESOURCE_TYPES, generated_name
+from localaws.resource_types import RESOURCE_TYPES, ResourceType, generated_name
 from localaws.wire import Request, Response, error_response
 
 if TYPE_CHECKING:
@@ -147,11 +148,25 @@ class EmulatorCatalog(Catalog):
             self._ask(glue._delete_partition, scope)
 
     def _ask(self, operation: Callable[[Document], Response], data: Document) -> Document:
-        status, _, body = _scoped(*self._scope, operation, data)
-        answer = json.loads(body or b"{}")
-        if status >= 400:
-            raise ServiceError(answer.get("__type", "InternalServiceException"), answer.get("message", ""), status)
-        return answer
+        return _answer(_scoped(*self._scope, operation, data))
+
+
+class SecurityConfigurations:
+    """ministack has Glue's security configurations in its API but not in its CloudFormation."""
+
+    def create_security_configuration(self, call: Call, params: Document) -> Document:
+        return _answer(_scoped(call.account, call.region, glue._create_security_configuration, params))
+
+    def delete_security_configuration(self, call: Call, params: Document) -> Document:
+        return _answer(_scoped(call.account, call.region, glue._delete_security_configuration, params))
+
+
+def _answer(response: Response) -> Document:
+    status, _, body = response
+    answer = json.loads(body or b"{}")
+    if status >= 400:
+        raise ServiceError(answer.get("__type", "InternalServiceException"), answer.get("message", ""), status)
+    return answer
 
 
 class EmulatorHome:
@@ -370,11 +385,12 @@ def _handler(service: Any, fallback: Any) -> Callable[..., Any]:
 
 
 def _install_resource_types(built: dict[str, Any]) -> None:
+    owners = {**built, "catalog": SecurityConfigurations()}
     for type_name, resource in RESOURCE_TYPES.items():
-        provisioners._RESOURCE_HANDLERS[type_name] = _provisioner(type_name, resource, built[resource.engine])
+        provisioners._RESOURCE_HANDLERS[type_name] = _provisioner(resource, owners[resource.engine])
 
 
-def _provisioner(type_name: str, resource: Any, engine: Any) -> Document:
+def _provisioner(resource: ResourceType, engine: Any) -> Document:
     def call() -> Call:
         return Call(account=responses.get_account_id(), region=responses.get_region(), principal="cloudformation")
 
@@ -393,7 +409,6 @@ def _provisioner(type_name: str, resource: Any, engine: Any) -> Document:
     def delete(physical_id: str, _properties: Document) -> None:
         resource.delete(engine, call(), physical_id)
 
-    logger.debug("CloudFormation type %s is ours", type_name)
     return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
 
 
@@ -518,6 +533,45 @@ def _patch_transport() -> None:
     app.pin_request_origin = pin_as_secure
 
 
+def _install_public_parameters() -> None:
+    """AWS publishes the ARN of its Powertools layer as an SSM parameter, which templates read at deployment.
+
+    The layer's content is in this interpreter already, and ministack tolerates an ARN that it does not hold.
+    """
+    seeded: set[tuple[str, str]] = set()
+    reserved = ssm._reserved_name_error
+
+    def reserved_but_for_ours(name: str) -> Response | None:
+        return None if name in _public_parameters("") else reserved(name)
+
+    ssm._reserved_name_error = reserved_but_for_ours
+
+    def seeding(handler: Callable[..., Any]) -> Callable[..., Any]:
+        async def handle(*request: Any) -> Response:
+            scope = (responses.get_account_id(), responses.get_region())
+            if scope not in seeded:
+                seeded.add(scope)
+                for name, arn in _public_parameters(scope[1]).items():
+                    ssm._put_parameter({"Name": name, "Value": arn, "Type": "String", "Overwrite": True})
+            return await handler(*request)
+
+        return handle
+
+    for service in ("ssm", "cloudformation"):
+        app.SERVICE_HANDLERS[service] = seeding(app.SERVICE_HANDLERS[service])
+
+
+def _public_parameters(region: str) -> dict[str, str]:
+    layers = itertools.product(("x86_64", "arm64"), ("python3.11", "python3.12", "python3.13", "python3.14"))
+    return {
+        f"/aws/service/powertools/python/{architecture}/{runtime}/latest": (
+            f"arn:aws:lambda:{region}:017000801446:layer:"
+            f"AWSLambdaPowertoolsPythonV3-{runtime.replace('.', '')}-{architecture}:1"
+        )
+        for architecture, runtime in layers
+    }
+
+
 # --- Snapshots -------------------------------------------------------------------------------------------------------
 
 
@@ -568,6 +622,7 @@ def main() -> None:
     port, console_port = int(os.environ["GATEWAY_PORT"]), int(os.environ["SEXTANT_CONSOLE_PORT"])
     _patch_lambda()
     _patch_transport()
+    _install_public_parameters()
     home = EmulatorHome(Path(os.environ["SEXTANT_STATE"]), f"http://127.0.0.1:{port}")
     built = _install_services(home)
     _install_resource_types(built)

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from localaws.home import Document
 
 BOOTSTRAP_VERSION = "30"
-# AWS publishes the ARN of its Powertools layer here; templates read it at deployment.
-POWERTOOLS_LAYER = "/aws/service/powertools/python/{architecture}/{runtime}/latest"
 
 
 class DeployError(Exception):
@@ -58,7 +56,7 @@ def deploy(
         DeployError: a stack failed; it names the stack, the first failed resource and the reason.
     """
     account = session.client("sts").get_caller_identity()["Account"]
-    _bootstrap(session, account)
+    _bootstrap(session)
     outputs: dict[str, dict[str, str]] = {}
     for folder in _assemblies(assembly):
         manifest = json.loads((folder / "manifest.json").read_text())["artifacts"]
@@ -99,20 +97,10 @@ def _places(account: str, region: str) -> Callable[[str], str]:
     return fill
 
 
-def _bootstrap(session: boto3.session.Session, account: str) -> None:
-    """What `cdk bootstrap` and AWS itself provide: the version parameter and the public Powertools layer's ARN."""
-    ssm = session.client("ssm")
-    parameters = {"/cdk-bootstrap/hnb659fds/version": BOOTSTRAP_VERSION}
-    for architecture in ("x86_64", "arm64"):
-        for runtime in ("python3.11", "python3.12", "python3.13", "python3.14"):
-            name = POWERTOOLS_LAYER.format(architecture=architecture, runtime=runtime)
-            # The layer's content is in this interpreter already; the emulator tolerates an ARN of another account.
-            parameters[name] = (
-                f"arn:aws:lambda:{session.region_name}:{account}:layer:"
-                f"AWSLambdaPowertoolsPythonV3-{runtime.replace('.', '')}-{architecture}:1"
-            )
-    for name, value in parameters.items():
-        ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
+def _bootstrap(session: boto3.session.Session) -> None:
+    """What `cdk bootstrap` leaves for templates to check: the version of the bootstrap resources."""
+    name = "/cdk-bootstrap/hnb659fds/version"
+    session.client("ssm").put_parameter(Name=name, Value=BOOTSTRAP_VERSION, Type="String", Overwrite=True)
 
 
 def _publish(folder: Path, asset_manifest: Path, session: boto3.session.Session, fill: Callable[[str], str]) -> None:
@@ -212,7 +200,10 @@ class _Stack:
             self.delete()  # AWS too refuses to update a stack whose creation failed
             stack = None
         if stack is None:
-            self._cloudformation.create_stack(**request)
+            try:
+                self._cloudformation.create_stack(**request)
+            except ClientError as error:
+                raise DeployError(f"Stack {self.name} was refused: {error.response['Error']['Message']}") from error
         elif any(tag == {"Key": "sextant:template", "Value": self._digest} for tag in stack.get("Tags", [])):
             return _outputs(stack)  # nothing changed
         else:
@@ -220,7 +211,8 @@ class _Stack:
                 self._cloudformation.update_stack(**request)
             except ClientError as error:
                 if "No updates are to be performed" not in str(error):
-                    raise
+                    reason = error.response["Error"]["Message"]
+                    raise DeployError(f"The update of stack {self.name} was refused: {reason}") from error
         stack = self._wait(report)
         if not stack["StackStatus"].endswith("_COMPLETE") or "ROLLBACK" in stack["StackStatus"]:
             raise DeployError(self._failure(stack))
@@ -243,7 +235,7 @@ class _Stack:
             raise
 
     def _wait(self, report: Callable[[Progress], None] | None) -> Document:
-        total = len(json.loads(self._template)["Resources"])
+        total = len(json.loads(self._template).get("Resources", {}))
         seen: set[str] = set()
         while True:
             stack = self._describe() or {"StackStatus": "DELETE_COMPLETE"}

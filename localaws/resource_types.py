@@ -70,7 +70,7 @@ def _typed(shape: Any, value: Any) -> Any:
             return value
 
 
-def _ignore_missing(action: Callable[[], object], *codes: str) -> None:
+def _tolerating(action: Callable[[], object], *codes: str) -> None:
     try:
         action()
     except ServiceError as error:
@@ -105,7 +105,7 @@ def _glue(kind: str, create_operation: str, key: str, adapt: Callable[[Document]
 
     def delete(engine: Any, call: Call, name: str) -> None:
         member = "JobName" if kind == "job" else "Name"
-        _ignore_missing(lambda: getattr(engine, f"delete_{kind}")(call, {member: name}), "EntityNotFoundException")
+        _tolerating(lambda: getattr(engine, f"delete_{kind}")(call, {member: name}), "EntityNotFoundException")
 
     return ResourceType(engine="glue", create=create, update=update, delete=delete)
 
@@ -149,7 +149,7 @@ def _workgroup_update(engine: Any, call: Call, name: str, properties: Document) 
 
 def _workgroup_delete(engine: Any, call: Call, name: str) -> None:
     request = {"WorkGroup": name, "RecursiveDeleteOption": True}
-    _ignore_missing(lambda: engine.delete_work_group(call, request), "InvalidRequestException")
+    _tolerating(lambda: engine.delete_work_group(call, request), "InvalidRequestException")
 
 
 def _named_query_create(engine: Any, call: Call, name: str, properties: Document) -> Created:
@@ -159,7 +159,19 @@ def _named_query_create(engine: Any, call: Call, name: str, properties: Document
 
 
 def _named_query_delete(engine: Any, call: Call, name: str) -> None:
-    _ignore_missing(lambda: engine.delete_named_query(call, {"NamedQueryId": name}), "InvalidRequestException")
+    _tolerating(lambda: engine.delete_named_query(call, {"NamedQueryId": name}), "InvalidRequestException")
+
+
+def _security_configuration_create(engine: Any, call: Call, name: str, properties: Document) -> Created:
+    name = properties.get("Name") or name
+    _tolerating(
+        lambda: engine.create_security_configuration(call, {**properties, "Name": name}), "AlreadyExistsException"
+    )
+    return name, {}
+
+
+def _security_configuration_delete(engine: Any, call: Call, name: str) -> None:
+    _tolerating(lambda: engine.delete_security_configuration(call, {"Name": name}), "EntityNotFoundException")
 
 
 def _same(properties: Document) -> Document:
@@ -171,6 +183,9 @@ RESOURCE_TYPES: dict[str, ResourceType] = {
     "AWS::Glue::Job": _glue("job", "CreateJob", "JobUpdate", _same),
     "AWS::Glue::Trigger": _glue("trigger", "CreateTrigger", "TriggerUpdate", _same),
     "AWS::Glue::Workflow": _glue("workflow", "CreateWorkflow", "", _same),
+    "AWS::Glue::SecurityConfiguration": ResourceType(
+        "catalog", _security_configuration_create, _security_configuration_delete
+    ),
     "AWS::Athena::WorkGroup": ResourceType("athena", _workgroup_create, _workgroup_delete, _workgroup_update),
     "AWS::Athena::NamedQuery": ResourceType("athena", _named_query_create, _named_query_delete),
 }

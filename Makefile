@@ -1,0 +1,65 @@
+# Two commands: `make demo` and `make test`. Each does its own set-up; nothing but Python 3.11+ and the package
+# registries is needed. ARGS go to `sextant demo`; EXTRAS="browser spark" add suites with environments of their own.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv pip install --quiet --require-hashes
+EXTRAS ?=
+ARGS ?=
+
+.PHONY: demo test setup setup-dev lint types suites clean $(addprefix extra-,browser spark)
+
+demo: setup
+	@$(BIN)/sextant demo $(ARGS)
+
+test: setup-dev lint types suites $(addprefix extra-,$(EXTRAS))
+
+setup: $(VENV)/demo.stamp
+
+setup-dev: $(VENV)/dev.stamp
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Sextant needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Set PYTHON=… to a newer one.")'
+	@echo "Setting up $(VENV) (about a minute, once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+
+$(VENV)/demo.stamp: requirements/demo.txt pyproject.toml web/vendor.lock.json web/vendor.py | $(BIN)/uv
+	@$(UV) --python $(BIN)/python -r requirements/demo.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python web/vendor.py
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/demo.stamp
+	@$(UV) --python $(BIN)/python -r requirements/dev.txt
+	@touch $@
+
+lint: setup-dev
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+
+types: setup-dev
+	$(BIN)/pyrefly check --summary=none
+	$(BIN)/mypy
+
+suites: setup-dev
+	$(BIN)/pytest -m "not browser and not spark and not aws" --durations=10
+
+# An environment of its own each: heavy, and none of it in the demo's way.
+.venv-%/stamp: requirements/%.txt pyproject.toml | $(BIN)/uv
+	@$(PYTHON) -m venv .venv-$*
+	@$(UV) --python .venv-$*/bin/python -r requirements/$*.txt
+	@$(BIN)/uv pip install --quiet --python .venv-$*/bin/python --no-deps --editable .
+	@touch $@
+
+extra-browser: .venv-browser/stamp setup-dev
+	.venv-browser/bin/pytest -m browser tests/browser
+
+extra-spark: .venv-spark/stamp setup-dev
+	$(BIN)/pytest -m spark
+
+clean:
+	-@$(BIN)/sextant down --delete
+	rm -rf $(VENV) .venv-* cdk.out .sextant

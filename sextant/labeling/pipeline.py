@@ -1,0 +1,189 @@
+"""One run of the reports over Ground Truth output: upload, the Glue workflow, the report views as files.
+
+`sextant run labeling` and the demo use it at home and on AWS alike: it needs the deployed stack's outputs and nothing
+else. On AWS the workflow also runs by itself, hourly.
+"""
+
+from __future__ import annotations
+
+import csv
+import mimetypes
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+Report: TypeAlias = "Callable[[str, int, int], None]"
+"""Called with what is being done, how much is done and how much there is."""
+
+_UPLOADS = 8
+_POLL_SECONDS = 0.3
+# Glue needs minutes to start on AWS; a workflow of five steps that takes longer than this hangs.
+_WORKFLOW_SECONDS = 3600.0
+_MANIFEST_FILES = (".manifest", ".json", ".jsonl")
+
+
+class PipelineError(Exception):
+    """The pipeline stopped. The message names the step, the reason and where to look."""
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """Where the labeling stack is: names from its outputs."""
+
+    batch_bucket: str
+    input_prefix: str
+    database: str
+    workgroup: str
+    workflow: str
+
+    @classmethod
+    def of(cls, outputs: Mapping[str, str]) -> Deployed:
+        """From the outputs of the CloudFormation stack `{environment}-Labeling`."""
+        return cls(
+            batch_bucket=outputs["BatchBucket"],
+            input_prefix=outputs["InputUrl"].removeprefix(f"s3://{outputs['BatchBucket']}/"),
+            database=outputs["DatabaseName"],
+            workgroup=outputs["WorkgroupName"],
+            workflow=outputs["WorkflowName"],
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the workflow's run; `state` is Glue's, such as SUCCEEDED or FAILED."""
+
+    name: str
+    state: str
+    error: str = ""
+
+
+def upload(s3: Any, folder: Path, bucket: str, prefix: str, report: Report | None = None) -> int:
+    """Puts every file below `folder` at the same path below `prefix`; returns how many.
+
+    Raises:
+        PipelineError: the folder is missing or has no file.
+    """
+    if not folder.is_dir():
+        raise PipelineError(f"{folder} is not a folder. Give the folder that holds your Ground Truth jobs' output.")
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    if not files:
+        raise PipelineError(f"{folder} holds no file. Give the folder that holds your Ground Truth jobs' output.")
+
+    def put(path: Path) -> None:
+        key = prefix + path.relative_to(folder).as_posix()
+        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        content = "application/json" if path.suffix in _MANIFEST_FILES else kind
+        s3.upload_file(str(path), bucket, key, ExtraArgs={"ContentType": content})
+
+    with ThreadPoolExecutor(_UPLOADS) as pool:
+        for done, _ in enumerate(pool.map(put, files), start=1):
+            if report:
+                report("upload", done, len(files))
+    return len(files)
+
+
+def run_workflow(glue: Any, workflow: str, report: Report | None = None) -> list[Step]:
+    """Runs the Glue workflow to its end and returns its steps.
+
+    Raises:
+        PipelineError: a step failed, or the run did not end within an hour.
+    """
+    run_id = glue.start_workflow_run(Name=workflow)["RunId"]
+    deadline = time.monotonic() + _WORKFLOW_SECONDS
+    while True:
+        run = glue.get_workflow_run(Name=workflow, RunId=run_id, IncludeGraph=True)["Run"]
+        steps = list(_steps(run))
+        if report:
+            total = max(len([node for node in run["Graph"]["Nodes"] if node["Type"] != "TRIGGER"]), 1)
+            ended = [step for step in steps if step.state in _ENDED]
+            current = next((step.name for step in steps if step.state not in _ENDED), "workflow")
+            report(current, len(ended), total)
+        if run["Status"] != "RUNNING":
+            break
+        if time.monotonic() > deadline:
+            glue.stop_workflow_run(Name=workflow, RunId=run_id)
+            raise PipelineError(f"Workflow {workflow} did not end within an hour; run {run_id} was stopped.")
+        time.sleep(_POLL_SECONDS)
+    failed = [step for step in steps if step.state != "SUCCEEDED"]
+    if failed or run["Status"] != "COMPLETED":
+        first = failed[0] if failed else Step(workflow, run["Status"])
+        reason = first.error or "Glue gives no reason; look into /aws-glue/jobs/error and /aws-glue/crawlers"
+        raise PipelineError(f"{first.name} ended as {first.state}: {reason}")
+    return steps
+
+
+_ENDED = {"SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT", "ERROR", "CANCELLED"}
+
+
+def _steps(run: Mapping[str, Any]) -> Iterator[Step]:
+    for node in run.get("Graph", {}).get("Nodes", []):
+        for detail in node.get("JobDetails", {}).get("JobRuns", []):
+            yield Step(node["Name"], detail["JobRunState"], detail.get("ErrorMessage", ""))
+        for crawl in node.get("CrawlerDetails", {}).get("Crawls", []):
+            yield Step(node["Name"], crawl["State"], crawl.get("ErrorMessage", ""))
+
+
+def query(athena: Any, deployed: Deployed, sql: str, parameters: Sequence[str] = ()) -> list[dict[str, str | None]]:
+    """The rows of an Athena query, as text by column name.
+
+    Raises:
+        PipelineError: the query failed; the message has Athena's reason.
+    """
+    request = {
+        "QueryString": sql,
+        "WorkGroup": deployed.workgroup,
+        "QueryExecutionContext": {"Database": deployed.database},
+        **({"ExecutionParameters": list(parameters)} if parameters else {}),
+    }
+    query_id = athena.start_query_execution(**request)["QueryExecutionId"]
+    pause = 0.02
+    while True:
+        status = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]["Status"]
+        if status["State"] in {"SUCCEEDED", "FAILED", "CANCELLED"}:
+            break
+        time.sleep(pause)
+        pause = min(pause * 1.5, 1.0)
+    if status["State"] != "SUCCEEDED":
+        raise PipelineError(f"Athena query {status['State'].lower()}: {status.get('StateChangeReason', '')}\n{sql}")
+    names: list[str] = []
+    rows: list[dict[str, str | None]] = []
+    for page in athena.get_paginator("get_query_results").paginate(QueryExecutionId=query_id):
+        found = page["ResultSet"]["Rows"]
+        if not names:
+            names = [column["Name"] for column in page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]]
+            found = found[1:]
+        rows += [dict(zip(names, (cell.get("VarCharValue") for cell in row["Data"]), strict=True)) for row in found]
+    return rows
+
+
+def export_reports(
+    athena: Any, deployed: Deployed, views: Sequence[str], folder: Path, report: Report | None = None
+) -> list[Path]:
+    """Writes each report view as `{view}.csv` into `folder`. A view without rows gives a file with its header only."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for done, view in enumerate(views, start=1):
+        columns = [row["column_name"] or "" for row in query(athena, deployed, _COLUMNS, [_quoted(view)])]
+        rows = query(athena, deployed, f'SELECT * FROM "{view}"')  # noqa: S608 - a name from views.py
+        path = folder / f"{view}.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns or list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        written.append(path)
+        if report:
+            report(view, done, len(views))
+    return written
+
+
+_COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_name = ? ORDER BY ordinal_position"
+
+
+def _quoted(text: str) -> str:
+    """An Athena execution parameter is SQL text: a string needs its quotes."""
+    return "'" + text.replace("'", "''") + "'"
