@@ -42,7 +42,7 @@ def queries(dashboard_id: str, questions: Annotated[api.Questions, Body()]) -> a
     return api.answers(athena, lake, dashboard_id, questions)
 
 
-@app.exception_handler([RequestValidationError, *api.FAULTS])
+@app.exception_handler([RequestValidationError, *api.FAULTS])  # type: ignore[untyped-decorator]  # as Powertools has it
 def fault(error: Exception) -> Response[Any]:
     told = api.fault(error)
     logger.warning("request failed", fault=told.model_dump(), status=told.status)

@@ -6,13 +6,13 @@ from pydantic import Field
 
 from sextant.labeling.dashboards.athena import Answer, Lake, QueryError, run, run_all
 from sextant.labeling.dashboards.model import Dashboard, Dataset, Filters, Frozen
-from sextant.labeling.dashboards.query import UnknownReport, query
+from sextant.labeling.dashboards.query import UnknownReportError, query
 from sextant.labeling.dashboards.spec import SPECIFICATION
 
 if TYPE_CHECKING:
     from mypy_boto3_athena import AthenaClient
 
-FAULTS = (UnknownReport, QueryError)
+FAULTS = (UnknownReportError, QueryError)
 """What the functions here raise; `fault` turns them into the API's error shape."""
 
 
@@ -83,23 +83,23 @@ def listing() -> Listing:
 
 
 def page(dashboard_id: str) -> Page:
-    """Raises `UnknownReport`."""
+    """Raises `UnknownReportError`."""
     dashboard = SPECIFICATION.dashboard(dashboard_id)
     if dashboard is None:
         known = ", ".join(each.id for each in SPECIFICATION.dashboards)
-        raise UnknownReport(f"no dashboard {dashboard_id!r}: there are {known}")
+        raise UnknownReportError(f"no dashboard {dashboard_id!r}: there are {known}")
     named = {each.dataset for each in dashboard.visuals}
     return Page(dashboard=dashboard, datasets={k: v for k, v in SPECIFICATION.datasets.items() if k in named})
 
 
 def answer(athena: "AthenaClient", lake: Lake, dashboard_id: str, question: Question) -> Answer:
-    """Raises `UnknownReport` and `QueryError`."""
+    """Raises `UnknownReportError` and `QueryError`."""
     wanted = query(SPECIFICATION, dashboard_id, question.visual, question.filters)
     return run(athena, lake, wanted, fresh=question.fresh)
 
 
 def answers(athena: "AthenaClient", lake: Lake, dashboard_id: str, questions: Questions) -> Answers:
-    """Raises `UnknownReport`; what goes wrong in Athena is told in the outcome of its visual."""
+    """Raises `UnknownReportError`; what goes wrong in Athena is told in the outcome of its visual."""
     wanted = [query(SPECIFICATION, dashboard_id, each, questions.filters) for each in questions.visuals]
     results = run_all(athena, lake, wanted, fresh=questions.fresh)
     return Answers(
@@ -122,7 +122,7 @@ def fault(error: Exception) -> Error:
             remedy=error.remedy,
             query_execution_id=error.query_execution_id,
         )
-    if isinstance(error, UnknownReport):
+    if isinstance(error, UnknownReportError):
         return Error(
             status=404, code="UnknownReport", message=str(error.args[0]), remedy="Open the report from the navigation."
         )

@@ -36,7 +36,7 @@ class Lake(BaseModel):
 
 
 class Column(Frozen):
-    """`type` is Athena's: varchar, bigint, double, date, timestamp, boolean, …"""
+    """`type` is Athena's: varchar, bigint, double, date, timestamp or boolean."""
 
     name: str
     type: str
@@ -89,7 +89,7 @@ def run(
         sleep: as `time.sleep`, for tests.
 
     Raises:
-        QueryError: the query failed (502), was cancelled (502), took too long (504), or Athena refused the request (502).
+        QueryError: the query failed or was cancelled (502), took too long (504), or Athena refused it (502).
     """
     max_age = 0 if fresh else lake.RESULT_REUSE_MINUTES
     request: dict[str, Any] = {

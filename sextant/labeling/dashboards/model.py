@@ -31,11 +31,15 @@ class Dimension(Frozen):
 
 
 class Measure(Frozen):
-    """An aggregate. `n` names the measure that says how many cases it rests on."""
+    """An aggregate. `n` names the measure that says how many cases it rests on.
+
+    `adds` tells whether the measure of a whole is the sum over its parts: only such measures get totals.
+    """
 
     title: str
     unit: Unit = "count"
     n: Name | None = None
+    adds: bool = False
     sql: str = Field(exclude=True)
 
 
@@ -58,8 +62,8 @@ class Dataset(Frozen):
 class Visual(Frozen):
     """One report. `rows` and `columns` are dimensions or attributes; `columns` are series, or columns of a pivot.
 
-    `pick` names the row dimension of which the page shows one value at a time. `limit` caps rows; an answer that was cut
-    says so. `span` is the width in quarters of the page.
+    `pick` names the row dimension of which the page shows one value at a time. `limit` caps rows; an answer that was
+    cut says so. `span` is the width in quarters of the page.
     """
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
@@ -145,24 +149,25 @@ class Specification(Frozen):
                 raise ValueError(f"{where}: data set {visual.dataset} has no measure {measure}")
 
 
+Values = Annotated[tuple[Value, ...], Field(max_length=50)]
+Attributes = Annotated[dict[Value, Values], Field(max_length=20)]
+
+
 class Filters(Frozen):
     """What a reader chose: for each filter any of these values; dates are UTC days, both included."""
 
-    job: tuple[Value, ...] = Field((), max_length=50)
-    modality: tuple[Value, ...] = Field((), max_length=50)
-    level: tuple[Value, ...] = Field((), max_length=50)
-    label: tuple[Value, ...] = Field((), max_length=50)
-    worker: tuple[Value, ...] = Field((), max_length=50)
+    job: Values = ()
+    modality: Values = ()
+    level: Values = ()
+    label: Values = ()
+    worker: Values = ()
     since: dt.date | None = None
     until: dt.date | None = None
-    label_attribute: dict[Value, tuple[Value, ...]] = Field({}, max_length=20)
-    frame_attribute: dict[Value, tuple[Value, ...]] = Field({}, max_length=20)
+    label_attribute: Attributes = {}
+    frame_attribute: Attributes = {}
 
     @model_validator(mode="after")
     def _usable(self) -> "Filters":
         if self.since and self.until and self.since > self.until:
             raise ValueError(f"since {self.since} is after until {self.until}: swap them, or leave one out")
-        for chosen in (self.label_attribute, self.frame_attribute):
-            if any(len(values) > 50 for values in chosen.values()):
-                raise ValueError("more than 50 values of one attribute: leave the attribute out to see all of them")
         return self

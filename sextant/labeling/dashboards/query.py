@@ -7,14 +7,15 @@ from typing import NamedTuple
 from sextant.labeling.dashboards.model import Dataset, Filters, Specification
 
 
-class UnknownReport(LookupError):
+class UnknownReportError(LookupError):
     """No dashboard or visual of that name. The message names those there are."""
 
 
 class Query(NamedTuple):
     """`sql` holds one `?` for each of `parameters`. `not_applied` are the chosen filters that this visual lacks or must
     not apply to itself, as `worker` or `label_attribute.audit`. `limit` is one less than the rows the SQL asks for: one
-    row more means that the answer was cut."""
+    row more means that the answer was cut.
+    """
 
     sql: str
     parameters: tuple[str, ...]
@@ -31,16 +32,16 @@ def query(spec: Specification, dashboard_id: str, visual_id: str, filters: Filte
     """The query of one visual. Its text depends on the specification and on how many values were chosen, never on them.
 
     Raises:
-        UnknownReport: no such dashboard or visual.
+        UnknownReportError: no such dashboard or visual.
     """
     dashboard = spec.dashboard(dashboard_id)
     if dashboard is None:
         known = ", ".join(each.id for each in spec.dashboards)
-        raise UnknownReport(f"no dashboard {dashboard_id!r}: there are {known}")
+        raise UnknownReportError(f"no dashboard {dashboard_id!r}: there are {known}")
     visual = dashboard.visual(visual_id)
     if visual is None:
         known = ", ".join(each.id for each in dashboard.visuals)
-        raise UnknownReport(f"no visual {visual_id!r} in dashboard {dashboard_id!r}: there are {known}")
+        raise UnknownReportError(f"no visual {visual_id!r} in dashboard {dashboard_id!r}: there are {known}")
     dataset = spec.datasets[visual.dataset]
 
     applied: list[_Condition] = []

@@ -46,7 +46,7 @@ def share(of: str, count: str, attribute: str, good: str) -> dict[str, Measure]:
     hits = f"CAST(coalesce(sum({count}) FILTER (WHERE lower({value}) = '{good}'), 0) AS double)"
     return {
         f"{good}_share": Measure(title=f"{good} share", unit="share", n=f"{attribute}_n", sql=f"{hits} / {among}"),
-        f"{attribute}_n": Measure(title=of, sql=among),
+        f"{attribute}_n": Measure(title=of, adds=True, sql=among),
     }
 
 
@@ -61,7 +61,7 @@ LABELS = Dataset(
         "day": Dimension(title="Day (UTC)", kind="day", sql="created_on"),
     },
     measures={
-        "labels": Measure(title="Labels", sql="sum(annotation_count)"),
+        "labels": Measure(title="Labels", adds=True, sql="sum(annotation_count)"),
         "jobs": Measure(title="Jobs", sql="count(DISTINCT job_name)"),
         "newest": Measure(title="Newest label", unit="day", sql="max(created_on)"),
         **share("audited labels", "annotation_count", AUDIT_ATTRIBUTE, "pass"),
@@ -88,7 +88,7 @@ FRAMES = Dataset(
         "labels": Dimension(title="Labels on the frame", kind="number", sql="label_count"),
     },
     measures={
-        "frames": Measure(title="Frames", sql="sum(frame_count)"),
+        "frames": Measure(title="Frames", adds=True, sql="sum(frame_count)"),
         "maximum": Measure(title="Most labels on one frame", n="frames", sql="max(label_count)"),
         "vehicles": Measure(
             title="Most vehicles on one frame",
@@ -97,6 +97,7 @@ FRAMES = Dataset(
         ),
         "vehicles_n": Measure(
             title="Frames with a number of vehicles",
+            adds=True,
             sql="sum(frame_count) FILTER (WHERE element_at(attributes, 'number_of_vehicles') IS NOT NULL)",
         ),
         **share("judged frames", "frame_count", "quality_of_the_frame", "good"),
@@ -118,7 +119,7 @@ AUDITS = Dataset(
         "label": LABEL,
         "verdict": Dimension(title="Verdict", sql="verdict"),
     },
-    measures={"labels": Measure(title="Labels", sql="sum(annotations)")},
+    measures={"labels": Measure(title="Labels", adds=True, sql="sum(annotations)")},
     filters={**JOB_FILTERS, "label": "label IN ({values})", "since": "day >= {values}", "until": "day <= {values}"},
 )
 TASKS = Dataset(
@@ -126,12 +127,12 @@ TASKS = Dataset(
     source="task",
     dimensions={"job": JOB, "modality": MODALITY},
     measures={
-        "tasks": Measure(title="Tasks", sql="count(*)"),
-        "labeled": Measure(title="Labeled", sql="count_if(status = 'labeled')"),
-        "failed": Measure(title="Failed", sql="count_if(status = 'failed')"),
-        "waiting": Measure(title="Answered, not yet consolidated", sql="count_if(status = 'answered')"),
-        "audited": Measure(title="Audited", n="tasks", sql="count_if(audited)"),
-        "adjusted": Measure(title="Adjusted", n="tasks", sql="count_if(adjusted)"),
+        "tasks": Measure(title="Tasks", adds=True, sql="count(*)"),
+        "labeled": Measure(title="Labeled", adds=True, sql="count_if(status = 'labeled')"),
+        "failed": Measure(title="Failed", adds=True, sql="count_if(status = 'failed')"),
+        "waiting": Measure(title="Answered, not yet consolidated", adds=True, sql="count_if(status = 'answered')"),
+        "audited": Measure(title="Audited", n="tasks", adds=True, sql="count_if(audited)"),
+        "adjusted": Measure(title="Adjusted", n="tasks", adds=True, sql="count_if(adjusted)"),
     },
     filters={
         **JOB_FILTERS,
@@ -151,11 +152,11 @@ WORK = Dataset(
     measures={
         "workers": Measure(title="Workers", sql="count(DISTINCT worker_id)"),
         "jobs": Measure(title="Jobs", sql="count(DISTINCT job_name)"),
-        "answers": Measure(title="Answers", sql="sum(answer_count)"),
-        "timed": Measure(title="Timed answers", sql="sum(timed_count)"),
-        "frames": Measure(title="Frames (tasks)", sql="sum(frame_count)"),
-        "labels": Measure(title="Labels", sql="sum(label_count)"),
-        "seconds": Measure(title="Total time", unit="seconds", n="timed", sql="sum(seconds)"),
+        "answers": Measure(title="Answers", adds=True, sql="sum(answer_count)"),
+        "timed": Measure(title="Timed answers", adds=True, sql="sum(timed_count)"),
+        "frames": Measure(title="Frames (tasks)", adds=True, sql="sum(frame_count)"),
+        "labels": Measure(title="Labels", adds=True, sql="sum(label_count)"),
+        "seconds": Measure(title="Total time", unit="seconds", n="timed", adds=True, sql="sum(seconds)"),
         "mean": Measure(
             title="Mean time per answer",
             unit="seconds",
@@ -188,14 +189,14 @@ JOBS = Dataset(
     counts="jobs",
     source="job",
     dimensions={"job": JOB, "modality": MODALITY, "level": Dimension(title="Level", sql="level")},
-    measures={"jobs": Measure(title="Jobs", sql="count(*)")},
+    measures={"jobs": Measure(title="Jobs", adds=True, sql="count(*)")},
     filters={},
 )
 REJECTED = Dataset(
     counts="inputs",
     source="rejected",
     dimensions={"reason": Dimension(title="Reason", sql="reason"), "source": Dimension(title="Input", sql="source")},
-    measures={"inputs": Measure(title="Findings", sql="count(*)")},
+    measures={"inputs": Measure(title="Findings", adds=True, sql="count(*)")},
     filters={},
 )
 
