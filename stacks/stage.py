@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 
+from stacks.building_blocks.nag import acknowledge
 from stacks.console.stack import ConsoleStack
 from stacks.labeling.stack import LabelingStack
 
@@ -37,6 +38,11 @@ class SystemsStage(cdk.Stage):
         for stack in self.node.children:
             for key, value in environment.tags.items():
                 cdk.Tags.of(stack).add(key, value)
+            acknowledge(
+                stack,
+                "Each policy belongs to one role and is deleted with it: none is shared.",
+                "HIPAA.Security-IAMNoInlinePolicy",
+            )
 
 
 def _boundary(policy: str | None) -> cdk.PermissionsBoundary | None:

@@ -42,13 +42,11 @@ class HttpApi(Construct):
         construct_id: str,
         *,
         environment: EnvironmentConfig,
-        user_pool: cognito.IUserPool,
-        client: cognito.IUserPoolClient,
         key: kms.IKey,
     ) -> None:
         super().__init__(scope, construct_id)
         self.api = apigw.HttpApi(self, "Api", create_default_stage=False)
-        self._authorizer = authorizers.HttpUserPoolAuthorizer("Users", user_pool, user_pool_clients=[client])
+        self._authorizer: apigw.IHttpRouteAuthorizer | None = None
         self.stage = apigw.HttpStage(
             self,
             "Stage",
@@ -69,11 +67,21 @@ class HttpApi(Construct):
         """Host name of the API, without scheme and path."""
         return f"{self.api.api_id}.execute-api.{cdk.Stack.of(self).region}.{cdk.Aws.URL_SUFFIX}"
 
+    def authorize_with(self, pool: cognito.IUserPool, client: cognito.IUserPoolClient) -> None:
+        """Routes added from now on take tokens of this pool's client."""
+        self._authorizer = authorizers.HttpUserPoolAuthorizer("Users", pool, user_pool_clients=[client])
+
     def route(self, path: str, function: lambda_.IFunction, *methods: apigw.HttpMethod) -> None:
-        """Sends requests under a path to a function; the caller must be signed in."""
+        """Sends requests under a path to a function; the caller must be signed in.
+
+        Raises:
+            ValueError: no user pool yet: a route without sign-in would be public.
+        """
+        if self._authorizer is None:
+            raise ValueError(f"route {path}: call authorize_with first, a route without sign-in would be public")
         self.api.add_routes(
             path=path,
             methods=list(methods),
-            integration=integrations.HttpLambdaIntegration(f"{path.strip('/').split('/')[1].title()}Integration", function),
+            integration=integrations.HttpLambdaIntegration("Function", function),
             authorizer=self._authorizer,
         )

@@ -13,5 +13,5 @@ if TYPE_CHECKING:
 def acknowledge(scope: IConstruct, reason: str, *ids: str) -> None:
     """Lets findings stand under `scope`, such as `AwsSolutions-S1` or `AwsSolutions-IAM5[Resource::*]`."""
     for finding in ids:
-        pack = "HIPAA-Security" if finding.startswith("HIPAA.Security-") else "AwsSolutions"
+        pack = "HIPAA.Security" if finding.startswith("HIPAA.Security-") else "AwsSolutions"
         cdk.Validations.of(scope).acknowledge(cdk.Acknowledgment(id=f"{pack}::{finding}", reason=reason))

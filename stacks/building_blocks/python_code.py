@@ -7,18 +7,21 @@ the same bytes and the same asset hash on every machine. Caches that tools leave
 from __future__ import annotations
 
 import atexit
+import hashlib
+import io
 import shutil
 import tempfile
 import zipfile
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+import aws_cdk as cdk
 import aws_cdk.aws_lambda as lambda_
 import aws_cdk.aws_ssm as ssm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from constructs import Construct
 
@@ -35,9 +38,13 @@ def handlers(system: str) -> lambda_.Code:
 
 
 def sextant_layer(scope: Construct) -> lambda_.LayerVersion:
-    """The package `sextant`, which every runtime shares."""
+    """The package `sextant`, which every runtime shares: one layer per stack."""
+    stack = cdk.Stack.of(scope)
+    there = stack.node.try_find_child("SextantLayer")
+    if there is not None:
+        return cast("lambda_.LayerVersion", there)
     return lambda_.LayerVersion(
-        scope,
+        stack,
         "SextantLayer",
         code=lambda_.Code.from_asset(str(archive("sextant", under="python"))),
         compatible_runtimes=[RUNTIME],
@@ -51,19 +58,22 @@ def powertools_layer(scope: Construct) -> lambda_.ILayerVersion:
     return lambda_.LayerVersion.from_layer_version_arn(scope, "PowertoolsLayer", arn)
 
 
-@cache
 def archive(folder: str, *, under: str = "") -> Path:
-    """A zip of a folder of this repository, with the folder's own path inside it, `under` a further folder.
+    """A zip of a folder of this repository, with the folder's own path inside it, `under` a further folder."""
+    return archive_of({(Path(under) / path.relative_to(ROOT)).as_posix(): path for path in sources(ROOT / folder)})
 
-    It lives as long as the process: the CDK copies it into the cloud assembly.
-    """
-    name = f"{under}-{folder}".strip("-").replace("/", "-")
-    path = _workspace() / f"{name}.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target:
-        for source in sources(ROOT / folder):
-            inside = zipfile.ZipInfo((Path(under) / source.relative_to(ROOT)).as_posix())  # dated 1980-01-01
-            inside.external_attr = 0o644 << 16
-            target.writestr(inside, source.read_bytes())
+
+def archive_of(files: Mapping[str, Path]) -> Path:
+    """A zip of files by their paths inside it. It lives as long as the process: the CDK copies it into its assembly."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as target:
+        for inside, source in sorted(files.items()):
+            entry = zipfile.ZipInfo(inside)  # dated 1980-01-01
+            entry.create_system = 3  # as if made on Unix, wherever it is made
+            entry.external_attr = 0o644 << 16
+            target.writestr(entry, source.read_bytes())
+    path = _workspace() / f"{hashlib.sha256(content.getvalue()).hexdigest()}.zip"
+    path.write_bytes(content.getvalue())
     return path
 
 

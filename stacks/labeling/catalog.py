@@ -13,6 +13,8 @@ from constructs import Construct
 
 from sextant.labeling.tables import TABLES
 from sextant.labeling.views import report_views
+from stacks.building_blocks.grants import as_finding
+from stacks.building_blocks.nag import acknowledge
 
 if TYPE_CHECKING:
     import aws_cdk.aws_s3 as s3
@@ -55,42 +57,49 @@ class Catalog(Construct):
         )
         table.add_resource_dependency(self.database)
 
-    def read_statement(self) -> iam.PolicyStatement:
+    def grant_read(self, role: iam.IRole) -> None:
         """Lets a role read the definitions of this database."""
-        return iam.PolicyStatement(
-            actions=[
-                "glue:GetDatabase",
-                "glue:GetTable",
-                "glue:GetTables",
-                "glue:GetPartition",
-                "glue:GetPartitions",
-                "glue:BatchGetPartition",
-            ],
-            resources=self.arns(),
+        self._grant(
+            role,
+            "glue:GetDatabase",
+            "glue:GetTable",
+            "glue:GetTables",
+            "glue:GetPartition",
+            "glue:GetPartitions",
+            "glue:BatchGetPartition",
         )
 
-    def crawl_statement(self) -> iam.PolicyStatement:
-        """Lets a crawler make and change tables of this database, and add partitions."""
-        return iam.PolicyStatement(
-            actions=[
-                "glue:CreateTable",
-                "glue:UpdateTable",
-                "glue:CreatePartition",
-                "glue:BatchCreatePartition",
-                "glue:UpdatePartition",
-                "glue:BatchUpdatePartition",
-            ],
-            resources=self.arns(),
+    def grant_crawl(self, role: iam.IRole) -> None:
+        """Lets a crawler read the definitions, make and change tables, and add partitions."""
+        self.grant_read(role)
+        self._grant(
+            role,
+            "glue:CreateTable",
+            "glue:UpdateTable",
+            "glue:CreatePartition",
+            "glue:BatchCreatePartition",
+            "glue:UpdatePartition",
+            "glue:BatchUpdatePartition",
         )
 
-    def arns(self) -> list[str]:
-        """The catalog, this database and its tables: Glue checks all three for an action on a table."""
+    def _grant(self, role: iam.IRole, *actions: str) -> None:
         stack = cdk.Stack.of(self)
-        return [
-            stack.format_arn(service="glue", resource="catalog"),
-            stack.format_arn(service="glue", resource="database", resource_name=self.name),
-            stack.format_arn(service="glue", resource="table", resource_name=f"{self.name}/*"),
-        ]
+        tables = stack.format_arn(service="glue", resource="table", resource_name=f"{self.name}/*")
+        role.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=list(actions),
+                resources=[  # Glue checks all three for an action on a table
+                    stack.format_arn(service="glue", resource="catalog"),
+                    stack.format_arn(service="glue", resource="database", resource_name=self.name),
+                    tables,
+                ],
+            )
+        )
+        acknowledge(
+            role,
+            "The tables of this one database: crawlers add tables that are not known beforehand.",
+            f"AwsSolutions-IAM5[Resource::{as_finding(role, tables)}]",
+        )
 
 
 def _table_input(table: Table, processed: s3.IBucket) -> glue.CfnTable.TableInputProperty:

@@ -9,6 +9,7 @@ import aws_cdk.aws_glue as glue
 from constructs import Construct
 
 from stacks.building_blocks.glue import glue_role
+from stacks.building_blocks.grants import grant_read
 
 if TYPE_CHECKING:
     import aws_cdk.aws_kms as kms
@@ -67,10 +68,9 @@ class Crawlers(Construct):
         self._database = catalog.name
         self._encryption = encryption
         self._role = glue_role(self, "Role", key)
-        batch.grant_read(self._role, f"{input_prefix}*")
-        processed.grant_read(self._role, f"{_WORKER_METRICS}*")
-        self._role.add_to_policy(catalog.read_statement())
-        self._role.add_to_policy(catalog.crawl_statement())
+        grant_read(self._role, batch, input_prefix)
+        grant_read(self._role, processed, _WORKER_METRICS)
+        catalog.grant_crawl(self._role)
 
         source = f"s3://{batch.bucket_name}/{input_prefix}"
         self.video_objects = self._crawler(

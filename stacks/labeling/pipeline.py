@@ -10,7 +10,8 @@ import aws_cdk.aws_iam as iam
 import aws_cdk.aws_s3_assets as assets
 from constructs import Construct
 
-from stacks.building_blocks.glue import glue_encryption, glue_role
+from stacks.building_blocks.glue import glue_connection, glue_encryption, glue_role
+from stacks.building_blocks.grants import grant_read, grant_read_write
 from stacks.building_blocks.python_code import ROOT, archive
 from stacks.labeling.crawlers import Crawlers
 
@@ -104,8 +105,8 @@ def _job_role(
     scope: Construct, environment: EnvironmentConfig, *, batch: s3.IBucket, processed: s3.IBucket, key: kms.IKey
 ) -> iam.Role:
     role = glue_role(scope, "JobRole", key)
-    batch.grant_read(role, f"{environment.labeling.input_prefix}*")
-    processed.grant_read_write(role)
+    grant_read(role, batch, environment.labeling.input_prefix)
+    grant_read_write(role, processed)
     pool = environment.labeling.cognito_user_pool_id
     if pool:
         arn = cdk.Stack.of(scope).format_arn(service="cognito-idp", resource="userpool", resource_name=pool)
@@ -126,7 +127,12 @@ def _job(
     script = assets.Asset(scope, "Script", path=str(ROOT / "glue_scripts" / "labeling" / "label_reports.py"))
     package = assets.Asset(scope, "Package", path=str(archive("sextant")))
     for asset in (script, package):
-        asset.grant_read(role)
+        role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["s3:GetObject"], resources=[asset.bucket.arn_for_objects(asset.s3_object_key)]
+            )
+        )
+    connection = glue_connection(scope, environment, role)
     return glue.CfnJob(
         scope,
         "Job",
@@ -142,6 +148,7 @@ def _job(
         max_retries=1,
         execution_property=glue.CfnJob.ExecutionPropertyProperty(max_concurrent_runs=1),
         security_configuration=encryption.ref,
+        connections=glue.CfnJob.ConnectionsListProperty(connections=[connection.ref]) if connection else None,
         default_arguments={
             # Every run reads everything and overwrites: a bookmark would make the result depend on the runs before.
             "--job-bookmark-option": "job-bookmark-disable",

@@ -75,17 +75,19 @@ class Reports(Construct):
             )
             saved.add_resource_dependency(self.workgroup)
 
-    def query_statement(self) -> iam.PolicyStatement:
+    def grant_query(self, role: iam.IRole) -> None:
         """Lets a role run queries in this workgroup and read their results."""
         workgroup = cdk.Stack.of(self).format_arn(
             service="athena", resource="workgroup", resource_name=self.workgroup.name
         )
-        return iam.PolicyStatement(
-            actions=[
-                "athena:StartQueryExecution",
-                "athena:StopQueryExecution",
-                "athena:GetQueryExecution",
-                "athena:GetQueryResults",
-            ],
-            resources=[workgroup],
+        role.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=[
+                    "athena:StartQueryExecution",
+                    "athena:StopQueryExecution",
+                    "athena:GetQueryExecution",
+                    "athena:GetQueryResults",
+                ],
+                resources=[workgroup],
+            )
         )

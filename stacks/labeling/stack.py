@@ -12,7 +12,7 @@ from stacks.building_blocks.alarms import alarm_topic
 from stacks.building_blocks.data_lake import access_log_bucket, data_key, private_bucket
 from stacks.labeling.alarms import watch
 from stacks.labeling.catalog import Catalog
-from stacks.labeling.dashboards import Dashboards
+from stacks.labeling.dashboards import dashboards_function
 from stacks.labeling.pipeline import Pipeline
 from stacks.labeling.reports import Reports
 
@@ -54,9 +54,8 @@ class LabelingStack(cdk.Stack):
             self, "Pipeline", environment=environment, catalog=catalog, batch=batch, processed=processed, key=key
         )
         reports = Reports(self, "Reports", environment=environment, access_logs=access_logs, key=key)
-        self.dashboards = Dashboards(
+        self.dashboards = dashboards_function(
             self,
-            "Dashboards",
             environment=environment,
             catalog=catalog,
             reports=reports,

@@ -1,0 +1,86 @@
+"""A Lambda function of this repository: own log group and role, encrypted settings, the environment's network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+import aws_cdk.aws_iam as iam
+import aws_cdk.aws_lambda as lambda_
+from constructs import Construct
+
+from stacks.building_blocks.data_lake import log_group
+from stacks.building_blocks.nag import acknowledge
+from stacks.building_blocks.network import network
+from stacks.building_blocks.python_code import ARCHITECTURE, RUNTIME, handlers, powertools_layer, sextant_layer
+
+if TYPE_CHECKING:
+    import aws_cdk.aws_kms as kms
+
+    from stacks.config import EnvironmentConfig
+
+
+class PythonFunction(Construct):
+    """`function` runs `lambdas.{system}.{file}.handler` with Powertools and the package sextant; `role` is its own."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: EnvironmentConfig,
+        handler: str,
+        description: str,
+        key: kms.IKey,
+        variables: dict[str, str],
+        timeout_seconds: int,
+        memory_mb: int = 512,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        _, system, _, _ = handler.split(".")
+        log = log_group(self, "Log", environment=environment, key=key)
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        log.grant_write(self.role)
+        key.grant(self.role, "kms:Decrypt")  # its environment variables
+        place = network(self, environment)
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description=description,
+            runtime=RUNTIME,
+            architecture=ARCHITECTURE,
+            code=handlers(system),
+            handler=handler,
+            role=self.role,
+            layers=[powertools_layer(self), sextant_layer(self)],
+            memory_size=memory_mb,
+            timeout=cdk.Duration.seconds(timeout_seconds),
+            log_group=log,
+            environment={"POWERTOOLS_SERVICE_NAME": system, "POWERTOOLS_METRICS_NAMESPACE": "Sextant", **variables},
+            environment_encryption=key,
+            vpc=place.vpc if place else None,
+            vpc_subnets=place.subnets if place else None,
+            security_groups=[place.security_group] if place else None,
+        )
+        acknowledge(
+            self,
+            "Called and waited for by API Gateway or CloudFormation: nothing is queued, so nothing can be left over.",
+            "HIPAA.Security-LambdaDLQ",
+        )
+        acknowledge(
+            self,
+            "The API's throttling bounds it; reserving concurrency would take it from the account's other functions.",
+            "HIPAA.Security-LambdaConcurrency",
+        )
+        if place:
+            acknowledge(
+                self,
+                "AWS's own policy for functions in a network: interfaces have no names beforehand.",
+                "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole]",
+            )
+        else:
+            acknowledge(
+                self,
+                "It speaks to AWS APIs only, by TLS; environments with vpc_id place it in their network.",
+                "HIPAA.Security-LambdaInsideVPC",
+            )
