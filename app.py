@@ -15,7 +15,7 @@ import aws_cdk as cdk
 from stacks.environments import EnvironmentFileError, load_environments
 from stacks.stage import SystemsStage
 
-# The CLI hands over cdk.json's feature flags; read here as well, so that a plain `python app.py` gives the same templates.
+# The CLI hands over cdk.json's feature flags; a plain `python app.py` must give the same templates.
 app = cdk.App(context=json.loads(Path(__file__).with_name("cdk.json").read_text(encoding="utf-8"))["context"])
 try:
     environments = load_environments(only=app.node.try_get_context("environments"))

@@ -48,4 +48,8 @@ class SystemsStage(cdk.Stage):
 def _boundary(policy: str | None) -> cdk.PermissionsBoundary | None:
     if policy is None:
         return None
-    return cdk.PermissionsBoundary.from_arn(policy) if policy.startswith("arn:") else cdk.PermissionsBoundary.from_name(policy)
+    return (
+        cdk.PermissionsBoundary.from_arn(policy)
+        if policy.startswith("arn:")
+        else cdk.PermissionsBoundary.from_name(policy)
+    )

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 def alarm_topic(scope: Construct, environment: EnvironmentConfig, key: kms.Key) -> sns.Topic:
     """The topic of a system's alarms; mails them where the environment names an address."""
+    # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
     topic = sns.Topic(scope, "Alarms", master_key=key, enforce_ssl=True)
     key.add_to_resource_policy(
         iam.PolicyStatement(
             sid="AlarmsOfThisAccount",
+            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
             principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com"), iam.ServicePrincipal("events.amazonaws.com")],
             actions=["kms:Decrypt", "kms:GenerateDataKey*"],
             resources=["*"],  # a key policy speaks of its own key only
@@ -30,6 +32,7 @@ def alarm_topic(scope: Construct, environment: EnvironmentConfig, key: kms.Key) 
         )
     )
     if environment.alarm_email:
+        # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
         topic.add_subscription(subscriptions.EmailSubscription(environment.alarm_email))
     return topic
 
@@ -38,7 +41,7 @@ def alarm(
     scope: Construct,
     construct_id: str,
     *,
-    topic: sns.ITopic,
+    topic: sns.Topic,
     metric: cloudwatch.IMetric,
     threshold: float,
     description: str,
@@ -55,5 +58,6 @@ def alarm(
         treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         alarm_description=description,
     )
+    # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
     result.add_alarm_action(actions.SnsAction(topic))
     return result

@@ -37,6 +37,7 @@ def data_key(scope: Construct, environment: EnvironmentConfig) -> kms.Key:
     key.add_to_resource_policy(
         iam.PolicyStatement(
             sid="LogGroupsOfThisAccount",
+            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
             principals=[iam.ServicePrincipal(f"logs.{environment.region}.amazonaws.com")],
             actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
             resources=["*"],  # a key policy speaks of its own key only
@@ -54,7 +55,9 @@ def access_log_bucket(scope: Construct, environment: EnvironmentConfig, *, acls:
         block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
         encryption=s3.BucketEncryption.S3_MANAGED,
         enforce_ssl=True,
-        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_PREFERRED if acls else s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_PREFERRED
+        if acls
+        else s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
         removal_policy=removal(environment),
         lifecycle_rules=[
             s3.LifecycleRule(
@@ -70,7 +73,9 @@ def access_log_bucket(scope: Construct, environment: EnvironmentConfig, *, acls:
         "HIPAA.Security-S3BucketLoggingEnabled",
     )
     acknowledge(
-        bucket, "S3 delivers access logs only to buckets encrypted with its own keys.", "HIPAA.Security-S3DefaultEncryptionKMS"
+        bucket,
+        "S3 delivers access logs only to buckets encrypted with its own keys.",
+        "HIPAA.Security-S3DefaultEncryptionKMS",
     )
     acknowledge(
         bucket,
@@ -87,7 +92,7 @@ def private_bucket(
     *,
     environment: EnvironmentConfig,
     access_logs: s3.IBucket,
-    key: kms.IKey | None = None,
+    key: kms.Key | None = None,
     unversioned_because: str | None = None,
     expire_after_days: int | None = None,
 ) -> s3.Bucket:
@@ -107,6 +112,7 @@ def private_bucket(
         construct_id,
         block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
         encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
+        # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
         encryption_key=key,
         bucket_key_enabled=True if key else None,
         enforce_ssl=True,
@@ -133,7 +139,7 @@ def private_bucket(
     return bucket
 
 
-def log_group(scope: Construct, construct_id: str, *, environment: EnvironmentConfig, key: kms.IKey) -> logs.LogGroup:
+def log_group(scope: Construct, construct_id: str, *, environment: EnvironmentConfig, key: kms.Key) -> logs.LogGroup:
     """A log group with the environment's retention."""
     group = logs.LogGroup(scope, construct_id, encryption_key=key, removal_policy=removal(environment))
     cast("logs.CfnLogGroup", group.node.default_child).retention_in_days = environment.log_retention_days

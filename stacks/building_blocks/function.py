@@ -31,7 +31,7 @@ class PythonFunction(Construct):
         environment: EnvironmentConfig,
         handler: str,
         description: str,
-        key: kms.IKey,
+        key: kms.Key,
         variables: dict[str, str],
         timeout_seconds: int,
         memory_mb: int = 512,
@@ -39,6 +39,7 @@ class PythonFunction(Construct):
         super().__init__(scope, construct_id)
         _, system, _, _ = handler.split(".")
         log = log_group(self, "Log", environment=environment, key=key)
+        # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log.grant_write(self.role)
         key.grant(self.role, "kms:Decrypt")  # its environment variables
@@ -51,6 +52,7 @@ class PythonFunction(Construct):
             architecture=ARCHITECTURE,
             code=handlers(system),
             handler=handler,
+            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
             role=self.role,
             layers=[powertools_layer(self), sextant_layer(self)],
             memory_size=memory_mb,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stacks.config import EnvironmentConfig
 
 
-def glue_encryption(scope: Construct, key: kms.IKey) -> glue.CfnSecurityConfiguration:
+def glue_encryption(scope: Construct, key: kms.Key) -> glue.CfnSecurityConfiguration:
     """Logs, bookmarks and output of jobs and crawlers, encrypted with the system's key."""
     return glue.CfnSecurityConfiguration(
         scope,
@@ -41,8 +41,9 @@ def glue_encryption(scope: Construct, key: kms.IKey) -> glue.CfnSecurityConfigur
     )
 
 
-def glue_role(scope: Construct, construct_id: str, key: kms.IKey) -> iam.Role:
+def glue_role(scope: Construct, construct_id: str, key: kms.Key) -> iam.Role:
     """A role for Glue that may write its own logs, encrypted, and nothing else yet."""
+    # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
     role = iam.Role(scope, construct_id, assumed_by=iam.ServicePrincipal("glue.amazonaws.com"))
     groups = cdk.Stack.of(scope).format_arn(
         service="logs",

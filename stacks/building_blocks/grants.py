@@ -5,7 +5,7 @@ The CDK's own `grant_read` and its kin give action patterns (`s3:GetObject*`, `s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
 import aws_cdk.aws_iam as iam
@@ -20,22 +20,22 @@ _READ = ("s3:GetObject",)
 _WRITE = ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 
 
-def grant_read(role: iam.IRole, bucket: s3.IBucket, prefix: str = "") -> None:
+def grant_read(role: iam.Role, bucket: s3.IBucket, prefix: str = "") -> None:
     """Lets a role list a bucket and read the objects under a prefix."""
     _grant(role, bucket, prefix, _READ)
 
 
-def grant_read_write(role: iam.IRole, bucket: s3.IBucket, prefix: str = "") -> None:
+def grant_read_write(role: iam.Role, bucket: s3.IBucket, prefix: str = "") -> None:
     """Lets a role list a bucket and read, write and delete the objects under a prefix."""
     _grant(role, bucket, prefix, _READ + _WRITE)
 
 
-def grant_key(role: iam.IRole, key: kms.IKey, *, write: bool) -> None:
+def grant_key(role: iam.Role, key: kms.IKey | kms.Key, *, write: bool) -> None:
     """Lets a role decrypt with a key and, to write, make data keys."""
     key.grant(role, "kms:Decrypt", *(("kms:GenerateDataKey",) if write else ()))
 
 
-def _grant(role: iam.IRole, bucket: s3.IBucket, prefix: str, actions: tuple[str, ...]) -> None:
+def _grant(role: iam.Role, bucket: s3.IBucket, prefix: str, actions: tuple[str, ...]) -> None:
     objects = bucket.arn_for_objects(f"{prefix}*")
     role.add_to_principal_policy(
         iam.PolicyStatement(actions=["s3:ListBucket", "s3:GetBucketLocation"], resources=[bucket.bucket_arn])
@@ -50,12 +50,12 @@ def _grant(role: iam.IRole, bucket: s3.IBucket, prefix: str, actions: tuple[str,
     )
 
 
-def as_finding(scope: cdk.IResource | iam.IRole, arn: str) -> str:
+def as_finding(scope: iam.Role, arn: str) -> str:
     """An ARN as cdk-nag writes it in a finding's id: references as `<LogicalId.Attribute>`."""
     return _render(cdk.Stack.of(scope).resolve(arn))
 
 
-def _render(value: object) -> str:
+def _render(value: Any) -> str:
     match value:
         case {"Fn::Join": [separator, parts]}:
             return str(separator).join(_render(part) for part in parts)

@@ -42,7 +42,7 @@ class HttpApi(Construct):
         construct_id: str,
         *,
         environment: EnvironmentConfig,
-        key: kms.IKey,
+        key: kms.Key,
     ) -> None:
         super().__init__(scope, construct_id)
         self.api = apigw.HttpApi(self, "Api", create_default_stage=False)
@@ -55,11 +55,11 @@ class HttpApi(Construct):
             detailed_metrics_enabled=True,
             throttle=apigw.ThrottleSettings(rate_limit=50, burst_limit=100),
         )
-        cast("apigw.CfnStage", self.stage.node.default_child).access_log_settings = (
-            apigw.CfnStage.AccessLogSettingsProperty(
-                destination_arn=log_group(self, "AccessLog", environment=environment, key=key).log_group_arn,
-                format=json.dumps({name: f"$context.{name}" for name in _LOGGED}),
-            )
+        cast(
+            "apigw.CfnStage", self.stage.node.default_child
+        ).access_log_settings = apigw.CfnStage.AccessLogSettingsProperty(
+            destination_arn=log_group(self, "AccessLog", environment=environment, key=key).log_group_arn,
+            format=json.dumps({name: f"$context.{name}" for name in _LOGGED}),
         )
 
     @property
@@ -67,11 +67,11 @@ class HttpApi(Construct):
         """Host name of the API, without scheme and path."""
         return f"{self.api.api_id}.execute-api.{cdk.Stack.of(self).region}.{cdk.Aws.URL_SUFFIX}"
 
-    def authorize_with(self, pool: cognito.IUserPool, client: cognito.IUserPoolClient) -> None:
+    def authorize_with(self, pool: cognito.UserPool, client: cognito.UserPoolClient) -> None:
         """Routes added from now on take tokens of this pool's client."""
         self._authorizer = authorizers.HttpUserPoolAuthorizer("Users", pool, user_pool_clients=[client])
 
-    def route(self, path: str, function: lambda_.IFunction, *methods: apigw.HttpMethod) -> None:
+    def route(self, path: str, function: lambda_.Function, *methods: apigw.HttpMethod) -> None:
         """Sends requests under a path to a function; the caller must be signed in.
 
         Raises:
@@ -82,6 +82,7 @@ class HttpApi(Construct):
         self.api.add_routes(
             path=path,
             methods=list(methods),
+            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
             integration=integrations.HttpLambdaIntegration("Function", function),
             authorizer=self._authorizer,
         )

@@ -45,7 +45,7 @@ class StaticSite(Construct):
         environment: EnvironmentConfig,
         headers: Mapping[str, str],
         api_domain: str,
-        key: kms.IKey,
+        key: kms.Key,
     ) -> None:
         super().__init__(scope, construct_id)
         self._environment, self._key = environment, key
@@ -79,9 +79,7 @@ class StaticSite(Construct):
             ),
             additional_behaviors={
                 "/api/*": cloudfront.BehaviorOptions(
-                    origin=origins.HttpOrigin(
-                        api_domain, protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY
-                    ),
+                    origin=origins.HttpOrigin(api_domain, protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY),
                     viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
                     allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
                     cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
@@ -130,7 +128,7 @@ class StaticSite(Construct):
 
 
 def _headers_policy(scope: Construct, headers: Mapping[str, str]) -> cloudfront.ResponseHeadersPolicy:
-    """The headers as a policy. CloudFront takes some of them as fields of their own and refuses those as custom ones."""
+    """The headers as a policy. CloudFront has fields of its own for some and refuses those as custom headers."""
     own = dict(headers)
     csp, hsts = own.pop("Content-Security-Policy"), own.pop("Strict-Transport-Security")
     frame, referrer = own.pop("X-Frame-Options"), own.pop("Referrer-Policy")
@@ -168,9 +166,7 @@ def _headers_policy(scope: Construct, headers: Mapping[str, str]) -> cloudfront.
 
 
 def _acknowledge_distribution(distribution: cloudfront.Distribution) -> None:
-    acknowledge(
-        distribution, "Whoever may sign in may do so from anywhere; pages hold no data.", "AwsSolutions-CFR1"
-    )
+    acknowledge(distribution, "Whoever may sign in may do so from anywhere; pages hold no data.", "AwsSolutions-CFR1")
     acknowledge(
         distribution,
         "Pages are static and the API takes only signed-in, throttled calls; a web ACL costs by the month.",

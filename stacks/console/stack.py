@@ -31,7 +31,7 @@ class ConsoleStack(cdk.Stack):
         environment: EnvironmentConfig,
         *,
         console: ConsoleConfig,
-        dashboards: lambda_.IFunction | None,
+        dashboards: lambda_.Function | None,
     ) -> None:
         super().__init__(
             scope,

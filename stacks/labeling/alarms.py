@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from stacks.labeling.pipeline import Pipeline
 
 
-def watch(
-    scope: Construct, *, topic: sns.ITopic, pipeline: Pipeline, function: lambda_.IFunction, workflow: str
-) -> None:
+def watch(scope: Construct, *, topic: sns.Topic, pipeline: Pipeline, function: lambda_.Function, workflow: str) -> None:
     """Tells the topic of a failed job or crawler at once, and of a function that fails or is slow.
 
     A workflow fails exactly when one of its jobs or crawlers does, and Glue has no event of its own for it.
@@ -37,8 +35,10 @@ def watch(
             detail_type=["Glue Job State Change"],
             detail={"jobName": [pipeline.job.ref], "state": ["FAILED", "TIMEOUT", "ERROR", "STOPPED"]},
         ),
+        # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
         targets=[
             targets.SnsTopic(
+                # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
                 topic,
                 message=events.RuleTargetInput.from_text(
                     f"Glue job {job}, run {run}: {state}. {reason} "
@@ -68,8 +68,10 @@ def watch(
                 "state": ["Failed"],
             },
         ),
+        # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
         targets=[
             targets.SnsTopic(
+                # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
                 topic,
                 message=events.RuleTargetInput.from_text(
                     f"Glue crawler {crawler} failed: {error} Its table keeps the schema it had; new folders are not "

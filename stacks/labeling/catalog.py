@@ -57,7 +57,7 @@ class Catalog(Construct):
         )
         table.add_resource_dependency(self.database)
 
-    def grant_read(self, role: iam.IRole) -> None:
+    def grant_read(self, role: iam.Role) -> None:
         """Lets a role read the definitions of this database."""
         self._grant(
             role,
@@ -69,7 +69,7 @@ class Catalog(Construct):
             "glue:BatchGetPartition",
         )
 
-    def grant_crawl(self, role: iam.IRole) -> None:
+    def grant_crawl(self, role: iam.Role) -> None:
         """Lets a crawler read the definitions, make and change tables, and add partitions."""
         self.grant_read(role)
         self._grant(
@@ -82,7 +82,7 @@ class Catalog(Construct):
             "glue:BatchUpdatePartition",
         )
 
-    def _grant(self, role: iam.IRole, *actions: str) -> None:
+    def _grant(self, role: iam.Role, *actions: str) -> None:
         stack = cdk.Stack.of(self)
         tables = stack.format_arn(service="glue", resource="table", resource_name=f"{self.name}/*")
         role.add_to_principal_policy(

@@ -61,7 +61,7 @@ class Crawlers(Construct):
         catalog: Catalog,
         batch: s3.IBucket,
         processed: s3.IBucket,
-        key: kms.IKey,
+        key: kms.Key,
         encryption: glue.CfnSecurityConfiguration,
     ) -> None:
         super().__init__(scope, construct_id)

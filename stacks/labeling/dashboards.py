@@ -24,7 +24,7 @@ def dashboards_function(
     catalog: Catalog,
     reports: Reports,
     processed: s3.IBucket,
-    key: kms.IKey,
+    key: kms.Key,
 ) -> PythonFunction:
     """A function that may query one workgroup, read one database's definitions and the typed tables' objects."""
     made = PythonFunction(

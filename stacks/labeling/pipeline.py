@@ -39,7 +39,7 @@ class Pipeline(Construct):
         catalog: Catalog,
         batch: s3.IBucket,
         processed: s3.IBucket,
-        key: kms.IKey,
+        key: kms.Key,
     ) -> None:
         super().__init__(scope, construct_id)
         labeling = environment.labeling
@@ -68,26 +68,36 @@ class Pipeline(Construct):
     def _triggers(self, cron: str) -> None:
         crawlers = self.crawlers
         run_job = glue.CfnTrigger.ActionProperty(job_name=self.job.ref)
-        self._trigger(
-            "ScheduledJobTrigger", type="SCHEDULED", schedule=cron, actions=[_crawl(crawlers.video_objects), run_job]
-        )
+        self._trigger("ScheduledJobTrigger", schedule=cron, actions=[_crawl(crawlers.video_objects), run_job])
         self._trigger(
             "ConditionalJobTriggerForAudit",
-            type="CONDITIONAL",
             predicate=_succeeded(crawler_name=crawlers.video_objects.ref, crawl_state="SUCCEEDED"),
             actions=[_crawl(crawlers.audit)],
         )
         self._trigger(
             "ConditionalJobTriggerForOutputCrawler",
-            type="CONDITIONAL",
             predicate=_succeeded(job_name=self.job.ref, state="SUCCEEDED"),
             actions=[_crawl(crawlers.worker_metrics), _crawl(crawlers.annotations)],
         )
 
-    def _trigger(self, construct_id: str, **properties: object) -> None:
+    def _trigger(
+        self,
+        construct_id: str,
+        *,
+        actions: list[glue.CfnTrigger.ActionProperty],
+        schedule: str | None = None,
+        predicate: glue.CfnTrigger.PredicateProperty | None = None,
+    ) -> None:
         """A trigger of the workflow, active at once: Glue leaves a new trigger switched off unless told."""
         glue.CfnTrigger(
-            self, construct_id, workflow_name=self.workflow.ref, start_on_creation=True, **properties
+            self,
+            construct_id,
+            type="SCHEDULED" if schedule else "CONDITIONAL",
+            actions=actions,
+            schedule=schedule,
+            predicate=predicate,
+            workflow_name=self.workflow.ref,
+            start_on_creation=True,
         )
 
 
@@ -102,7 +112,7 @@ def _succeeded(**condition: str) -> glue.CfnTrigger.PredicateProperty:
 
 
 def _job_role(
-    scope: Construct, environment: EnvironmentConfig, *, batch: s3.IBucket, processed: s3.IBucket, key: kms.IKey
+    scope: Construct, environment: EnvironmentConfig, *, batch: s3.IBucket, processed: s3.IBucket, key: kms.Key
 ) -> iam.Role:
     role = glue_role(scope, "JobRole", key)
     grant_read(role, batch, environment.labeling.input_prefix)
@@ -128,9 +138,7 @@ def _job(
     package = assets.Asset(scope, "Package", path=str(archive("sextant")))
     for asset in (script, package):
         role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["s3:GetObject"], resources=[asset.bucket.arn_for_objects(asset.s3_object_key)]
-            )
+            iam.PolicyStatement(actions=["s3:GetObject"], resources=[asset.bucket.arn_for_objects(asset.s3_object_key)])
         )
     connection = glue_connection(scope, environment, role)
     return glue.CfnJob(

@@ -1,3 +1,4 @@
+# ruff: noqa: S608  names come from the checked environment, whose patterns admit identifiers only
 """The saved queries of the workgroup: the statements people know from the original system, and the report views.
 
 With the default attributes the two annotation queries are word for word those of the original; an environment with
@@ -40,9 +41,7 @@ def saved_queries(config: LabelingConfig) -> tuple[SavedQuery, ...]:
         for table in CRAWLED_TABLES
     )
     views = (
-        SavedQuery(
-            _construct_id("view", view.name), view.name, view.doc, f'SELECT * FROM "{database}"."{view.name}"'
-        )
+        SavedQuery(_construct_id("view", view.name), view.name, view.doc, f'SELECT * FROM "{database}"."{view.name}"')
         for view in report_views(config.label_attributes, config.frame_attributes, config.audit_attribute)
     )
     return (

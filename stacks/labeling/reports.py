@@ -29,7 +29,7 @@ class Reports(Construct):
         *,
         environment: EnvironmentConfig,
         access_logs: s3.IBucket,
-        key: kms.IKey,
+        key: kms.Key,
     ) -> None:
         super().__init__(scope, construct_id)
         labeling = environment.labeling
@@ -75,7 +75,7 @@ class Reports(Construct):
             )
             saved.add_resource_dependency(self.workgroup)
 
-    def grant_query(self, role: iam.IRole) -> None:
+    def grant_query(self, role: iam.Role) -> None:
         """Lets a role run queries in this workgroup and read their results."""
         workgroup = cdk.Stack.of(self).format_arn(
             service="athena", resource="workgroup", resource_name=self.workgroup.name

@@ -79,7 +79,7 @@ class LabelingStack(cdk.Stack):
         cdk.CfnOutput(self, "JobName", value=pipeline.job.ref)
         cdk.CfnOutput(self, "DashboardsFunction", value=self.dashboards.function_name)
 
-    def _batch_bucket(self, environment: EnvironmentConfig, key: kms.IKey, access_logs: s3.IBucket) -> s3.IBucket:
+    def _batch_bucket(self, environment: EnvironmentConfig, key: kms.Key, access_logs: s3.IBucket) -> s3.IBucket:
         """The bucket with Ground Truth output: the environment's own, or a new one."""
         labeling = environment.labeling
         if labeling.input_bucket is None:
