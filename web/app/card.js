@@ -4,7 +4,7 @@ import { MOST_BARS, MOST_SLICES, draw, palette, specification, summary, theme } 
 import { csv, download } from "./csv.js";
 import { counted, group, natural, share, value, words } from "./format.js";
 import { html } from "./html.js";
-import { alias, csvTable, isEmpty, points, records, sample, shownMeasures, table, unapplied } from "./report.js";
+import { alias, csvTable, groupTitle, isEmpty, points, records, sample, shownMeasures, table, unapplied } from "./report.js";
 
 const isChart = (visual) => ["pie", "donut", "bar", "hbar"].includes(visual.type);
 
@@ -51,7 +51,7 @@ function Chart({ visual, dataset, found, domain }) {
     if (!width || !report.order.length) return undefined;
     let gone = false;
     let remove;
-    draw(plot.current, specification(visual, dataset, report, series, round ? width : width, theme())).then((done) => {
+    draw(plot.current, specification(visual, dataset, report, series, width, theme())).then((done) => {
       remove = done;
       if (gone) remove();
       else plot.current.dataset.drawn = "";
@@ -78,7 +78,7 @@ function Chart({ visual, dataset, found, domain }) {
     ${round && legend}
   </div>
   ${report.unrecorded > 0 && html`<p class="quiet">${value(report.unrecorded, measure.unit)} ${measure.unit === "count" ? dataset.counts : ""} without ${words(alias(visual.rows.at(-1))).toLowerCase()} are not in the chart.</p>`}
-  ${report.unmeasured > 0 && html`<p class="quiet">${counted(report.unmeasured, "groups")} without a recorded ${measure.title.toLowerCase()} ${report.unmeasured === 1 ? "is" : "are"} not in the chart.</p>`}
+  ${report.unmeasured > 0 && html`<p class="quiet">${counted(report.unmeasured, `${groupTitle(dataset, visual.rows[0]).toLowerCase()}s`)} without a recorded ${measure.title.toLowerCase()} ${report.unmeasured === 1 ? "is" : "are"} not in the chart.</p>`}
   ${!round && left > 0 && dataset.dimensions[visual.rows[0]]?.kind !== "day" && html`<p class="quiet">The first ${MOST_BARS} of ${report.order.length}; table and CSV have all.</p>`}`;
 }
 
@@ -108,7 +108,7 @@ function Figures({ visual, dataset, found }) {
     ${unknown && html`<p class="quiet">Nothing to measure here.</p>`}
     ${n && html`<p class="quiet">n = ${value(row[n] ?? 0, "count")} ${dataset.measures[n].title.toLowerCase()}</p>`}
     ${extra.length > 0 &&
-    html`<dl>${extra.map((each) => html`<div key=${each}><dt>${dataset.measures[each].title}</dt><dd>${value(row[each], dataset.measures[each].unit)}${others.includes(each) && dataset.measures[each].unit === "count" && row[dataset.measures[each].n] === row[main] && row[main] ? html` <span class="quiet">${share(row[each], row[main])}</span>` : ""}</dd></div>`)}</dl>`}`;
+    html`<dl>${extra.map((each) => html`<div key=${each}><dt>${dataset.measures[each].title}</dt><dd>${value(row[each], dataset.measures[each].unit)}${others.includes(each) && dataset.measures[each].adds && dataset.measures[each].n === main && row[main] ? html` <span class="quiet">${share(row[each], row[main])}</span>` : ""}</dd></div>`)}</dl>`}`;
 }
 
 function Problem({ error, retry }) {
@@ -157,7 +157,7 @@ export function Card({ slug, visual, dataset, outcome, busy, filtered, titles, k
     ${answer && !empty && visual.type !== "kpi" && (charted ? html`<${Chart} visual=${visual} dataset=${dataset} found=${found} domain=${known(colours)} />` : html`<${Table} visual=${visual} dataset=${dataset} found=${found} />`)}
     ${answer &&
     html`<footer>
-      ${visual.type !== "kpi" && !empty && html`<p>${sample(visual, dataset, found)}</p>`}
+      ${visual.type !== "kpi" && !empty && html`<p>${sample(visual, dataset, isChart(visual) ? found.filter((each) => each[alias(visual.rows.at(-1))] !== null) : found)}</p>`}
       ${answer.truncated && html`<p class="notice">Cut at ${value(answer.rows.length, "count")} rows: choose filters to see the rest. Totals here lack it.</p>`}
       ${unapplied(visual, answer.not_applied, titles).map((each) => html`<p key=${each} class="notice">${each}</p>`)}
     </footer>`}

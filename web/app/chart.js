@@ -17,6 +17,8 @@ export const COLOURS = 8;
 export const MOST_SLICES = 7;
 export const MOST_BARS = 40;
 const OTHER = "Other";
+// Verdicts look the same on every chart: green passes, orange fails.
+const MEANING = { pass: 2, good: 2, fail: 1, bad: 1 };
 
 // Colours and text of the current theme, as the style sheet has them (classes c0 … c7).
 export function theme() {
@@ -50,9 +52,9 @@ export function palette(totals, domain, most = COLOURS) {
   const kept = present.length > most ? present.slice(0, most - 1) : present;
   const merged = present.slice(kept.length);
   const taken = new Set();
-  const entries = kept.map(([key, total]) => ({ key, name: group(key), total, wanted: known.indexOf(key) % COLOURS }));
+  const entries = kept.map(([key, total]) => ({ key, name: group(key), total }));
   for (const each of entries) {
-    each.colour = each.wanted;
+    each.colour = MEANING[String(each.key).toLowerCase()] ?? known.indexOf(each.key) % COLOURS;
     while (taken.has(each.colour) && taken.size < COLOURS) each.colour = (each.colour + 1) % COLOURS;
     taken.add(each.colour);
   }
@@ -159,15 +161,15 @@ export function specification(visual, dataset, report, series, width, look) {
         field: "k",
         type: "nominal",
         sort: order.map(group),
-        axis: { title: horizontal ? groupTitle(dataset, reference) : null, grid: false, labelLimit: horizontal ? Math.max(90, width * 0.38) : 120, ticks: false, ...(horizontal ? { titleAnchor: "end", titleAngle: 0, titleAlign: "left", titleY: -10, titleX: 0, titleBaseline: "bottom", titleLimit: width } : { labelAngle: order.length * 90 > width ? -40 : 0 }) },
+        axis: { title: horizontal && !visual.pick ? groupTitle(dataset, reference) : null, grid: false, labelLimit: horizontal ? Math.max(90, width * 0.38) : 120, ticks: false, ...(horizontal ? { titleAnchor: "end", titleAngle: 0, titleAlign: "left", titleY: -10, titleX: 0, titleBaseline: "bottom", titleLimit: width } : { labelAngle: order.length * 90 > width ? -40 : 0 }) },
       };
   return {
     ...base,
-    padding: horizontal ? { top: 18, left: 0, right: 0, bottom: 0 } : 0,
+    padding: { top: horizontal ? 18 : 6, left: 2, right: 10, bottom: 6 },
     width,
-    height: horizontal ? 62 + order.length * 26 : 280,
+    height: horizontal ? 84 + order.length * 28 : 280,
     data: { values },
-    mark: { type: "bar", ...(horizontal ? { height: { band: 0.7 } } : isDay ? {} : { width: { band: 0.7 } }), ...(!horizontal && order.length < 6 && !isDay ? { width: 48 } : {}) },
+    mark: { type: "bar", ...(horizontal ? { height: { band: 0.7 } } : { width: { band: isDay ? 0.85 : 0.7 } }), ...(!horizontal && order.length < 6 && !isDay ? { width: 48 } : {}) },
     encoding: {
       [horizontal ? "y" : "x"]: category,
       [horizontal ? "x" : "y"]: amount,

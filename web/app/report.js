@@ -1,5 +1,5 @@
 // An answer of the API as the page shows it. Pure: no DOM, no network.
-import { counted, group, natural, value, words } from "./format.js";
+import { group, natural, value, words } from "./format.js";
 
 const UNIT_WORDS = { seconds: "seconds", rate: "per hour", share: "share" };
 
@@ -79,12 +79,12 @@ export function points(visual, dataset, found) {
   };
 }
 
-// The n below a report, in the data set's own noun.
+// The n below a report: what its numbers add up to, or the cases they were measured on.
 export function sample(visual, dataset, found) {
   const [name] = visual.measures;
   const measure = dataset.measures[name];
   if (measure.n) return `n = ${value(sum(found.map((each) => each[measure.n])) ?? 0, "count")} ${dataset.measures[measure.n].title.toLowerCase()}`;
-  if (measure.adds && measure.unit === "count" && visual.type !== "table") return `n = ${counted(sum(found.map((each) => each[name])) ?? 0, dataset.counts)}`;
+  if (measure.adds && measure.unit === "count" && visual.type !== "table") return `n = ${value(sum(found.map((each) => each[name])) ?? 0, "count")} ${measure.title.toLowerCase()}`;
   return `${found.length} ${found.length === 1 ? "row" : "rows"}`;
 }
 

@@ -1,0 +1,117 @@
+"""The console in a real Chromium. `console` serves web/ and the very Lambda handler on a loopback port.
+
+The tests know only `console.url`, `console.athena` (for faults) and `console.truth`.
+"""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.handlers.lake import DuckAthena, database, truth
+from tests.handlers.serving import event, load_handler
+from web.site import files, security_headers
+
+CHROMIUM = "/usr/bin/chromium"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+
+def serve(athena, connect=(), config=None):
+    """The site and the API behind one origin, as CloudFront serves them. Returns (server, URL)."""
+    handler, pages = load_handler(athena), files()
+
+    class Door(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            path = urlsplit(self.path).path.lstrip("/") or "index.html"
+            if path == "config.json":
+                self._answer(200, "application/json", json.dumps(config or {"apiBase": ""}).encode())
+            elif path.startswith("api/"):
+                self._api(b"")
+            elif path in pages:
+                file, kind = pages[path]
+                self._answer(200, kind, file.read_bytes())
+            else:
+                self._answer(404, "text/plain", b"not found")
+
+        def do_POST(self):
+            self._api(self.rfile.read(int(self.headers.get("content-length", 0))))
+
+        def _api(self, body):
+            if config and "cognito" in config and not self.headers.get("authorization", "").startswith("Bearer ey"):
+                self._answer(401, "application/json", b'{"message":"Unauthorized"}')
+                return
+            answer = handler(event(self.command, self.path, body.decode() or None, dict(self.headers)))
+            self._answer(int(answer["statusCode"]), answer["headers"]["Content-Type"], answer["body"].encode())
+
+        def _answer(self, status, kind, body):
+            self.send_response(status)
+            for name, value in security_headers(connect).items():
+                self.send_header(name, value)
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(body)))
+            self.send_header("cache-control", "no-store")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_args):
+            pass
+
+    server = _Server(("127.0.0.1", 0), Door)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, f"http://127.0.0.1:{server.server_address[1]}"
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the browser environment: make test EXTRAS=browser")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def console():
+    facts = truth()
+    athena = DuckAthena(database(facts))
+    server, url = serve(athena)
+    yield SimpleNamespace(url=url, athena=athena, truth=facts)
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def console_url(console):
+    return console.url
+
+
+@pytest.fixture
+def open_page(chromium):
+    """Opens a URL in a fresh browser context; any console error or page error fails the test at its end."""
+    contexts, errors = [], []
+
+    def opened(url, width=1280, height=900, scheme="light", wait="main h1", **options):
+        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-GB", timezone_id="UTC", **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.expected_errors = []
+        page.goto(url)
+        page.wait_for_selector(wait)
+        return page
+
+    yield opened
+    expected = [text for context in contexts for page in context.pages for text in getattr(page, "expected_errors", [])]
+    for context in contexts:
+        context.close()
+    unexpected = [error for error in errors if not any(piece in error for piece in expected)]
+    assert not unexpected, unexpected

@@ -1,0 +1,42 @@
+"""HTTP requests as API Gateway gives them to Lambda (payload format 2.0), and the handler with a given Athena client."""
+
+import importlib
+import os
+from types import SimpleNamespace
+from unittest import mock
+from urllib.parse import urlsplit
+
+CONTEXT = SimpleNamespace(function_name="dashboards", memory_limit_in_mb=512, invoked_function_arn="arn:aws:lambda:eu-central-1:111122223333:function:dashboards", aws_request_id="8f2c")
+ENVIRONMENT = {"DATABASE": "smgt-gluedatabase", "WORKGROUP": "SMGTReportsWorkGroup", "AWS_DEFAULT_REGION": "eu-central-1"}
+
+
+def event(method, url, body=None, headers=None):
+    """As an HTTP API sends it: header names in lower case, the body as text."""
+    parts = urlsplit(url)
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": parts.path,
+        "rawQueryString": parts.query,
+        "headers": {"content-type": "application/json", **{name.lower(): value for name, value in (headers or {}).items()}},
+        "requestContext": {
+            "accountId": "111122223333",
+            "apiId": "a1b2c3d4e5",
+            "domainName": "a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com",
+            "http": {"method": method, "path": parts.path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.7", "userAgent": "test"},
+            "requestId": "JKJaXmPLvHcESHA=",
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": "20/Mar/2026:09:30:00 +0000",
+            "timeEpoch": 1773999000000,
+        },
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+def load_handler(athena, **environment):
+    """A cold start of the function, whose boto3 client factory returns `athena`."""
+    with mock.patch.dict(os.environ, {**ENVIRONMENT, **environment}), mock.patch("sextant.aws.client", lambda _service: athena):
+        module = importlib.reload(importlib.import_module("lambdas.labeling.dashboards"))
+    return lambda request: module.handler(request, CONTEXT)
