@@ -36,7 +36,8 @@ class SystemsStage(cdk.Stage):
                 dashboards=labeling.dashboards if labeling else None,
             )
         for stack in self.node.children:
-            for key, value in environment.tags.items():
+            own = {"sextant:environment": environment.name, "sextant:system": stack.node.id.lower()}
+            for key, value in (own | environment.tags).items():
                 cdk.Tags.of(stack).add(key, value)
             acknowledge(
                 stack,

@@ -14,6 +14,8 @@ from constructs import Construct
 from stacks.building_blocks.data_lake import log_group
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import aws_cdk.aws_cognito as cognito
     import aws_cdk.aws_kms as kms
     import aws_cdk.aws_lambda as lambda_
@@ -71,18 +73,19 @@ class HttpApi(Construct):
         """Routes added from now on take tokens of this pool's client."""
         self._authorizer = authorizers.HttpUserPoolAuthorizer("Users", pool, user_pool_clients=[client])
 
-    def route(self, path: str, function: lambda_.Function, *methods: apigw.HttpMethod) -> None:
-        """Sends requests under a path to a function; the caller must be signed in.
+    def route(self, paths: Sequence[str], methods: Sequence[apigw.HttpMethod], function: lambda_.Function) -> None:
+        """Sends requests for some paths to a function; the caller must be signed in.
 
         Raises:
             ValueError: no user pool yet: a route without sign-in would be public.
         """
         if self._authorizer is None:
-            raise ValueError(f"route {path}: call authorize_with first, a route without sign-in would be public")
-        self.api.add_routes(
-            path=path,
-            methods=list(methods),
+            raise ValueError(f"routes {paths}: call authorize_with first, a route without sign-in would be public")
+        integration = integrations.HttpLambdaIntegration(
+            "Function",
             # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
-            integration=integrations.HttpLambdaIntegration("Function", function),
-            authorizer=self._authorizer,
+            function,
+            scope_permission_to_route=False,
         )
+        for path in paths:
+            self.api.add_routes(path=path, methods=methods, integration=integration, authorizer=self._authorizer)

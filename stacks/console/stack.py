@@ -54,8 +54,11 @@ class ConsoleStack(cdk.Stack):
         client = users.client(return_to=[pages.url, *console.callback_urls])
         api.authorize_with(users.pool, client)
         if dashboards:
-            for path in ("/api/dashboards", "/api/dashboards/{proxy+}"):
-                api.route(path, dashboards, apigw.HttpMethod.GET, apigw.HttpMethod.POST)
+            api.route(
+                ["/api/dashboards", "/api/dashboards/{proxy+}"],
+                [apigw.HttpMethod.GET, apigw.HttpMethod.POST],
+                dashboards,
+            )
         pages.publish(
             {name: path for name, (path, _) in site.files().items()},
             {

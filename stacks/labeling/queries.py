@@ -1,8 +1,7 @@
 # ruff: noqa: S608  names come from the checked environment, whose patterns admit identifiers only
 """The saved queries of the workgroup: the statements people know from the original system, and the report views.
 
-With the default attributes the two annotation queries are word for word those of the original; an environment with
-other label categories gets the same queries over its own attribute names.
+The two annotation queries are the original's, with the attribute columns of the environment's label categories.
 """
 
 from __future__ import annotations
