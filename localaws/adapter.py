@@ -13,6 +13,7 @@ import itertools
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import threading
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore import xform_name
 from botocore.config import Config
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, persistence, responses, router
@@ -415,12 +417,17 @@ def _provisioner(resource: ResourceType, engine: Any) -> Document:
 # --- Step Functions --------------------------------------------------------------------------------------------------
 
 
-def _install_integrations(built: dict[str, Any]) -> None:
-    """Optimised integrations that ministack lacks, with `.sync` where AWS has it."""
+def _install_integrations(built: dict[str, Any], home: EmulatorHome) -> None:
+    """Optimised integrations that ministack lacks, with `.sync` where AWS has it; all under the machine's role."""
     dispatch = stepfunctions._SERVICE_DISPATCH
+    _enforce_execution_roles(home)
 
     def caller() -> Call:
-        return Call(account=responses.get_account_id(), region=responses.get_region(), principal="states")
+        account, region = responses.get_account_id(), responses.get_region()
+        role = _execution_role.get()
+        if role:
+            return home.as_role(account, region, role, "states.amazonaws.com")
+        return Call(account=account, region=region, principal="states")
 
     def start_job_run(resource: str, data: Document) -> Document:
         started = _task(lambda: built["glue"].start_job_run(caller(), data), "Glue")
@@ -436,8 +443,12 @@ def _install_integrations(built: dict[str, Any]) -> None:
         started = _task(lambda: built["athena"].start_query_execution(caller(), data), "Athena")
         if ".sync" not in resource:
             return started
-        fetch = lambda: built["athena"].get_query_execution(caller(), started)["QueryExecution"]  # noqa: E731
-        query = _wait(lambda: {**fetch(), "State": fetch()["Status"]["State"]}, "State", {"QUEUED", "RUNNING"})
+
+        def fetch() -> Document:
+            query = built["athena"].get_query_execution(caller(), started)["QueryExecution"]
+            return {**query, "State": query["Status"]["State"]}
+
+        query = _wait(fetch, "State", {"QUEUED", "RUNNING"})
         if query.pop("State") != "SUCCEEDED":
             raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(query, default=str))
         return {"QueryExecution": json.loads(json.dumps(query, default=str))}
@@ -452,8 +463,75 @@ def _install_integrations(built: dict[str, Any]) -> None:
     dispatch["arn:aws:states:::glue:startJobRun"] = start_job_run
     dispatch["arn:aws:states:::athena:startQueryExecution"] = start_query
     for operation in ("getQueryResults", "getQueryExecution", "stopQueryExecution"):
-        snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in operation)
-        dispatch[f"arn:aws:states:::athena:{operation}"] = athena_call(snake)
+        dispatch[f"arn:aws:states:::athena:{operation}"] = athena_call(xform_name(operation))
+    for prefix, handler in list(dispatch.items()):
+        dispatch[prefix] = _under_role(prefix.removeprefix("arn:aws:states:::"), handler, home)
+
+
+# The role of the state machine whose task runs now; ministack copies the context into its branches and maps.
+_execution_role: contextvars.ContextVar[str] = contextvars.ContextVar("execution_role", default="")
+
+
+def _enforce_execution_roles(home: EmulatorHome) -> None:
+    """Tasks run with the state machine's role on AWS; ministack runs them with none.
+
+    Covers Lambda and every optimised integration. Not covered: `aws-sdk:` integrations, which ministack calls itself.
+    """
+    run_execution, call_lambda = stepfunctions._run_execution, stepfunctions._call_lambda
+
+    def run(execution_arn: str) -> None:
+        execution = stepfunctions._executions.get(execution_arn)
+        machine = stepfunctions._state_machines.get(execution["stateMachineArn"]) if execution else None
+        _execution_role.set(machine["roleArn"] if machine else "")
+        run_execution(execution_arn)
+
+    def call(function: str, *args: Any, **kwargs: Any) -> Any:
+        arn = function
+        if not function.startswith("arn:"):
+            arn = f"arn:aws:lambda:{responses.get_region()}:{responses.get_account_id()}:function:{function}"
+        _authorize_task(home, "lambda:InvokeFunction", arn)
+        return call_lambda(function, *args, **kwargs)
+
+    stepfunctions._run_execution, stepfunctions._call_lambda = run, call
+
+
+def _under_role(integration: str, handler: Callable[..., Any], home: EmulatorHome) -> Callable[..., Any]:
+    service, _, operation = integration.partition(":")
+    action = f"{service}:{operation[0].upper()}{operation[1:]}"
+
+    def run(resource: str, data: Document) -> Any:
+        _authorize_task(home, action, _task_resource(service, data))
+        return handler(resource, data)
+
+    return run
+
+
+def _task_resource(service: str, data: Document) -> str:
+    scope = f"{responses.get_region()}:{responses.get_account_id()}"
+    match service:
+        case "glue":
+            return f"arn:aws:glue:{scope}:job/{data.get('JobName', '')}"
+        case "athena" if "QueryExecutionId" not in data:
+            return f"arn:aws:athena:{scope}:workgroup/{data.get('WorkGroup', 'primary')}"
+        case "dynamodb":
+            return f"arn:aws:dynamodb:{scope}:table/{data.get('TableName', '')}"
+        case "sns":
+            return data.get("TopicArn", "*")
+        case "sqs":
+            return f"arn:aws:sqs:{scope}:{data.get('QueueUrl', '').rsplit('/', 1)[-1]}"
+        case _:
+            return "*"
+
+
+def _authorize_task(home: EmulatorHome, action: str, resource: str) -> None:
+    role = _execution_role.get()
+    if not (app.AUTH and role):
+        return
+    try:
+        call = home.as_role(responses.get_account_id(), responses.get_region(), role, "states.amazonaws.com")
+        call.authorize(action, resource)
+    except ServiceError as error:
+        raise stepfunctions._ExecutionError("States.Permissions", error.message) from error
 
 
 _GLUE_RUNNING = {"STARTING", "RUNNING", "STOPPING", "WAITING"}
@@ -531,6 +609,23 @@ def _patch_transport() -> None:
         pin(source_ip, True)
 
     app.pin_request_origin = pin_as_secure
+
+
+def _patch_cloudfront(port: int) -> None:
+    """An API of this emulator as a CloudFront origin: ministack dials no AWS-owned host, but this one is itself."""
+    target = cloudfront._origin_connect_target
+
+    def connect_here(origin: Document, viewer_is_https: bool) -> tuple[str, int, bool]:
+        if _API_HOST.fullmatch(origin["domain_name"]):
+            return "127.0.0.1", port, False
+        return target(origin, viewer_is_https)
+
+    cloudfront._origin_connect_target = connect_here
+    app._EXECUTE_API_RE = _API_HOST
+
+
+# An HTTP API's host as AWS names it, and as the emulator does. Group 1 is the API's id.
+_API_HOST = re.compile(r"^([a-f0-9]{8})\.execute-api\.(?:localhost|[a-z0-9-]+\.amazonaws\.com)(?::\d+)?$")
 
 
 def _install_public_parameters() -> None:
@@ -622,11 +717,12 @@ def main() -> None:
     port, console_port = int(os.environ["GATEWAY_PORT"]), int(os.environ["SEXTANT_CONSOLE_PORT"])
     _patch_lambda()
     _patch_transport()
+    _patch_cloudfront(port)
     _install_public_parameters()
     home = EmulatorHome(Path(os.environ["SEXTANT_STATE"]), f"http://127.0.0.1:{port}")
     built = _install_services(home)
     _install_resource_types(built)
-    _install_integrations(built)
+    _install_integrations(built, home)
     threading.Thread(target=_snapshot_loop, daemon=True, name="snapshots").start()
 
     async def run() -> None:

@@ -263,6 +263,7 @@ def _encode(operation: OperationModel, result: Document) -> Response:
     if shape is None:
         return status, headers, b"{}" if protocol == "json" else b""
     body: Document = {}
+    blob: bytes | None = None
     payload = shape.serialization.get("payload")
     for name, member in shape.members.items():
         value = result.get(name)
@@ -274,9 +275,11 @@ def _encode(operation: OperationModel, result: Document) -> Response:
         elif location == "statusCode":
             status = int(value)
         elif name == payload and member.type_name == "blob":
-            return status, headers, value
+            blob = value
         else:
             body[member.serialization.get("name", name)] = _encode_value(member, value)
+    if blob is not None:
+        return status, headers, blob
     if payload:
         return (
             status,

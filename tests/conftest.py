@@ -1,0 +1,59 @@
+"""The embedded AWS with the local stage deployed, shared by every suite that needs the whole of it."""
+
+import shutil
+import socket
+from dataclasses import dataclass
+
+import boto3
+import pytest
+
+from localaws import assembly, deploy, emulator
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A running embedded AWS. `session` is the account's root; `outputs` are those of the stacks, by stack name."""
+
+    emulator: emulator.Emulator
+    session: boto3.session.Session
+    outputs: dict[str, dict[str, str]]
+
+    def client(self, service: str, account: str = emulator.ACCOUNT, region: str = emulator.REGION):
+        return boto3.client(
+            service,
+            endpoint_url=self.emulator.endpoint,
+            aws_access_key_id=account,
+            aws_secret_access_key="local",
+            region_name=region,
+        )
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def cloud_assembly(tmp_path_factory):
+    """The synthesized local stage."""
+    return assembly.synthesize("local", tmp_path_factory.mktemp("assembly"))
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory, cloud_assembly):
+    """One embedded AWS for the session, IAM enforced, on ports of its own."""
+    state = tmp_path_factory.mktemp("embedded")
+    running = emulator.start(state, port=free_port(), console_port=free_port())
+    try:
+        session = boto3.session.Session(
+            aws_access_key_id=emulator.ACCOUNT, aws_secret_access_key="local", region_name=emulator.REGION
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in running.environment().items():
+                patch.setenv(name, value)
+            outputs = deploy.deploy(cloud_assembly, session)
+            yield Embedded(running, session, outputs)
+    finally:
+        emulator.stop(state)
+        shutil.rmtree(state, ignore_errors=True)
