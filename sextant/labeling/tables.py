@@ -351,5 +351,6 @@ def arrow_schema(table: Table) -> pa.Schema:
         "timestamp": pa.timestamp("us", tz="UTC"),
         "date": pa.date32(),
         _ATTRIBUTES: pa.map_(pa.string(), pa.string()),
+        "array<string>": pa.list_(pa.string()),
     }
     return pa.schema([pa.field(each.name, types[each.type]) for each in table.columns])

@@ -1,0 +1,1 @@
+"""The labeling job: `label_reports.py` and one Spark SQL text per table."""

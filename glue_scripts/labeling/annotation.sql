@@ -1,0 +1,25 @@
+-- Consolidated annotations. Their documents are distinct, so nothing has to be told apart here.
+SELECT
+  concat(document, '-', CAST(frame_no AS STRING), '-', CAST(position AS STRING)) AS annotation_id,
+  job_name,
+  modality,
+  task_type,
+  object_id,
+  source_ref,
+  frame_no,
+  frame,
+  instance_id,
+  instance_name,
+  label,
+  shape,
+  left_px,
+  top_px,
+  width_px,
+  height_px,
+  geometry,
+  attributes,
+  confidence,
+  human,
+  created_at,
+  source
+FROM parsed_annotation

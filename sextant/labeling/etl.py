@@ -1,0 +1,282 @@
+"""The steps of the labeling ETL around the SQL: survey the input, parse it in chunks, publish what the SQL made.
+
+A chunk is a row of work that any process can do: it names its objects and where to stage the result, and the staged files
+bear the chunk's name, so that doing it twice overwrites. Manifests go first: they tell the parser of the sequence files
+what a class number means and when a label was made.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sextant.labeling import storage
+from sextant.labeling.ground_truth import (
+    Chunk,
+    Document,
+    parse_manifest_line,
+    parse_response,
+    parse_sequence,
+    parse_worker_frame,
+)
+from sextant.labeling.layout import Kind, Place, level_of, place_of
+from sextant.labeling.staging import FACT, REFERENCE, STAGED, Sheet
+from sextant.labeling.tables import arrow_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+CHUNK_BYTES = 64 << 20
+CHUNK_OBJECTS = 2_000
+
+PARSE_SCHEMA = "staged string, rows bigint"
+"""What `parse` yields: the staged table and its rows of one chunk."""
+
+JOBS_SCHEMA = "job_name string, modality string, task_type string, level string, label_attribute string"
+
+
+@dataclass(frozen=True)
+class Found:
+    """One object to parse."""
+
+    key: str
+    size: int
+    modified: datetime
+    place: Place
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the input holds: manifests, other objects, and what cannot be input (source, reason, detail, bytes)."""
+
+    root: str
+    manifests: tuple[Found, ...]
+    others: tuple[Found, ...]
+    rejected: tuple[tuple[str, str, str, int], ...]
+    ignored: int
+
+
+def survey(root: str) -> Survey:
+    """Lists the input and recognises every object.
+
+    A job has one manifest, and a data object one sequence file: where two copies of an output lie below the root, the
+    first in key order is read and the other is rejected as a duplicate.
+
+    Raises:
+        FileNotFoundError: the root is a folder that does not exist.
+    """
+    name = root.rstrip("/").rpartition("/")[2]
+    manifests, others, rejected, ignored = [], [], [], 0
+    seen: dict[tuple[str, ...], str] = {}
+    for entry in storage.entries(root):
+        place = place_of(entry.key, name)
+        if place.kind is Kind.WORKINGS:
+            ignored += 1
+            continue
+        if place.kind is Kind.FOREIGN:
+            rejected.append((entry.key, "not part of a Ground Truth output", "no known file name or folder", entry.size))
+            continue
+        if place.kind in (Kind.MANIFEST, Kind.SEQUENCE):
+            first = seen.setdefault((place.kind, place.job_name, place.object_id), entry.key)
+            if first != entry.key:
+                rejected.append((entry.key, "duplicate", f"{place.job_name} has it already in {first}", entry.size))
+                continue
+        found = Found(entry.key, entry.size, entry.modified, place)
+        (manifests if place.kind is Kind.MANIFEST else others).append(found)
+    return Survey(root, tuple(manifests), tuple(others), tuple(rejected), ignored)
+
+
+def prepare(staging: str) -> None:
+    """Empties the staging place and gives every staged table one file without rows, for a reader needs one."""
+    storage.remove_below(staging)
+    with tempfile.TemporaryDirectory() as folder:
+        for table in STAGED:
+            path = Path(folder) / f"{table.name}.parquet"
+            pq.write_table(arrow_schema(table).empty_table(), path, store_schema=False)
+            storage.upload(path, f"{staging}/{table.name}/empty.parquet")
+
+
+def manifest_work(found: Survey, staging: str) -> list[str]:
+    """The first round's work: the manifests, and what the survey rejected."""
+    return _work(found, staging, "manifests", [(each, None) for each in found.manifests], found.rejected)
+
+
+def other_work(found: Survey, staging: str) -> list[str]:
+    """The second round's work, after the first is done: everything else, with what the manifests tell about it."""
+    references: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in _staged_rows(staging, REFERENCE.name):
+        references.setdefault((row["job_name"], row["object_id"]), []).append(row)
+    items: list[tuple[Found, dict[str, Any] | None]] = []
+    for each in found.others:
+        context = None
+        told = references.get((each.place.job_name, each.place.object_id), [])
+        if each.place.kind is Kind.SEQUENCE and told:
+            # A renamed job's manifest may tell of several labels: the one that names this very file is meant.
+            context = next((row for row in told if row["target"] == below_job(each.key)), told[0])
+            told.remove(context)
+        items.append((each, context))
+    missing = [
+        (f"{row['job_name']}#{row['object_id']}", "label file missing", f"the manifest names {row['target']}", 0)
+        for key in sorted(references)
+        for row in references[key]
+    ]
+    return _work(found, staging, "others", items, missing)
+
+
+def below_job(key: str) -> str:
+    """The key of an object below its job's folder, as a manifest's URI is cut, too."""
+    start = f"/{key}".find("/annotations/")
+    return key[start:] if start >= 0 else key.rpartition("/")[2]
+
+
+def _work(
+    found: Survey,
+    staging: str,
+    prefix: str,
+    items: list[tuple[Found, dict[str, Any] | None]],
+    rejected: Iterable[tuple[str, str, str, int]],
+) -> list[str]:
+    """Items cut into chunks of bounded bytes and number, in key order; the rejected rows go with the first."""
+    chunks: list[list[list[Any]]] = [[]]
+    size = 0
+    for each, context in items:
+        if chunks[-1] and (size + each.size > CHUNK_BYTES or len(chunks[-1]) >= CHUNK_OBJECTS):
+            chunks.append([])
+            size = 0
+        size += each.size
+        reference = None
+        if context:
+            created = context["created_at"]
+            reference = {**context, "created_at": created.isoformat() if created else None}
+        chunks[-1].append([each.key, each.size, each.modified.isoformat(), astuple(each.place), reference])
+    notes: list[Any] = list(rejected)
+    work = []
+    for number, chunk in enumerate(chunks):
+        name = f"{prefix}-{number:06d}"
+        document = {"root": found.root, "staging": staging, "chunk": name, "items": chunk, "rejected": notes}
+        work.append(json.dumps(document))
+        notes = []
+    return work
+
+
+def parse(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """For `mapInArrow`: does the work in column `work`, stages the rows and yields their numbers (`PARSE_SCHEMA`)."""
+    for batch in batches:
+        for work in batch.column("work").to_pylist():
+            sheets = _parse_chunk(json.loads(work))
+            yield pa.RecordBatch.from_arrays(
+                [pa.array([each.table.name for each in sheets], pa.string()), pa.array([each.rows for each in sheets], pa.int64())],
+                names=["staged", "rows"],
+            )
+
+
+def _parse_chunk(work: dict[str, Any]) -> list[Sheet]:
+    with tempfile.TemporaryDirectory() as folder:
+        chunk = Chunk(Path(folder))
+        for source, reason, detail, size in work["rejected"]:
+            chunk.reject(source, reason, detail, size)
+        items = [
+            Found(key, size, datetime.fromisoformat(modified), Place(Kind(place[0]), *place[1:]))
+            for key, size, modified, place, _ in work["items"]
+        ]
+        whole = [each for each in items if each.place.kind is not Kind.MANIFEST]
+        bodies = storage.bodies([storage.joined(work["root"], each.key) for each in whole])
+        for each, (*_, reference) in zip(items, work["items"], strict=True):
+            if each.place.kind is Kind.MANIFEST:
+                _parse_manifest(chunk, each, work["root"])
+                continue
+            body = next(bodies)
+            if isinstance(body, storage.GoneError):
+                chunk.reject(each.key, "gone", str(body), each.size)
+                continue
+            _parse_body(chunk, each, reference, body)
+        sheets = chunk.close()
+        for sheet in sheets:
+            storage.upload(sheet.path, f"{work['staging']}/{sheet.table.name}/{work['chunk']}.parquet")
+    return sheets
+
+
+def _parse_manifest(chunk: Chunk, found: Found, root: str) -> None:
+    lines = 0
+    try:
+        for number, line in enumerate(storage.lines(storage.joined(root, found.key))):
+            lines += 1
+            if line or number == 0:
+                parse_manifest_line(chunk, found.place, found.key, number, line)
+    except storage.GoneError as error:
+        chunk.reject(found.key, "gone", str(error), found.size)
+        return
+    if not lines:
+        chunk.reject(found.key, "empty object", "a manifest without a line", found.size)
+
+
+def _parse_body(chunk: Chunk, found: Found, reference: dict[str, Any] | None, body: bytes) -> None:
+    place = found.place
+    if place.kind is Kind.RESPONSE:
+        parse_response(chunk, place, found.key, body)
+    elif place.kind is Kind.WORKER_FRAME:
+        parse_worker_frame(chunk, place, found.key, body)
+    else:
+        parse_sequence(chunk, _document(found, reference or {}), "", body)
+
+
+def _document(found: Found, reference: dict[str, Any]) -> Document:
+    """What is known of a sequence: by the manifest, or by its key and the object's own time."""
+    created = reference.get("created_at")
+    return Document(
+        found.place.job_name,
+        reference.get("modality") or found.place.modality,
+        reference.get("task_type", ""),
+        found.place.object_id,
+        reference.get("source_ref"),
+        reference.get("human"),
+        datetime.fromisoformat(created) if created else found.modified.astimezone(UTC),
+        found.key,
+        json.loads(reference.get("class_map") or "{}"),
+    )
+
+
+def jobs(staging: str) -> list[tuple[str, str, str, str, str | None]]:
+    """The jobs (`JOBS_SCHEMA`) after both rounds: manifests are believed before sequences, sequences before answers."""
+    best: dict[str, tuple[Any, ...]] = {}
+    for each in _staged_rows(staging, FACT.name):
+        fact = (each["rank"], each["task_type"], each["modality"], each["label_attribute"])
+        best[each["job_name"]] = min(best.get(each["job_name"], fact), fact)
+    return [
+        (name, modality, task_type, level_of(name), attribute or None)
+        for name, (_, task_type, modality, attribute) in sorted(best.items())
+    ]
+
+
+def _staged_rows(staging: str, table: str) -> Iterator[dict[str, Any]]:
+    """Rows of a small staged table, for the driver."""
+    root = f"{staging}/{table}"
+    if not storage.is_s3(root) and not Path(root).is_dir():
+        return
+    for entry in storage.entries(root):
+        body = storage.read(storage.joined(root, entry.key))
+        yield from pq.read_table(pa.BufferReader(body)).to_pylist()
+
+
+def publish(made: str, target: str) -> int:
+    """Moves the Parquet files of one table to `target` as `part-00000.parquet` and on; the number of files.
+
+    Every file appears whole and those that are no part of the result go last, so that whoever reads meanwhile misses no
+    rows. A run that was killed half-way is mended by the next.
+    """
+    parts = [each.key for each in storage.entries(made) if each.key.endswith(".parquet") and not each.key.startswith(("_", "."))]
+    names = [f"part-{number:05d}.parquet" for number in range(len(parts))]
+    for part, name in zip(parts, names, strict=True):
+        storage.move(storage.joined(made, part), storage.joined(target, name))
+    stale = storage.entries(target) if parts else []
+    for entry in stale:
+        if entry.key not in names:
+            storage.remove(storage.joined(target, entry.key))
+    return len(names)

@@ -1,0 +1,939 @@
+"""Reads Ground Truth's output documents, of every task type, into staged rows.
+
+Formats: the developer guide's "Output data" and the real files it does not mention. What real files do and this parser
+expects: frame numbers and class ids that are text in one file and numbers in another, frames out of order, attributes
+missing altogether, metadata under a key that does not match the label's, several jobs' labels in one manifest line,
+answers without times or identity, invisible characters in a source reference.
+
+Whatever cannot be read becomes a rejected row with its source and reason, and the rest goes on. Nothing raises for the
+sake of an input's content.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from sextant.labeling import staging
+from sextant.labeling.layout import TASK_TYPES, Place, modality_of
+from sextant.labeling.staging import Pairs, Sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+try:
+    import orjson
+
+    def _loads(body: bytes | str) -> Any:
+        return orjson.loads(body)
+
+    def _dumps(document: Any) -> str:
+        return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS).decode()
+
+except ImportError:  # a Glue job without the extra wheel still runs, slower
+
+    def _loads(body: bytes | str) -> Any:
+        return json.loads(body)
+
+    def _dumps(document: Any) -> str:
+        return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+
+
+AUDIT_ATTRIBUTE = "audit"
+BACKGROUND = "BACKGROUND"
+_LISTS = (("annotations", ""), ("polylines", "polyline"), ("polygons", "polygon"), ("keypoints", "keypoint"))
+_SEQUENCES = {"tracking-annotations": "video-object-tracking", "detection-annotations": "video-object-detection"}
+_BOX = frozenset({"left", "top", "width", "height"})
+_NAMED = frozenset({"class-id", "label-category-attributes", "object-id", "object-name", "label"})
+_FRAMED = ("trackingAnnotations", "detectionAnnotations")
+_WORKER_SHAPES = ("boundingBoxes", "polylines", "polygons", "keypoints", "boundingCuboids", "annotations")
+_INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff]")
+_SINGLE_CHOICE = frozenset({"image-classification", "text-classification", "label-verification"})
+
+
+@dataclass
+class Chunk:
+    """The sheets and tallies of one chunk of objects, written below `folder` when it is closed."""
+
+    folder: Path
+    sheets: dict[str, Sheet] = field(default_factory=dict)
+    facts: set[tuple[str, int, str, str, str]] = field(default_factory=set)
+    labels: dict[Any, list[int]] = field(default_factory=dict)
+    attributes: dict[Any, list[int]] = field(default_factory=dict)
+    frames: dict[Any, int] = field(default_factory=dict)
+    interned: dict[str, Pairs] = field(default_factory=dict)
+
+    def sheet(self, table: staging.Table) -> Sheet:
+        """The sheet of a staged table."""
+        found = self.sheets.get(table.name)
+        if found is None:
+            found = self.sheets[table.name] = Sheet(table, self.folder / f"{table.name}.parquet")
+        return found
+
+    def reject(self, source: str, reason: str, detail: str, size: int) -> None:
+        """Keeps an input that could not be used."""
+        self.sheet(staging.PARSED_REJECTED).add(source, reason, detail[:500], size)
+
+    def close(self) -> list[Sheet]:
+        """Writes everything; the sheets that have rows."""
+        for fact in sorted(self.facts):
+            self.sheet(staging.FACT).add(*fact)
+        for (head, label, pairs, day), counts in self.labels.items():
+            self.sheet(staging.PARSED_LABEL_TALLY).add(*head, label, _key(pairs), pairs, day, *counts)
+        for (head, label, (name, value), day), counts in self.attributes.items():
+            self.sheet(staging.PARSED_ATTRIBUTE_TALLY).add(*head, label, name, value, day, *counts)
+        for (head, labels, pairs, day), count in self.frames.items():
+            self.sheet(staging.PARSED_FRAME_TALLY).add(*head, labels, _key(pairs), pairs, day, count)
+        for sheet in self.sheets.values():
+            sheet.close()
+        return [each for each in self.sheets.values() if each.rows]
+
+    def pairs(self, attributes: Any) -> Pairs:
+        """Attributes as sorted (lower-cased name, text) pairs; the same object for equal attributes."""
+        if not attributes:
+            return ()
+        text = _dumps(attributes)
+        found = self.interned.get(text)
+        if found is None:
+            found = self.interned[text] = _pairs(attributes)
+        return found
+
+
+def _key(pairs: Pairs) -> str:
+    return _dumps(pairs)
+
+
+def _pairs(attributes: Any) -> Pairs:
+    if not isinstance(attributes, dict):
+        return (("attributes", _text(attributes)),)
+    named: dict[str, str] = {}
+    for name, value in attributes.items():
+        # Two names that differ in case only are one column to Glue: the second keeps its spelling.
+        key = str(name).lower()
+        named[str(name) if key in named else key] = _text(value)
+    return tuple(sorted(named.items()))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else _dumps(value)
+
+
+def _moment(value: Any) -> datetime | None:
+    """An ISO instant, in UTC; without a zone it is UTC already."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _number(value: Any) -> float | None:
+    """A number, or text that is one; None for anything else, infinities and NaN included."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _hash(*parts: str) -> str:
+    return blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+def _parsed(chunk: Chunk, source: str, body: bytes, kind: type[Any]) -> Any:
+    """The document, or None after rejecting it."""
+    if not body.strip():
+        chunk.reject(source, "empty object", "there is nothing in it", len(body))
+        return None
+    try:
+        document = _loads(body)
+    except (ValueError, RecursionError) as error:
+        chunk.reject(source, "not JSON", str(error), len(body))
+        return None
+    if not isinstance(document, kind):
+        chunk.reject(source, "unexpected JSON", f"a {kind.__name__} was expected, not {_dumps(document)[:80]}", len(body))
+        return None
+    return document
+
+
+# --- answers of workers ---------------------------------------------------------------------------------------------
+
+
+def parse_response(chunk: Chunk, place: Place, source: str, body: bytes) -> None:
+    """One worker response: every answer of every worker for one data object."""
+    document = _parsed(chunk, source, body, dict)
+    if document is None:
+        return
+    answers = document.get("answers")
+    if not isinstance(answers, list) or not answers:
+        chunk.reject(source, "no answers", "a worker response holds a list `answers`", len(body))
+        return
+    for position, answer in enumerate(answers):
+        if not isinstance(answer, dict) or not isinstance(answer.get("workerId"), str) or "answerContent" not in answer:
+            chunk.reject(f"{source}#{position}", "not an answer", "workerId or answerContent is missing", len(body))
+            continue
+        _parse_answer(chunk, place, source, position, answer)
+
+
+def _parse_answer(chunk: Chunk, place: Place, source: str, position: int, answer: dict[str, Any]) -> None:
+    content = answer["answerContent"]
+    if isinstance(content, str):  # some templates of custom jobs submit text that is JSON
+        try:
+            content = _loads(content)
+        except ValueError:
+            content = {"text": content}
+    metadata = answer.get("workerMetadata")
+    identity = metadata.get("identityData") if isinstance(metadata, dict) else None
+    identity = identity if isinstance(identity, dict) else {}
+    worker, sub = answer["workerId"], _optional(identity.get("sub"))
+    accepted, submitted = _moment(answer.get("acceptanceTime")), _moment(answer.get("submissionTime"))
+    seconds = _number(answer.get("timeSpentInSeconds"))
+    if seconds is None and accepted and submitted:
+        seconds = (submitted - accepted).total_seconds()
+    text = _dumps(_without_images(content))
+    found = _answered(content)
+    chunk.facts.add((place.job_name, 2, found.task_type, place.modality or modality_of(found.task_type), ""))
+    chunk.sheet(staging.PARSED_ANSWER).add(
+        _hash(place.job_name, place.object_id, worker, str(answer.get("submissionTime")), text),
+        f"{source}#{position:06d}",
+        place.job_name,
+        place.object_id,
+        place.iteration,
+        worker,
+        sub,
+        _optional(identity.get("identityProviderType")) or ("Cognito" if sub else "public"),
+        _optional(identity.get("issuer")),
+        accepted,
+        submitted,
+        None if seconds is None else round(seconds, 6),
+        found.labels,
+        1 if found.entries is None else len(found.entries),
+        found.choice,
+        text,
+        found.framed,
+        found.entries,
+        found.prefix,
+        found.prefix.rstrip("/").rpartition("/")[2] if found.prefix else None,
+        source,
+    )
+
+
+def _optional(value: Any) -> str | None:
+    return None if value is None or value == "" else _text(value)
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """What an answer's content tells."""
+
+    task_type: str
+    labels: int | None = None
+    choice: str | None = None
+    framed: str | None = None
+    entries: list[str] | None = None
+    prefix: str | None = None
+
+
+_COUNTED = (
+    ("boundingBoxes", "object-detection"),
+    ("entities", "text-span"),
+    ("labelMappings", "semantic-segmentation"),
+    ("polygons", "custom"),
+    ("polylines", "custom"),
+    ("keypoints", "custom"),
+    ("instances", "custom"),
+)
+
+
+def _answered(content: Any) -> _Answered:
+    """Templates name their elements as they like, so an answer is known by its members, not by its name."""
+    if not isinstance(content, dict):
+        return _Answered("custom")
+    for key in _FRAMED:
+        frames = content.get(key)
+        data = frames.get("frameData") if isinstance(frames, dict) else None
+        if isinstance(data, dict):
+            listed = data.get("entries")
+            entries = [_text(each) for each in listed] if isinstance(listed, list) else []
+            task_type = "video-object-tracking" if key == "trackingAnnotations" else "video-object-detection"
+            return _Answered(task_type, None, None, key, entries, _optional(data.get("s3Prefix")))
+    for name, value in content.items():
+        if not isinstance(value, dict):
+            continue
+        image = "text" if name.startswith("crowd-classifier") else "image"
+        if isinstance(value.get("label"), str):
+            return _Answered(f"{image}-classification", 1, value["label"])
+        if isinstance(value.get("labels"), list):
+            return _Answered(f"{image}-classification-multilabel", len(value["labels"]))
+        for member, task_type in _COUNTED:
+            if isinstance(value.get(member), list | dict):
+                return _Answered(task_type, len(value[member]))
+    return _Answered("custom")
+
+
+def _without_images(content: Any) -> Any:
+    """The content with the pixels of segmentation answers replaced by their size."""
+    if not isinstance(content, dict):
+        return content
+    trimmed = dict(content)
+    for name, value in content.items():
+        image = value.get("labeledImage") if isinstance(value, dict) else None
+        if isinstance(image, dict) and isinstance(image.get("pngImageData"), str):
+            size = len(image["pngImageData"])
+            trimmed[name] = {**value, "labeledImage": {**image, "pngImageData": f"{size} characters of base64"}}
+    return trimmed
+
+
+def parse_worker_frame(chunk: Chunk, place: Place, source: str, body: bytes) -> None:
+    """One worker's labels of one frame: they are counted; what they became is in the consolidated sequence."""
+    document = _parsed(chunk, source, body, dict | list)  # type: ignore[arg-type]
+    if document is None:
+        return
+    count = 0
+    for frame in document if isinstance(document, list) else [document]:
+        inner = frame
+        if isinstance(frame, dict):
+            inner = next((frame[key] for key in _FRAMED if key in frame), frame)
+        for each in inner if isinstance(inner, list) else [inner]:
+            if not isinstance(each, dict):
+                chunk.reject(source, "unexpected JSON", "a frame of labels was expected", len(body))
+                return
+            count += sum(len(each[key]) for key in _WORKER_SHAPES if isinstance(each.get(key), list))
+    frame_name = source.rpartition("/")[2]
+    chunk.sheet(staging.PARSED_WORKER_FRAME).add(place.job_name, place.object_id, place.folder, frame_name, count)
+
+
+# --- consolidated labels --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Document:
+    """What holds for all annotations of one data object."""
+
+    job_name: str
+    modality: str
+    task_type: str
+    object_id: str
+    source_ref: str | None
+    human: bool | None
+    created_at: datetime | None
+    source: str
+    names: dict[str, str] = field(default_factory=dict)
+    part: str = ""
+
+    @property
+    def head(self) -> tuple[str, str, str]:
+        """The job's columns."""
+        return (self.job_name, self.modality, self.task_type)
+
+    @property
+    def day(self) -> date | None:
+        """The day that counts are kept by."""
+        return self.created_at.date() if self.created_at else None
+
+
+@dataclass
+class _Shapes:
+    """Annotations of one document by column, in frame order."""
+
+    frame_no: list[int] = field(default_factory=list)
+    position: list[int] = field(default_factory=list)
+    frame: list[str | None] = field(default_factory=list)
+    instance_id: list[str | None] = field(default_factory=list)
+    instance_name: list[str | None] = field(default_factory=list)
+    label: list[str] = field(default_factory=list)
+    shape: list[str] = field(default_factory=list)
+    left: list[float | None] = field(default_factory=list)
+    top: list[float | None] = field(default_factory=list)
+    width: list[float | None] = field(default_factory=list)
+    height: list[float | None] = field(default_factory=list)
+    geometry: list[str | None] = field(default_factory=list)
+    attributes: list[Pairs] = field(default_factory=list)
+    confidence: list[float | None] = field(default_factory=list)
+
+    def one(
+        self,
+        frame: str | None,
+        label: str,
+        shape: str,
+        *,
+        geometry: str | None = None,
+        confidence: float | None = None,
+        box: tuple[float | None, ...] = (None, None, None, None),
+    ) -> None:
+        """One annotation of a data object that is a single frame."""
+        self.frame_no.append(0)
+        self.position.append(len(self.position))
+        self.frame.append(frame)
+        self.instance_id.append(None)
+        self.instance_name.append(None)
+        self.label.append(label)
+        self.shape.append(shape)
+        for column, value in zip((self.left, self.top, self.width, self.height), box, strict=True):
+            column.append(value)
+        self.geometry.append(geometry)
+        self.attributes.append(())
+        self.confidence.append(confidence)
+
+
+def _write_shapes(chunk: Chunk, document: Document, shapes: _Shapes) -> None:
+    """Annotations of a document to the sheet and into the tallies."""
+    count = len(shapes.label)
+    if not count:
+        return
+    chunk.sheet(staging.PARSED_ANNOTATION).extend(
+        count,
+        (
+            _hash(*document.head, document.object_id, document.part),
+            *document.head,
+            document.object_id,
+            document.source_ref,
+            shapes.frame_no,
+            shapes.position,
+            shapes.frame,
+            shapes.instance_id,
+            shapes.instance_name,
+            shapes.label,
+            shapes.shape,
+            shapes.left,
+            shapes.top,
+            shapes.width,
+            shapes.height,
+            shapes.geometry,
+            shapes.attributes,
+            shapes.confidence,
+            document.human,
+            document.created_at,
+            document.source,
+        ),
+    )
+    _tally(chunk, document, shapes)
+
+
+def _tally(chunk: Chunk, document: Document, shapes: _Shapes) -> None:
+    """Adds to the pre-aggregates. Frames and tracked objects belong to one document, so its distinct counts add up."""
+    groups: dict[tuple[str, Pairs], tuple[list[int], list[Any]]] = {}
+    # An annotation that is not tracked is an object of its own, told apart by its position among all.
+    identities = enumerate(shapes.instance_id)
+    for label, pairs, frame, (n, instance) in zip(
+        shapes.label, shapes.attributes, shapes.frame_no, identities, strict=True
+    ):
+        group = groups.get((label, pairs))
+        if group is None:
+            group = groups[label, pairs] = ([], [])
+        group[0].append(frame)
+        group[1].append(n if instance is None else instance)
+    by_pair: dict[tuple[str, tuple[str, str]], tuple[int, set[int], set[Any]]] = {}
+    for (label, pairs), (frames, instances) in groups.items():
+        distinct = (len(frames), set(frames), set(instances))
+        _count(chunk.labels, (document.head, label, pairs, document.day), distinct)
+        for pair in (("", ""), *pairs):
+            known = by_pair.get((label, pair))
+            if known:
+                distinct_pair = (known[0] + distinct[0], known[1] | distinct[1], known[2] | distinct[2])
+            else:
+                distinct_pair = distinct
+            by_pair[label, pair] = distinct_pair
+    for (label, pair), distinct in by_pair.items():
+        _count(chunk.attributes, (document.head, label, pair, document.day), distinct)
+
+
+def _count(tallies: dict[Any, list[int]], key: Any, distinct: tuple[int, set[int], set[Any]]) -> None:
+    counts = tallies.setdefault(key, [0, 0, 0])
+    counts[0] += distinct[0]
+    counts[1] += len(distinct[1])
+    counts[2] += len(distinct[2])
+
+
+def _write_frame(chunk: Chunk, document: Document, number: int, name: str | None, labels: int, pairs: Pairs) -> None:
+    chunk.sheet(staging.PARSED_FRAME).add(
+        *document.head,
+        document.object_id,
+        document.source_ref,
+        number,
+        name,
+        labels,
+        pairs,
+        document.created_at,
+        document.source,
+    )
+    key = (document.head, labels, pairs, document.day)
+    chunk.frames[key] = chunk.frames.get(key, 0) + 1
+
+
+def parse_sequence(chunk: Chunk, document: Document, label_attribute: str, body: bytes) -> None:
+    """SeqLabel.json: the labels of a sequence of video frames or point clouds, also of several linked sensors."""
+    content = _parsed(chunk, document.source, body, dict)
+    if content is None:
+        return
+    parts = _sequence_parts(content)
+    if not parts:
+        reason = "no tracking-annotations or detection-annotations in it"
+        chunk.reject(document.source, "not a sequence", reason, len(body))
+        return
+    counts = [0, 0]
+    audited = False
+    for sensor, key, frames in parts:
+        task_type = document.task_type or _sequence_type(key, frames)
+        modality = document.modality or modality_of(task_type)
+        source = f"{document.source}#{sensor}" if sensor else document.source
+        part = Document(
+            document.job_name,
+            modality,
+            task_type,
+            document.object_id,
+            document.source_ref,
+            document.human,
+            document.created_at,
+            source,
+            document.names,
+            sensor,
+        )
+        chunk.facts.add((part.job_name, 1, part.task_type, part.modality, label_attribute))
+        shapes, frame_count = _parse_frames(chunk, part, frames, len(body))
+        counts[0] += len(shapes.label)
+        counts[1] += frame_count
+        audited = audited or any(name == AUDIT_ATTRIBUTE for pairs in set(shapes.attributes) for name, _ in pairs)
+        document = part if not document.task_type else document
+        _write_shapes(chunk, part, shapes)
+    chunk.sheet(staging.PARSED_TASK).add(
+        *document.head,
+        document.object_id,
+        document.source_ref,
+        label_attribute or None,
+        "labeled",
+        None,
+        None,
+        None,
+        None,
+        *counts,
+        audited,
+        document.created_at,
+    )
+
+
+def _sequence_parts(content: dict[str, Any]) -> list[tuple[str, str, list[Any]]]:
+    """(sensor, key, frames) of every list of frames: one, or one per sensor of linked lidar and cameras."""
+    found = [("", key, content[key]) for key in _SEQUENCES if isinstance(content.get(key), list)]
+    for sensor, inner in content.items():
+        if isinstance(inner, dict):
+            found += [(sensor, key, inner[key]) for key in _SEQUENCES if isinstance(inner.get(key), list)]
+    return found
+
+
+def _sequence_type(key: str, frames: list[Any]) -> str:
+    """The task type of a sequence that no manifest describes."""
+    for frame in frames:
+        for shape in _listed(frame):
+            if "center-x" in shape:
+                return _SEQUENCES[key].replace("video-", "point-cloud-").replace("-", "_")
+            return _SEQUENCES[key]
+    cloud = any(isinstance(each, dict) and "frame-number" in each for each in frames)
+    return "point_cloud_object_tracking" if cloud else _SEQUENCES[key]
+
+
+def _listed(frame: Any) -> Iterable[dict[str, Any]]:
+    if isinstance(frame, dict):
+        for key, _ in _LISTS:
+            shapes = frame.get(key)
+            if isinstance(shapes, list):
+                yield from (each for each in shapes if isinstance(each, dict))
+
+
+def _parse_frames(chunk: Chunk, document: Document, frames: list[Any], size: int) -> tuple[_Shapes, int]:
+    """The annotations in order of frame numbers, and the number of frames, each of which is written."""
+    numbered: dict[int, list[dict[str, Any]]] = {}
+    for index, frame in enumerate(frames):
+        if not isinstance(frame, dict):
+            chunk.reject(f"{document.source}#{index}", "not a frame", _dumps(frame), size)
+            continue
+        number = _number(frame.get("frame-no", frame.get("frame-number")))
+        if number is None:
+            chunk.reject(f"{document.source}#{index}", "frame without number", "its place in the list is taken", size)
+            number = index
+        if int(number) in numbered:
+            chunk.reject(f"{document.source}#{index}", "frame number twice", f"frames {int(number)} are joined", size)
+        numbered.setdefault(int(number), []).append(frame)
+    shapes = _Shapes()
+    for number in sorted(numbered):
+        same = numbered[number]
+        name = _optional(same[0].get("frame", same[0].get("frame-name")))
+        before = len(shapes.label)
+        for frame in same:
+            _parse_shapes(chunk, document, shapes, frame, number, name, before)
+        attributes = [each.get("frame-attributes") for each in same if each.get("frame-attributes")]
+        merged = attributes[0] if len(attributes) == 1 else dict(_pair for each in attributes for _pair in _pairs(each))
+        _write_frame(chunk, document, number, name, len(shapes.label) - before, chunk.pairs(merged))
+    return shapes, len(numbered)
+
+
+def _parse_shapes(
+    chunk: Chunk, document: Document, shapes: _Shapes, frame: dict[str, Any], number: int, name: str | None, first: int
+) -> None:
+    """The annotations of one frame, column by column."""
+    for key, kind in _LISTS:
+        listed = frame.get(key)
+        if not listed:
+            continue
+        good = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+        if not isinstance(listed, list) or len(good) < len(listed):
+            chunk.reject(f"{document.source}#{number}", "not an annotation", _dumps(listed), 0)
+        count = len(good)
+        position = len(shapes.label) - first
+        shapes.frame_no += [number] * count
+        shapes.position += range(position, position + count)
+        shapes.frame += [name] * count
+        shapes.instance_id += [_identity(each.get("object-id")) for each in good]
+        shapes.instance_name += [_identity(each.get("object-name")) for each in good]
+        shapes.label += [_label_of(each, document.names) for each in good]
+        pairs = chunk.pairs
+        shapes.attributes += [pairs(each.get("label-category-attributes")) for each in good]
+        shapes.confidence += [None] * count
+        boxes = not kind and all(_BOX <= each.keys() and "center-x" not in each for each in good)
+        if boxes:
+            _add_boxes(chunk, document, shapes, good, number)
+            continue
+        for each in good:
+            _add_geometry(shapes, each, kind)
+
+
+def _add_boxes(chunk: Chunk, document: Document, shapes: _Shapes, boxes: list[dict[str, Any]], number: int) -> None:
+    shapes.shape += ["box"] * len(boxes)
+    shapes.geometry += [None] * len(boxes)
+    for column, key in ((shapes.left, "left"), (shapes.top, "top"), (shapes.width, "width"), (shapes.height, "height")):
+        values: list[Any] = [each[key] for each in boxes]
+        for n, value in enumerate(values):
+            kind = type(value)
+            if kind is int or kind is float:
+                continue
+            values[n] = _number(value)
+            if values[n] is None:
+                chunk.reject(f"{document.source}#{number}", "not a number", f"{key}: {_dumps(value)}", 0)
+        column += values
+
+
+def _add_geometry(shapes: _Shapes, shape: dict[str, Any], kind: str) -> None:
+    """A shape whose place is not four numbers: everything but its name and attributes, as JSON."""
+    if not kind and not _BOX <= shape.keys():
+        kind = "custom"
+    if "center-x" in shape:
+        kind = "cuboid"
+    for column in (shapes.left, shapes.top, shapes.width, shapes.height):
+        column.append(None)
+    if not kind:
+        kind = "box"
+        for column, key in zip((shapes.left, shapes.top, shapes.width, shapes.height), ("left", "top", "width", "height"), strict=True):
+            column[-1] = _number(shape[key])
+    shapes.shape.append(kind)
+    shapes.geometry.append(None if kind == "box" else _dumps({k: v for k, v in shape.items() if k not in _NAMED}))
+
+
+def _identity(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else _text(value)
+
+
+def _label_of(shape: dict[str, Any], names: dict[str, str]) -> str:
+    """The class name by the job's class map, else by the object's own name (`Vehicle:1`), else the class id."""
+    number = shape.get("class-id")
+    label = names.get(number if isinstance(number, str) else _text(number))
+    if label is not None:
+        return label
+    name = shape.get("object-name")
+    if isinstance(name, str) and ":" in name:
+        return name.rpartition(":")[0]
+    given = shape.get("label", number)
+    return "" if given is None else _text(given)
+
+
+# --- manifests ------------------------------------------------------------------------------------------------------
+
+
+def parse_manifest_line(chunk: Chunk, place: Place, source: str, number: int, line: bytes) -> bool:
+    """One line of an output manifest: one data object with its labels. False if it had to be rejected whole."""
+    where = f"{source}#{number}"
+    record = _parsed(chunk, where, line, dict)
+    if record is None:
+        return False
+    pairs = _labels_with_metadata(record)
+    own = _own(pairs, place.job)
+    if not own:
+        detail = f"of {', '.join(sorted(map(str, record)))[:200]} none is a label with metadata"
+        chunk.reject(where, "label attribute missing", detail, len(line))
+        return False
+    reference = record.get("source-ref", record.get("source"))
+    source_ref = _INVISIBLE.sub("", _text(reference)) if reference is not None else None
+    for attribute, metadata in own:
+        _parse_label(chunk, place, where, str(number), source_ref, record.get(attribute), attribute, metadata, len(line))
+    return True
+
+
+def _labels_with_metadata(record: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """(label attribute, metadata) pairs. A failed object has metadata alone; real files also misname the metadata."""
+    metadata = {key: value for key, value in record.items() if key.endswith("-metadata") and _is_metadata(value)}
+    labels = [key for key in record if not key.endswith("metadata") and key not in ("source", "source-ref")]
+    paired = [(key.removesuffix("-metadata"), value) for key, value in metadata.items() if key.removesuffix("-metadata") in record]
+    known = {attribute for attribute, _ in paired}
+    loose = [(key, value) for key, value in metadata.items() if key.removesuffix("-metadata") not in known]
+    free = [key for key in labels if key not in known]
+    for key, value in loose:
+        attribute = key.removesuffix("-metadata")
+        if "failure-reason" in value or len(loose) > 1 or len(free) != 1:
+            paired.append((attribute, value))
+        else:
+            paired.append((free[0], value))
+    return paired
+
+
+def _is_metadata(value: Any) -> bool:
+    """Ground Truth's metadata, and not some other member that a customer named like it."""
+    return isinstance(value, dict) and bool(value.keys() & {"type", "job-name", "failure-reason", "creation-date"})
+
+
+def _own(pairs: list[tuple[str, dict[str, Any]]], job: str) -> list[tuple[str, dict[str, Any]]]:
+    """The labels that this job made: a chained manifest carries those of the jobs before it, too.
+
+    They are told by the job's name in the metadata; where none of them bears the folder's name (a copied or renamed
+    output), all are this job's.
+    """
+
+    def named(metadata: dict[str, Any]) -> str:
+        return _text(metadata.get("job-name", "")).rpartition("/")[2].lower()
+
+    own = [each for each in pairs if named(each[1]) in ("", job.lower())]
+    return own if any(named(each[1]) for each in own) else pairs
+
+
+def _parse_label(
+    chunk: Chunk,
+    place: Place,
+    where: str,
+    object_id: str,
+    source_ref: str | None,
+    value: Any,
+    attribute: str,
+    metadata: dict[str, Any],
+    size: int,
+) -> None:
+    """One label of one data object."""
+    task_type = _text(metadata.get("type") or "").removeprefix("groundtruth/").lower()
+    if task_type and task_type not in TASK_TYPES:
+        chunk.reject(where, "unknown task type", f"{task_type}: kept as a custom label", size)
+    task_type = task_type or _inferred_type(value)
+    created = _moment(metadata.get("creation-date"))
+    human = {"yes": True, "no": False}.get(_text(metadata.get("human-annotated", "")).lower())
+    names = _class_names(metadata)
+    document = Document(
+        place.job_name,
+        place.modality or modality_of(task_type),
+        task_type,
+        object_id,
+        source_ref,
+        human,
+        created,
+        where,
+        names,
+        attribute,
+    )
+    chunk.facts.add((place.job_name, 0, task_type, document.modality, attribute))
+    failure = metadata.get("failure-reason")
+    adjusted = {"adjusted": True, "unadjusted": False}.get(_text(metadata.get("adjustment-status", "")).lower())
+    shapes, pointed = _Shapes(), False
+    if failure is None and value is None:
+        chunk.reject(where, "label attribute missing", f"{attribute} has metadata, but no value", size)
+        failure = "label attribute missing"
+    if failure is None:
+        frame = _file_name(source_ref) if not task_type.startswith("text") else None
+        pointed = isinstance(value, str) and value.endswith(".json") and "annotation" in value
+        if pointed:
+            target = _target(value)
+            chunk.sheet(staging.REFERENCE).add(
+                *document.head, object_id, source_ref, target, _dumps(names), human, created
+            )
+        else:
+            reader = _READERS.get(task_type, _read_custom)
+            if not reader(shapes, frame, value, metadata, names):
+                chunk.reject(where, "unexpected label", f"{task_type}: {_dumps(value)[:200]}", size)
+                shapes = _Shapes()
+                _read_custom(shapes, frame, value, metadata, names)
+            _add_inline_attributes(chunk, shapes, value)
+            _write_shapes(chunk, document, shapes)
+            _write_frame(chunk, document, 0, frame, len(shapes.label), chunk.pairs(_inline_frame_attributes(value)))
+    single = task_type in _SINGLE_CHOICE and len(shapes.label) == 1
+    chunk.sheet(staging.PARSED_TASK).add(
+        *document.head,
+        object_id,
+        source_ref,
+        attribute,
+        "labeled" if failure is None else "failed",
+        _optional(failure),
+        adjusted,
+        shapes.label[0] if single else None,
+        shapes.confidence[0] if single else None,
+        None if pointed else len(shapes.label),
+        None if pointed else int(failure is None),
+        task_type == "label-verification" and failure is None,
+        created,
+    )
+
+
+def _file_name(source_ref: str | None) -> str | None:
+    return source_ref.rpartition("/")[2] if source_ref else None
+
+
+def _target(uri: str) -> str:
+    """The key of a sequence file below its job's folder: jobs are copied to other buckets, their inside stays."""
+    start = uri.find("/annotations/")
+    return uri[start + 1 :] if start >= 0 else uri.rpartition("/")[2]
+
+
+def _class_names(metadata: dict[str, Any]) -> dict[str, str]:
+    for key in ("class-map", "class_map"):
+        names = metadata.get(key)
+        if isinstance(names, dict):
+            return {str(number): _text(name) for number, name in names.items()}
+    return {}
+
+
+def _inferred_type(value: Any) -> str:
+    """The task type of a label whose metadata does not tell it."""
+    if isinstance(value, dict) and isinstance(value.get("annotations"), list) and "image_size" in value:
+        return "object-detection"
+    if isinstance(value, dict) and isinstance(value.get("annotations"), dict) and "entities" in value["annotations"]:
+        return "text-span"
+    return "custom"
+
+
+def _confidences(metadata: dict[str, Any], key: str, count: int) -> list[float | None]:
+    listed = metadata.get(key)
+    if not isinstance(listed, list) or len(listed) != count:
+        return [None] * count
+    return [_number(each.get("confidence")) if isinstance(each, dict) else None for each in listed]
+
+
+def _read_class(
+    shapes: _Shapes, frame: str | None, value: Any, metadata: dict[str, Any], names: dict[str, str], shape: str = "class"
+) -> bool:
+    """image-classification, text-classification: a class number (text in the documentation, an integer in real files)."""
+    if not isinstance(value, int | str):
+        return False
+    name = metadata.get("class-name")
+    label = _text(name) if name is not None else names.get(_text(value), _text(value))
+    shapes.one(frame, label, shape, confidence=_number(metadata.get("confidence")))
+    return True
+
+
+def _read_verdict(shapes: _Shapes, frame: str | None, value: Any, metadata: dict[str, Any], names: dict[str, str]) -> bool:
+    """label-verification: a class, with what the workers remarked."""
+    if not _read_class(shapes, frame, value, metadata, names, "verdict"):
+        return False
+    feedback = metadata.get("worker-feedback")
+    shapes.geometry[-1] = _dumps({"worker-feedback": feedback}) if feedback else None
+    return True
+
+
+def _read_classes(shapes: _Shapes, frame: str | None, value: Any, metadata: dict[str, Any], names: dict[str, str]) -> bool:
+    """Multi-label classification: a list of class numbers with maps of names and confidences."""
+    if not isinstance(value, list):
+        return False
+    confidences = metadata.get("confidence-map")
+    confidences = confidences if isinstance(confidences, dict) else {}
+    for each in value:
+        number = _text(each)
+        shapes.one(frame, names.get(number, number), "class", confidence=_number(confidences.get(number)))
+    return True
+
+
+def _read_boxes(shapes: _Shapes, frame: str | None, value: Any, metadata: dict[str, Any], names: dict[str, str]) -> bool:
+    """object-detection: boxes in pixels, no whole numbers when several workers' boxes were joined."""
+    boxes = value.get("annotations") if isinstance(value, dict) else None
+    if not isinstance(boxes, list) or not all(isinstance(each, dict) for each in boxes):
+        return False
+    for box, confidence in zip(boxes, _confidences(metadata, "objects", len(boxes)), strict=True):
+        number = _text(box.get("class_id", ""))
+        place = tuple(_number(box.get(key)) for key in ("left", "top", "width", "height"))
+        shapes.one(frame, names.get(number, number), "box", confidence=confidence, box=place)
+    return True
+
+
+def _read_mask(shapes: _Shapes, frame: str | None, value: Any, metadata: dict[str, Any], names: dict[str, str]) -> bool:
+    """Semantic segmentation of images and point clouds: one annotation per class of the file's color map."""
+    colors = next((metadata[key] for key in ("internal-color-map", "color-map") if key in metadata), None)
+    if not isinstance(value, str) or not isinstance(colors, dict):
+        return False
+    for number, color in colors.items():
+        if not isinstance(color, dict):
+            return False
+        label = _text(color.get("class-name", names.get(number, number)))
+        if label != BACKGROUND:
+            geometry = _dumps({"mask": value, "color": color.get("hex-color")})
+            shapes.one(frame, label, "mask", geometry=geometry, confidence=_number(color.get("confidence")))
+    return True
+
+
+def _read_spans(shapes: _Shapes, frame: str | None, value: Any, metadata: dict[str, Any], _: dict[str, str]) -> bool:
+    """text-span: named entities by character offsets."""
+    inner = value.get("annotations") if isinstance(value, dict) else None
+    spans = inner.get("entities") if isinstance(inner, dict) else None
+    if not isinstance(spans, list) or not all(isinstance(each, dict) for each in spans):
+        return False
+    for span, confidence in zip(spans, _confidences(metadata, "entities", len(spans)), strict=True):
+        geometry = _dumps({key: each for key, each in span.items() if key != "label"})
+        shapes.one(frame, _text(span.get("label", "")), "span", geometry=geometry, confidence=confidence)
+    return True
+
+
+def _read_cuboids(shapes: _Shapes, frame: str | None, value: Any, _: dict[str, Any], names: dict[str, str]) -> bool:
+    """point_cloud_object_detection: cuboids in the line itself."""
+    cuboids = value.get("annotations") if isinstance(value, dict) else None
+    if not isinstance(cuboids, list) or not all(isinstance(each, dict) for each in cuboids):
+        return False
+    for cuboid in cuboids:
+        geometry = _dumps({key: each for key, each in cuboid.items() if key not in _NAMED})
+        shapes.one(frame, _label_of(cuboid, names), "cuboid", geometry=geometry)
+        shapes.instance_id[-1] = _identity(cuboid.get("object-id"))
+        shapes.instance_name[-1] = _identity(cuboid.get("object-name"))
+    return True
+
+
+def _read_custom(shapes: _Shapes, frame: str | None, value: Any, *_: Any) -> bool:
+    """A custom task: only its owner knows what the label means, so it is kept as it is."""
+    shapes.one(frame, "", "custom", geometry=_dumps(value))
+    return True
+
+
+_READERS: dict[str, Callable[..., bool]] = {
+    "image-classification": _read_class,
+    "text-classification": _read_class,
+    "image-classification-multilabel": _read_classes,
+    "text-classification-multilabel": _read_classes,
+    "object-detection": _read_boxes,
+    "semantic-segmentation": _read_mask,
+    "point_cloud_single_frame_semantic_segmentation": _read_mask,
+    "text-span": _read_spans,
+    "label-verification": _read_verdict,
+    "point_cloud_object_detection": _read_cuboids,
+    "custom": _read_custom,
+}
+
+
+def _add_inline_attributes(chunk: Chunk, shapes: _Shapes, value: Any) -> None:
+    """Label attributes of shapes that a manifest line holds itself."""
+    listed = value.get("annotations") if isinstance(value, dict) else None
+    if isinstance(listed, list) and len(listed) == len(shapes.attributes):
+        for n, each in enumerate(listed):
+            if isinstance(each, dict):
+                shapes.attributes[n] = chunk.pairs(each.get("label-category-attributes"))
+
+
+def _inline_frame_attributes(value: Any) -> Any:
+    return value.get("frame-attributes") if isinstance(value, dict) else None

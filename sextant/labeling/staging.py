@@ -1,0 +1,207 @@
+"""Staged rows: what the parser hands to the SQL of the Glue job, as Parquet files, one per chunk of objects and table.
+
+The schemas are `Table`s like those of `tables.py`, with the names that the SQL texts read (`parsed_…`). `Sheet` gathers
+rows by column. Values that hold for a whole document (its job, its source) are kept once with a count and written as a
+dictionary, and equal attribute maps are built once: this is what makes a row cost microseconds.
+"""
+
+from __future__ import annotations
+
+from array import array
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from sextant.labeling.tables import Column, Table, arrow_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+MAP = "map<string,string>"
+Pairs = tuple[tuple[str, str], ...]
+
+
+def _table(name: str, doc: str, columns: str) -> Table:
+    """A staged table from `name type` pairs, as Spark DDL writes them."""
+    pairs = [each.split() for each in columns.split("; ")]
+    return Table(name, doc, tuple(Column(column, kind, "") for column, kind in pairs), ())
+
+
+_JOB = "job_name string; modality string; task_type string"
+
+PARSED_ANSWER = _table(
+    "parsed_answer",
+    "One answer of a worker response; `place` is its object and position, `folder` that of its per-frame files.",
+    "answer_id string; place string; job_name string; object_id string; iteration int; worker_id string; sub string; "
+    "provider string; issuer string; accepted_at timestamp; submitted_at timestamp; seconds double; label_count bigint; "
+    "frame_count bigint; label string; content string; framed string; entries array<string>; s3_prefix string; "
+    "folder string; source string",
+)
+PARSED_WORKER_FRAME = _table(
+    "parsed_worker_frame",
+    "Labels in one per-frame file of an answer.",
+    "job_name string; object_id string; folder string; frame string; label_count bigint",
+)
+PARSED_TASK = _table(
+    "parsed_task",
+    "One manifest line and label attribute.",
+    f"{_JOB}; object_id string; source_ref string; label_attribute string; status string; reason string; "
+    "adjusted boolean; label string; confidence double; annotation_count bigint; frame_count bigint; audited boolean; "
+    "created_at timestamp",
+)
+PARSED_ANNOTATION = _table(
+    "parsed_annotation",
+    "One consolidated annotation; `document` and `position` make its id.",
+    f"document string; {_JOB}; object_id string; source_ref string; frame_no int; position int; frame string; "
+    "instance_id string; instance_name string; label string; shape string; left_px double; top_px double; "
+    f"width_px double; height_px double; geometry string; attributes {MAP}; confidence double; human boolean; "
+    "created_at timestamp; source string",
+)
+PARSED_FRAME = _table(
+    "parsed_frame",
+    "One labeled frame.",
+    f"{_JOB}; object_id string; source_ref string; frame_no int; frame string; label_count bigint; attributes {MAP}; "
+    "created_at timestamp; source string",
+)
+PARSED_LABEL_TALLY = _table(
+    "parsed_label_tally",
+    "Part of label_count: one chunk's share. `values_key` is the attributes as text, for Spark cannot group by a map.",
+    f"{_JOB}; label string; values_key string; attributes {MAP}; created_on date; annotation_count bigint; "
+    "frame_count bigint; instance_count bigint",
+)
+PARSED_ATTRIBUTE_TALLY = _table(
+    "parsed_attribute_tally",
+    "Part of attribute_count: one chunk's share.",
+    f"{_JOB}; label string; attribute string; value string; created_on date; annotation_count bigint; "
+    "frame_count bigint; instance_count bigint",
+)
+PARSED_FRAME_TALLY = _table(
+    "parsed_frame_tally",
+    "Part of frame_count: one chunk's share.",
+    f"{_JOB}; label_count bigint; values_key string; attributes {MAP}; created_on date; frame_count bigint",
+)
+PARSED_REJECTED = _table(
+    "parsed_rejected",
+    "Input that could not be used.",
+    "source string; reason string; detail string; bytes bigint",
+)
+REFERENCE = _table(
+    "reference",
+    "A manifest line that points to a sequence file, for the parser of that file.",
+    f"{_JOB}; object_id string; source_ref string; target string; class_map string; human boolean; created_at timestamp",
+)
+FACT = _table(
+    "fact",
+    "What one kind of object tells about its job; the lowest rank is believed.",
+    "job_name string; rank int; task_type string; modality string; label_attribute string",
+)
+
+STAGED = (
+    PARSED_ANSWER,
+    PARSED_WORKER_FRAME,
+    PARSED_TASK,
+    PARSED_ANNOTATION,
+    PARSED_FRAME,
+    PARSED_LABEL_TALLY,
+    PARSED_ATTRIBUTE_TALLY,
+    PARSED_FRAME_TALLY,
+    PARSED_REJECTED,
+)
+"""The staged tables that the SQL texts read."""
+
+ROWS_PER_GROUP = 65_536
+
+_REPEATING = frozenset(
+    {"document", "job_name", "modality", "task_type", "object_id", "source_ref", "frame", "label", "shape", "source"}
+    | {"instance_id", "instance_name"}
+)
+"""String columns with few values: they stay dictionaries from the parser to the file."""
+
+
+class Sheet:
+    """Rows of one staged table on their way to one Parquet file. The file appears with the first row.
+
+    `add` takes one row; `extend` many of one document, where a column's value is a list, one per row, or a scalar for
+    all. A map column holds `Pairs` (sorted name and value).
+    """
+
+    def __init__(self, table: Table, path: Path) -> None:
+        self.table = table
+        self.path = path
+        self.rows = 0
+        self._schema = arrow_schema(table)
+        self._counts: list[int] = []
+        self._segments: list[tuple[Any, ...]] = []
+        self._pending = 0
+        self._writer: pq.ParquetWriter | None = None
+
+    def add(self, *values: Any) -> None:
+        """One row, in the order of the columns; no value may be a list, except of an array column's."""
+        self._counts.append(1)
+        self._segments.append(values)
+        self._pending += 1
+        if self._pending >= ROWS_PER_GROUP:
+            self._flush()
+
+    def extend(self, count: int, values: tuple[Any, ...]) -> None:
+        """`count` rows of one document."""
+        self._counts.append(count)
+        self._segments.append(values)
+        self._pending += count
+        if self._pending >= ROWS_PER_GROUP:
+            self._flush()
+
+    def close(self) -> None:
+        """Writes what is pending; does nothing when there never was a row."""
+        if self._pending:
+            self._flush()
+        if self._writer:
+            self._writer.close()
+
+    def _flush(self) -> None:
+        columns = zip(*self._segments, strict=True)
+        arrays = [self._array(field, values) for field, values in zip(self._schema, columns, strict=True)]
+        batch = pa.RecordBatch.from_arrays(arrays, names=self._schema.names)
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self.path, batch.schema, compression="snappy", store_schema=False)
+        self._writer.write_batch(batch)
+        self.rows += self._pending
+        self._counts, self._segments, self._pending = [], [], 0
+
+    def _array(self, field: pa.Field, values: Sequence[Any]) -> pa.Array:
+        counts = self._counts
+        if not pa.types.is_list(field.type) and any(isinstance(each, list) for each in values):
+            flat: list[Any] = []
+            for value, count in zip(values, counts, strict=True):
+                flat += value if isinstance(value, list) else repeat(value, count)
+            values, counts = flat, []
+        repeated = len(values) < self._pending
+        if field.name in _REPEATING or pa.types.is_map(field.type):
+            return _distinct(field.type, values, counts if repeated else [])
+        built = pa.array(values, field.type)
+        return built.take(_index(range(len(values)), counts)) if repeated else built
+
+
+def _distinct(kind: pa.DataType, values: Sequence[Any], counts: list[int]) -> pa.Array:
+    """The values, each as often as its count says (once without counts), equal ones built once; strings as a dictionary."""
+    places: dict[Any, int] = {None: -1}
+    index = _index([places.setdefault(each, len(places) - 1) for each in values], counts)
+    if pc.min(index).as_py() < 0:  # null is no entry of a dictionary, but a null index
+        index = pc.if_else(pc.less(index, 0), pa.scalar(None, pa.int32()), index)
+    del places[None]
+    distinct = pa.array(list(places), kind)
+    return distinct.take(index) if pa.types.is_map(kind) else pa.DictionaryArray.from_arrays(index, distinct)
+
+
+def _index(places: Sequence[int], counts: list[int]) -> pa.Array:
+    """Places as an Arrow array, each as often as its count says."""
+    index = array("i", places)
+    if counts:
+        index = array("i")
+        for place, count in zip(places, counts, strict=True):
+            index.extend(array("i", (place,)) * count)
+    return pa.Array.from_buffers(pa.int32(), len(index), [None, pa.py_buffer(index)])

@@ -1,0 +1,214 @@
+"""Objects in S3 or files in a folder, by one set of functions: `s3://bucket/prefix/` or a path.
+
+The Glue job reads and publishes through these, so the same code runs on AWS, at home and over a folder in a test.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+READERS = 16
+BLOCK = 1 << 20
+LONGEST_LINE = 64 << 20
+
+
+class GoneError(Exception):
+    """The object was listed, but is not there any more, or lies in an archive that must be restored first."""
+
+
+_GONE = frozenset({"NoSuchKey", "404", "InvalidObjectState"})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of a listing; `key` is relative to the listed prefix, `modified` is in UTC."""
+
+    key: str
+    size: int
+    etag: str
+    modified: datetime
+
+
+def is_s3(uri: str) -> bool:
+    """Whether the URI names S3 objects (s3, and s3a as Hadoop spells it)."""
+    return uri.startswith(("s3://", "s3a://", "s3n://"))
+
+
+def joined(root: str, key: str) -> str:
+    """The URI of a key below a root with or without a trailing slash."""
+    return f"{root.rstrip('/')}/{key}"
+
+
+def entries(root: str) -> list[Entry]:
+    """Every object below the root, in key order.
+
+    Raises:
+        FileNotFoundError: the root is a folder that does not exist.
+    """
+    if is_s3(root):
+        return sorted(_s3_entries(root), key=lambda each: each.key)
+    if not Path(root).is_dir():
+        raise FileNotFoundError(f"{root} is no folder: give a folder or an s3:// prefix")
+    return sorted(_folder_entries(root), key=lambda each: each.key)
+
+
+def read(uri: str) -> bytes:
+    """The object's body.
+
+    Raises:
+        GoneError: it was deleted since it was listed, or lies in an archive. Any other failure is not the input's.
+    """
+    return b"".join(_blocks(uri))
+
+
+def lines(uri: str) -> Iterator[bytes]:
+    """The object's lines without their ends, in bounded memory; a line over 64 MiB comes as its first 64 MiB.
+
+    Raises:
+        GoneError: as for `read`.
+    """
+    pending = b""
+    skipping = False
+    for block in _blocks(uri):
+        head, *rest = block.split(b"\n")
+        pending = pending if skipping else pending + head
+        if not rest:
+            if len(pending) > LONGEST_LINE and not skipping:
+                skipping = True
+            continue
+        yield pending.rstrip(b"\r")
+        skipping = False
+        for each in rest[:-1]:
+            yield each.rstrip(b"\r")
+        pending = rest[-1]
+    if pending:
+        yield pending.rstrip(b"\r")
+
+
+def bodies(uris: list[str]) -> Iterator[bytes | GoneError]:
+    """The bodies in order; those in S3 are fetched ahead by some threads."""
+    if not uris or not is_s3(uris[0]):
+        for uri in uris:
+            yield _attempt(uri)
+        return
+    with ThreadPoolExecutor(READERS) as pool:
+        for start in range(0, len(uris), READERS):
+            yield from pool.map(_attempt, uris[start : start + READERS])
+
+
+def _attempt(uri: str) -> bytes | GoneError:
+    try:
+        return read(uri)
+    except GoneError as error:
+        return error
+
+
+def upload(path: Path, uri: str) -> None:
+    """Puts a local file; what was there is replaced as a whole."""
+    if is_s3(uri):
+        bucket, key = _split(uri)
+        _s3().upload_file(str(path), bucket, key)
+        return
+    target = Path(uri)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.copyfile(path, partial)
+    partial.replace(target)
+
+
+def move(source: str, target: str) -> None:
+    """Moves an object within S3, or a file within a file system; what was at the target is replaced."""
+    if is_s3(source):
+        bucket, key = _split(source)
+        to_bucket, to_key = _split(target)
+        _s3().copy({"Bucket": bucket, "Key": key}, to_bucket, to_key)
+        _s3().delete_object(Bucket=bucket, Key=key)
+        return
+    Path(target).parent.mkdir(parents=True, exist_ok=True)
+    os.replace(source, target)  # noqa: PTH105  replaces atomically, as the docstring promises
+
+
+def remove(uri: str) -> None:
+    """Deletes one object; nothing happens when it is not there."""
+    if is_s3(uri):
+        bucket, key = _split(uri)
+        _s3().delete_object(Bucket=bucket, Key=key)
+        return
+    Path(uri).unlink(missing_ok=True)
+
+
+def remove_below(root: str) -> None:
+    """Deletes everything below a prefix or folder; nothing happens when there is none."""
+    if not is_s3(root):
+        shutil.rmtree(root, ignore_errors=True)
+        return
+    bucket, _ = _split(root)
+    prefix = _split(joined(root, ""))[1]
+    keys = [{"Key": prefix + each.key} for each in _s3_entries(root)]
+    for start in range(0, len(keys), 1000):
+        _s3().delete_objects(Bucket=bucket, Delete={"Objects": keys[start : start + 1000], "Quiet": True})
+
+
+def _blocks(uri: str) -> Iterator[bytes]:
+    try:
+        if is_s3(uri):
+            bucket, key = _split(uri)
+            with closing(_s3().get_object(Bucket=bucket, Key=key)["Body"]) as body:
+                yield from body.iter_chunks(BLOCK)
+            return
+        with Path(uri).open("rb") as file:
+            while block := file.read(BLOCK):
+                yield block
+    except FileNotFoundError as error:
+        raise GoneError("the file was deleted after it was listed") from error
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _GONE:
+            raise
+        raise GoneError(str(error)) from error
+
+
+def _s3_entries(root: str) -> Iterator[Entry]:
+    bucket, prefix = _split(joined(root, ""))
+    for page in _s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for each in page.get("Contents", []):
+            modified = each["LastModified"].astimezone(UTC)
+            yield Entry(each["Key"].removeprefix(prefix), each["Size"], each["ETag"].strip('"'), modified)
+
+
+def _folder_entries(root: str) -> Iterator[Entry]:
+    folders = [root]
+    while folders:
+        with os.scandir(folders.pop()) as listed:
+            for each in listed:
+                if each.is_dir():
+                    folders.append(each.path)
+                    continue
+                state = each.stat()
+                modified = datetime.fromtimestamp(state.st_mtime, UTC)
+                yield Entry(os.path.relpath(each.path, root).replace(os.sep, "/"), state.st_size, "", modified)
+
+
+def _split(uri: str) -> tuple[str, str]:
+    bucket, _, key = uri.partition("://")[2].partition("/")
+    return bucket, key
+
+
+@cache
+def _s3() -> Any:
+    """One client per process: executors import this module for themselves."""
+    return boto3.client("s3", config=Config(retries={"mode": "adaptive", "max_attempts": 8}, max_pool_connections=READERS))
