@@ -87,6 +87,17 @@ def upload(s3: Any, folder: Path, bucket: str, prefix: str, report: Report | Non
     return len(files)
 
 
+def clear(s3: Any, bucket: str, prefix: str) -> int:
+    """Removes what lies below a prefix and returns how many objects that were. Versions stay where they are kept."""
+    removed = 0
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        keys = [{"Key": found["Key"]} for found in page.get("Contents", [])]
+        if keys:
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+            removed += len(keys)
+    return removed
+
+
 def run_workflow(glue: Any, workflow: str, report: Report | None = None) -> list[Step]:
     """Runs the Glue workflow to its end and returns its steps.
 

@@ -1,0 +1,213 @@
+"""The labeling demo: a simulated batch (or your own Ground Truth output) through the deployed pipeline, then the proof.
+
+Every report view is read back through Athena and compared, row by row, with the truth that was counted from the
+simulated world. With your own data nobody knows the truth; what can be counted by hand (answers, workers, frames,
+shapes) is counted by a few lines that share no code with the pipeline.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from samples.check import Check
+from samples.labeling import generate
+from sextant.labeling import pipeline
+from sextant.labeling.pipeline import Deployed
+from sextant.labeling.views import VIEWS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import boto3
+
+    from sextant.labeling.pipeline import Report
+
+STACK = "local-Labeling"
+CONSOLE_STACK = "local-Console"
+DEMO_USER = "demo@example.com"
+# Shown on the sign-in page at home, where nobody else can reach the console.
+DEMO_PASSWORD = "Sextant-demo-2026"  # noqa: S105
+# Seconds are summed in another order by an engine: relative differences of this size are no errors.
+RELATIVE = 1e-9
+
+
+def demo(
+    session: boto3.session.Session,
+    outputs: Mapping[str, Mapping[str, str]],
+    folder: Path,
+    report: Report,
+    *,
+    data: Path | None = None,
+) -> list[Check]:
+    """Runs the whole pipeline and compares.
+
+    Args:
+        session: the account with the local stage.
+        outputs: of its stacks, by stack name.
+        folder: an empty folder to generate the sample in.
+        report: told about progress.
+        data: a folder shaped as the project's real data, or any Ground Truth output; the sample without it.
+
+    Raises:
+        PipelineError: a step failed.
+    """
+    _console_user(session, outputs)
+    deployed = Deployed.of(outputs[STACK])
+    if data is not None:
+        source = data / "groundtruth" if (data / "groundtruth").is_dir() else data
+        _run(session, deployed, [source], report)
+        return _hand_counts(session, deployed, source)
+    report("sample", 0, 1)
+    pool = outputs[STACK].get("WorkforceUserPoolId", "")
+    subs = _workforce(session, pool, folder, report) if pool else {}
+    issuer = f"https://cognito-idp.{session.region_name}.amazonaws.com/{pool}" if pool else ""
+    truth = generate(folder / "sample", subs=subs, issuer=issuer)
+    _run(session, deployed, [folder / "sample" / "batch_manifests"], report)
+    checks = []
+    for done, (name, expected) in enumerate(sorted(truth.reports.items()), start=1):
+        report("compare", done, len(truth.reports))
+        checks.append(_compare(session, deployed, name, expected))
+    return checks
+
+
+def run_on(
+    session: boto3.session.Session,
+    outputs: Mapping[str, Mapping[str, str]],
+    inputs: Sequence[Path],
+    folder: Path,
+    report: Report,
+) -> list[Path]:
+    """Your own Ground Truth output through the deployed pipeline; every report as a CSV file in `folder`."""
+    deployed = Deployed.of(outputs[STACK])
+    _run(session, deployed, inputs, report)
+    athena = session.client("athena")
+    views = [view.name for view in VIEWS]
+    return pipeline.export_reports(athena, deployed, views, folder, report)
+
+
+def quarantine(session: boto3.session.Session, outputs: Mapping[str, str]) -> list[dict[str, str]]:
+    """Input objects that the last run could not read, each with its reason."""
+    deployed = Deployed.of(outputs)
+    sql = "SELECT source, reason, detail FROM rejected ORDER BY source, reason"
+    rows = pipeline.query(session.client("athena"), deployed, sql)
+    return [{name: value or "" for name, value in row.items()} for row in rows]
+
+
+def _run(session: boto3.session.Session, deployed: Deployed, sources: Sequence[Path], report: Report) -> None:
+    s3 = session.client("s3")
+    pipeline.clear(s3, deployed.batch_bucket, deployed.input_prefix)
+    for source in sources:
+        # Several inputs stay apart, each in a folder of its own.
+        below = deployed.input_prefix + (f"{source.name}/" if len(sources) > 1 else "")
+        pipeline.upload(s3, source, deployed.batch_bucket, below, report)
+    pipeline.run_workflow(session.client("glue"), deployed.workflow, report)
+
+
+def _console_user(session: boto3.session.Session, outputs: Mapping[str, Mapping[str, str]]) -> None:
+    pool = outputs.get(CONSOLE_STACK, {}).get("UserPoolId")
+    if not pool:
+        return
+    cognito = session.client("cognito-idp")
+    _ensure_user(cognito, pool, DEMO_USER, {"email": DEMO_USER, "email_verified": "true"})
+    cognito.admin_set_user_password(UserPoolId=pool, Username=DEMO_USER, Password=DEMO_PASSWORD, Permanent=True)
+    groups = [group["GroupName"] for group in cognito.list_groups(UserPoolId=pool)["Groups"]]
+    for group in groups:
+        cognito.admin_add_user_to_group(UserPoolId=pool, Username=DEMO_USER, GroupName=group)
+
+
+def _ensure_user(cognito: Any, pool: str, username: str, attributes: Mapping[str, str]) -> str:
+    """The user's sub; creates the user where the pool has none of this name."""
+    try:
+        user = cognito.admin_get_user(UserPoolId=pool, Username=username)["UserAttributes"]
+    except cognito.exceptions.UserNotFoundException:
+        listed = [{"Name": name, "Value": value} for name, value in attributes.items()]
+        user = cognito.admin_create_user(
+            UserPoolId=pool,
+            Username=username,
+            UserAttributes=listed,
+            TemporaryPassword=DEMO_PASSWORD,
+            MessageAction="SUPPRESS",
+        )["User"]["Attributes"]
+    return next(attribute["Value"] for attribute in user if attribute["Name"] == "sub")
+
+
+def _workforce(session: boto3.session.Session, pool: str, folder: Path, report: Report) -> dict[str, str]:
+    """The sample's workers as users of the private workforce: the pool chooses the subs that the sample then uses."""
+    generate(folder / "names")
+    users = json.loads((folder / "names" / "users.json").read_text(encoding="utf-8"))
+    cognito = session.client("cognito-idp")
+    subs = {}
+    for done, user in enumerate(users, start=1):
+        attributes = {"email": user["email"], "email_verified": "true"}
+        subs[user["username"]] = _ensure_user(cognito, pool, user["username"], attributes)
+        report("workforce", done, len(users))
+    return subs
+
+
+def _compare(session: boto3.session.Session, deployed: Deployed, view: str, expected: list[list[Any]]) -> Check:
+    """Measured is the number of rows equal to the truth; expected, how many there should be and no other."""
+    rows = pipeline.query(session.client("athena"), deployed, f'SELECT * FROM "{view}"')  # noqa: S608 - our own names
+    measured = sorted((list(row.values()) for row in rows), key=lambda row: [str(cell) for cell in row])
+    wanted = [[_text(cell) for cell in row] for row in expected]
+    left = list(measured)
+    equal = 0
+    for row in wanted:
+        match = next((other for other in left if _same(row, other)), None)
+        if match is not None:
+            left.remove(match)
+            equal += 1
+    # A surplus row is as wrong as a missing one.
+    return Check(name=f"{view}: rows equal to the truth", measured=equal - len(left), expected=len(wanted))
+
+
+def _text(cell: Any) -> str | None:
+    return None if cell is None else str(cell)
+
+
+def _same(expected: Sequence[str | None], measured: Sequence[str | None]) -> bool:
+    return len(expected) == len(measured) and all(map(_equal, expected, measured))
+
+
+def _equal(expected: str | None, measured: str | None) -> bool:
+    if expected == measured:
+        return True
+    try:
+        return math.isclose(float(expected or "x"), float(measured or "x"), rel_tol=RELATIVE)
+    except ValueError:
+        return False
+
+
+def _hand_counts(session: boto3.session.Session, deployed: Deployed, source: Path) -> list[Check]:
+    """Counts the files themselves, with nothing of the pipeline."""
+    answers, workers, frames, shapes, unreadable = 0, set[str](), 0, 0, 0
+    for path in sorted(source.rglob("*.json")):
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            unreadable += 1
+            continue
+        if "worker-response" in path.parts and isinstance(document, dict) and "answers" in document:
+            answers += len(document["answers"])
+            workers |= {answer["workerId"] for answer in document["answers"]}
+        elif path.name == "SeqLabel.json":
+            entries = document.get("tracking-annotations") or document.get("detection-annotations") or []
+            frames += len(entries)
+            shapes += sum(len(entry.get("annotations", [])) for entry in entries)
+    athena = session.client("athena")
+
+    def count(sql: str) -> int:
+        value = next(iter(pipeline.query(athena, deployed, sql)[0].values()))
+        return int(value or 0)
+
+    return [
+        Check("answers of workers", count("SELECT count(*) FROM answer"), answers),
+        Check("workers", count("SELECT count(*) FROM worker"), len(workers)),
+        Check("video frames", count("SELECT count(*) FROM frame WHERE task_type LIKE 'video%'"), frames),
+        Check("boxes in video", count("SELECT count(*) FROM annotation WHERE task_type LIKE 'video%'"), shapes),
+        Check("tracked objects", count("SELECT count(DISTINCT instance_id) FROM annotation")),
+        Check("labeled data objects", count("SELECT count(*) FROM task WHERE status = 'labeled'")),
+        Check("unreadable documents", count("SELECT count(DISTINCT source) FROM rejected"), unreadable),
+    ]

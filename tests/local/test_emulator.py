@@ -1,0 +1,173 @@
+"""Start, stop, kill and restart of the embedded AWS, each on a state folder of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import boto3
+import pytest
+
+from localaws import emulator
+from localaws.emulator import EmulatorError
+
+
+def client(running, service, account=emulator.ACCOUNT):
+    return boto3.client(
+        service,
+        endpoint_url=running.endpoint,
+        aws_access_key_id=account,
+        aws_secret_access_key="local",
+        region_name=emulator.REGION,
+    )
+
+
+@pytest.fixture
+def state(tmp_path):
+    folder = tmp_path / "state folder"  # a space, as in many a home folder
+    yield folder
+    emulator.stop(folder)
+
+
+def start(state):
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        ports = one.getsockname()[1], two.getsockname()[1]
+    return emulator.start(state, port=ports[0], console_port=ports[1])
+
+
+def kill(running):
+    os.killpg(running.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while emulator.running(running.state) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def test_starting_twice_gives_the_same_emulator(state):
+    first = start(state)
+
+    assert emulator.start(state) == first
+    assert emulator.running(state) == first
+
+
+def test_it_listens_on_loopback_only(state):
+    running = start(state)
+    listening = subprocess.run(["ss", "-Hltn"], capture_output=True, text=True, check=False).stdout
+    if not listening:
+        addresses = [line.split()[1] for line in open("/proc/net/tcp").read().splitlines()[1:]]
+        ours = [a for a in addresses if int(a.split(":")[1], 16) in (running.port, running.console_port)]
+        assert ours
+        assert all(a.startswith("0100007F") for a in ours)
+        return
+    ours = [line.split()[3] for line in listening.splitlines() if line.split()[3].endswith(f":{running.port}")]
+
+    assert ours == [f"127.0.0.1:{running.port}"]
+
+
+def test_a_port_in_use_is_said_plainly(state):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(EmulatorError, match=rf"Port {port} on 127.0.0.1 is in use.*another --port"):
+            emulator.start(state, port=port)
+
+
+def test_a_taken_default_port_is_stepped_round(state, monkeypatch):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        monkeypatch.setattr(emulator, "DEFAULT_PORT", other.getsockname()[1])
+        running = emulator.start(state)
+
+        assert running.port != emulator.DEFAULT_PORT
+
+
+def test_a_full_disk_is_said_plainly(state, monkeypatch):
+    monkeypatch.setattr(emulator, "MINIMUM_FREE_BYTES", 2**62)
+
+    with pytest.raises(EmulatorError, match="MB are free"):
+        emulator.start(state)
+
+
+def test_a_state_folder_that_cannot_be_written_is_said_plainly(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+
+    with pytest.raises(EmulatorError, match="Cannot keep state in"):
+        emulator.start(tmp_path / "file" / "state")
+
+
+def test_an_emulator_that_dies_at_start_shows_its_last_words(state, monkeypatch):
+    monkeypatch.setenv("SEXTANT_LAMBDA_SLOTS", "not a number")
+
+    with pytest.raises(EmulatorError, match="ended while it started") as caught:
+        emulator.start(state)
+
+    assert "not a number" in str(caught.value)
+    assert "emulator.log" in str(caught.value)
+
+
+def test_a_clean_stop_keeps_everything(state):
+    running = start(state)
+    client(running, "s3").create_bucket(Bucket="kept")
+    client(running, "s3").put_object(Bucket="kept", Key="a/b", Body=b"body", Metadata={"m": "1"})
+    client(running, "ssm").put_parameter(Name="p", Value="v", Type="String")
+    client(running, "athena").create_work_group(Name="wg")
+    client(running, "glue").create_database(DatabaseInput={"Name": "db"})
+
+    assert emulator.stop(state)
+    assert emulator.running(state) is None
+    again = start(state)
+
+    found = client(again, "s3").get_object(Bucket="kept", Key="a/b")
+    assert (found["Body"].read(), found["Metadata"]) == (b"body", {"m": "1"})
+    assert client(again, "ssm").get_parameter(Name="p")["Parameter"]["Value"] == "v"
+    assert client(again, "athena").get_work_group(WorkGroup="wg")["WorkGroup"]["Name"] == "wg"
+    assert client(again, "glue").get_database(Name="db")["Database"]["Name"] == "db"
+
+
+def test_a_kill_loses_no_object_and_no_engine_record(state):
+    running = start(state)
+    s3 = client(running, "s3")
+    s3.create_bucket(Bucket="kept")
+    client(running, "athena").create_work_group(Name="wg")
+    for number in range(50):
+        s3.put_object(Bucket="kept", Key=f"n/{number}", Body=str(number).encode())
+    kill(running)  # at once: nothing had time for a snapshot
+
+    again = start(state)
+
+    listed = client(again, "s3").list_objects_v2(Bucket="kept")["Contents"]
+    assert len(listed) == 50
+    assert client(again, "s3").get_object(Bucket="kept", Key="n/7")["Body"].read() == b"7"
+    assert client(again, "athena").get_work_group(WorkGroup="wg")["WorkGroup"]["Name"] == "wg"
+
+
+def test_a_kill_costs_other_services_at_most_what_came_after_the_last_snapshot(state, monkeypatch):
+    monkeypatch.setenv("SEXTANT_SNAPSHOT_SECONDS", "0.3")
+    running = start(state)
+    client(running, "ssm").put_parameter(Name="before", Value="v", Type="String")
+    snapshot = state / "services" / "ssm.json"
+    deadline = time.monotonic() + 20
+    while not (snapshot.is_file() and "before" in snapshot.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    kill(running)
+
+    again = start(state)
+
+    assert client(again, "ssm").get_parameter(Name="before")["Parameter"]["Value"] == "v"
+
+
+def test_delete_leaves_nothing(state):
+    start(state)
+
+    emulator.delete(state)
+
+    assert not state.exists()
+    assert emulator.running(state) is None
+
+
+def test_stopping_what_does_not_run_says_so(state):
+    assert emulator.stop(state) is False
