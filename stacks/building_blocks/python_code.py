@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import zipfile
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, cast
 
 import aws_cdk as cdk
@@ -58,20 +58,25 @@ def powertools_layer(scope: Construct) -> lambda_.ILayerVersion:
     return lambda_.LayerVersion.from_layer_version_arn(scope, "PowertoolsLayer", arn)
 
 
-def archive(folder: str, *, under: str = "") -> Path:
-    """A zip of a folder of this repository, with the folder's own path inside it, `under` a further folder."""
-    return archive_of({(Path(under) / path.relative_to(ROOT)).as_posix(): path for path in sources(ROOT / folder)})
+def archive(*folders: str, under: str = "") -> Path:
+    """A zip of folders of this repository, each with its own path inside it, `under` a further folder."""
+    found = (path for folder in folders for path in sources(ROOT / folder))
+    return archive_of({(Path(under) / path.relative_to(ROOT)).as_posix(): path for path in found})
 
 
 def archive_of(files: Mapping[str, Path]) -> Path:
-    """A zip of files by their paths inside it. It lives as long as the process: the CDK copies it into its assembly."""
+    """A zip of files by their paths inside it. It lives as long as the process: the CDK copies it into its assembly.
+
+    Folders have entries too: Python 3.11 finds a package without `__init__.py` in a zip only by them.
+    """
+    folders = {f"{parent.as_posix()}/" for name in files for parent in PurePosixPath(name).parents if parent.name}
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as target:
-        for inside, source in sorted(files.items()):
-            entry = zipfile.ZipInfo(inside)  # dated 1980-01-01
+        for name in sorted((*folders, *files)):
+            entry = zipfile.ZipInfo(name)  # dated 1980-01-01
             entry.create_system = 3  # as if made on Unix, wherever it is made
-            entry.external_attr = 0o644 << 16
-            target.writestr(entry, source.read_bytes())
+            entry.external_attr = (0o040755 if name in folders else 0o100644) << 16
+            target.writestr(entry, b"" if name in folders else files[name].read_bytes())
     path = _workspace() / f"{hashlib.sha256(content.getvalue()).hexdigest()}.zip"
     path.write_bytes(content.getvalue())
     return path

@@ -135,7 +135,7 @@ def _job(
 ) -> glue.CfnJob:
     labeling = environment.labeling
     script = assets.Asset(scope, "Script", path=str(ROOT / "glue_scripts" / "labeling" / "label_reports.py"))
-    package = assets.Asset(scope, "Package", path=str(archive("sextant")))
+    package = assets.Asset(scope, "Package", path=str(archive("sextant", "glue_scripts/labeling")))
     for asset in (script, package):
         role.add_to_policy(
             iam.PolicyStatement(actions=["s3:GetObject"], resources=[asset.bucket.arn_for_objects(asset.s3_object_key)])
@@ -163,7 +163,7 @@ def _job(
             "--extra-py-files": package.s3_object_url,
             "--INPUT_PATH": f"s3://{batch.bucket_name}/{labeling.input_prefix}",
             "--OUTPUT_PATH": f"s3://{processed.bucket_name}/",
-            "--USER_POOL_ID": labeling.cognito_user_pool_id or "",
             "--DATABASE": labeling.database_name,
+            **({"--USER_POOL_ID": labeling.cognito_user_pool_id} if labeling.cognito_user_pool_id else {}),
         },
     )

@@ -1,0 +1,278 @@
+"""What the templates promise: nothing public, all encrypted, logged and kept; least privilege; stable names."""
+
+import base64
+import json
+
+import pytest
+
+FROZEN = {
+    "AWS::Athena::WorkGroup": {"Labeling/ReportsWorkgroup3BA0049C"},
+    "AWS::Cognito::UserPool": {"Console/UsersPoolBFC35D3B"},
+    "AWS::Glue::Database": {"Labeling/CatalogDatabaseE63956BB"},
+    "AWS::KMS::Key": {"Console/DataKey17AFBB84", "Labeling/DataKey17AFBB84"},
+    "AWS::Logs::LogGroup": {
+        "Console/ApiAccessLog713001CC",
+        "Console/SitePublisherLogDC457C95",
+        "Labeling/DashboardsLog6BD68D9A",
+    },
+    "AWS::S3::Bucket": {
+        "Console/SiteAccessLogs536C0B75",
+        "Console/SiteFiles975A43CF",
+        "Labeling/AccessLogs8B620ECA",
+        "Labeling/Batch14E90808",
+        "Labeling/Processed10BEC1CE",
+        "Labeling/ReportsResults2BA6B902",
+    },
+    "AWS::SNS::Topic": {"Console/Alarms04B5A0BF", "Labeling/Alarms04B5A0BF"},
+}
+"""Logical ids of what holds state. Changing one replaces the resource: its data is lost or left behind."""
+
+LOG_BUCKETS = {"Console/SiteAccessLogs536C0B75", "Labeling/AccessLogs8B620ECA"}
+# EC2's Describe actions take no resource, and a network interface has no name before it exists.
+ANY_RESOURCE_ALLOWED = {"ec2:"}
+
+
+def of_type(stage, kind):
+    """(stack/logical id, resource) of one type in all stacks of a stage."""
+    return {
+        f"{stack}/{name}": resource
+        for stack, template in stage.items()
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == kind
+    }
+
+
+def statements(stage):
+    """(where, statement) of every policy of a role."""
+    for name, policy in of_type(stage, "AWS::IAM::Policy").items():
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            yield name, statement
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("kind", FROZEN)
+def test_resources_with_state_keep_their_logical_ids(local, kind):
+    assert set(of_type(local, kind)) == FROZEN[kind]
+
+
+def test_buckets_are_private_and_encrypted(stage):
+    buckets = of_type(stage, "AWS::S3::Bucket")
+    assert buckets
+    for name, bucket in buckets.items():
+        properties = bucket["Properties"]
+        assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}, name
+        rules = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        expected = "AES256" if name in LOG_BUCKETS or name.startswith("Console/") else "aws:kms"
+        assert [rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] for rule in rules] == [expected], name
+        assert properties["OwnershipControls"]["Rules"], name
+        assert "BucketName" not in properties, name
+
+
+def test_buckets_take_tls_only(stage):
+    denied = {
+        f"{name.split('/')[0]}/{policy['Properties']['Bucket']['Ref']}"
+        for name, policy in of_type(stage, "AWS::S3::BucketPolicy").items()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Deny"
+        and statement["Principal"] == {"AWS": "*"}
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        and statement["Action"] == "s3:*"
+    }
+    assert denied == set(of_type(stage, "AWS::S3::Bucket"))
+
+
+def test_buckets_log_who_reads_them(stage):
+    for name, bucket in of_type(stage, "AWS::S3::Bucket").items():
+        assert ("LoggingConfiguration" in bucket["Properties"]) == (name not in LOG_BUCKETS), name
+
+
+def test_input_keeps_old_versions(local):
+    batch = of_type(local, "AWS::S3::Bucket")["Labeling/Batch14E90808"]
+    assert batch["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def test_keys_rotate(stage):
+    keys = of_type(stage, "AWS::KMS::Key").values()
+    assert keys
+    assert all(key["Properties"]["EnableKeyRotation"] is True for key in keys)
+
+
+@pytest.mark.parametrize(("name", "days"), [("local", 7), ("production", 365)])
+def test_logs_are_kept_as_long_as_the_environment_says(request, name, days):
+    groups = of_type(request.getfixturevalue(name), "AWS::Logs::LogGroup")
+    assert groups
+    for group in groups.values():
+        assert group["Properties"]["RetentionInDays"] == days
+        assert "KmsKeyId" in group["Properties"]
+
+
+@pytest.mark.parametrize(("name", "policy"), [("local", "Delete"), ("production", "Retain")])
+def test_state_is_kept_as_the_environment_says(request, name, policy):
+    for kind in ("AWS::S3::Bucket", "AWS::KMS::Key", "AWS::Cognito::UserPool", "AWS::Logs::LogGroup"):
+        for where, resource in of_type(request.getfixturevalue(name), kind).items():
+            assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == policy, where
+
+
+def test_no_statement_allows_any_action_or_resource(stage):
+    checked = 0
+    for where, statement in statements(stage):
+        checked += 1
+        for action in as_list(statement["Action"]):
+            assert "*" not in action, f"{where}: {action}"
+            for resource in as_list(statement["Resource"]):
+                allowed = any(action.startswith(service) for service in ANY_RESOURCE_ALLOWED)
+                assert resource != "*" or allowed, f"{where}: {action} on *"
+    assert checked > 10
+
+
+def test_roles_have_no_managed_policy(local):
+    for where, role in of_type(local, "AWS::IAM::Role").items():
+        assert "ManagedPolicyArns" not in role["Properties"], where
+
+
+def test_dashboards_function_cannot_touch_answers_or_the_input(local):
+    mine = [
+        (action, json.dumps(resource))
+        for where, statement in statements(local)
+        if where.startswith("Labeling/Dashboards")
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    ]
+    assert mine
+    assert not [each for each in mine if "Batch14E90808" in each[1]]
+    reads = {resource for action, resource in mine if action == "s3:GetObject" and "Processed" in resource}
+    assert len(reads) == 1
+    assert "/labels/*" in reads.pop()
+    assert not [each for each in mine if each[0] in {"s3:PutObject", "s3:DeleteObject"} and "Processed" in each[1]]
+    assert not [
+        each for each in mine if each[0].startswith("glue:") and not each[0].startswith(("glue:Get", "glue:BatchGet"))
+    ]
+
+
+def test_only_names_that_people_type_are_fixed(local):
+    named = {
+        (resource["Type"], resource["Properties"][key])
+        for template in local.values()
+        for resource in template["Resources"].values()
+        for key in ("Name", "BucketName", "FunctionName", "RoleName", "TopicName", "LogGroupName", "UserPoolName")
+        if isinstance(resource.get("Properties", {}).get(key), str)
+        and resource["Type"]
+        not in {"AWS::Athena::NamedQuery", "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Authorizer"}
+    }
+    assert named == {
+        ("AWS::Glue::Workflow", "SMGT-Glue-Workflow"),
+        ("AWS::Athena::WorkGroup", "SMGTReportsWorkGroup"),
+        ("AWS::Glue::SecurityConfiguration", "local-Labeling-Glue"),  # CloudFormation demands a name
+    }
+
+
+def test_everything_that_can_carry_tags_carries_them(production):
+    for kind in ("AWS::S3::Bucket", "AWS::KMS::Key", "AWS::Lambda::Function", "AWS::IAM::Role", "AWS::SNS::Topic"):
+        for where, resource in of_type(production, kind).items():
+            tags = {tag["Key"]: tag["Value"] for tag in resource["Properties"]["Tags"]}
+            assert tags["cost-centre"] == "1234", where
+            assert tags["sextant:system"] == where.split("/")[0].lower(), where
+
+
+def test_triggers_are_active_and_in_order(local):
+    template = local["Labeling"]["Resources"]
+    triggers = {
+        name.removeprefix("Pipeline")[:-8]: resource["Properties"]
+        for name, resource in template.items()
+        if resource["Type"] == "AWS::Glue::Trigger"
+    }
+    crawler = {
+        short: {
+            "Ref": next(name for name in template if name.startswith(f"PipelineCrawlers{short}") and "Role" not in name)
+        }
+        for short in ("VideoObjects", "Audit", "WorkerMetrics", "Annotations")
+    }
+    job = {"Ref": next(name for name, each in template.items() if each["Type"] == "AWS::Glue::Job")}
+    assert all(each["StartOnCreation"] is True for each in triggers.values())
+    scheduled, audit, output = (
+        triggers[name]
+        for name in ("ScheduledJobTrigger", "ConditionalJobTriggerForAudit", "ConditionalJobTriggerForOutputCrawler")
+    )
+    assert scheduled["Type"] == "SCHEDULED"
+    assert scheduled["Schedule"] == "cron(0 * * * ? *)"
+    assert scheduled["Actions"] == [{"CrawlerName": crawler["VideoObjects"]}, {"JobName": job}]
+    assert audit["Predicate"]["Conditions"] == [
+        {"CrawlerName": crawler["VideoObjects"], "CrawlState": "SUCCEEDED", "LogicalOperator": "EQUALS"}
+    ]
+    assert audit["Actions"] == [{"CrawlerName": crawler["Audit"]}]
+    assert output["Predicate"]["Conditions"] == [{"JobName": job, "State": "SUCCEEDED", "LogicalOperator": "EQUALS"}]
+    assert output["Actions"] == [{"CrawlerName": crawler["WorkerMetrics"]}, {"CrawlerName": crawler["Annotations"]}]
+
+
+def test_every_view_is_stored_as_athena_stores_it(local):
+    from sextant.labeling.views import VIEWS
+
+    tables = {
+        each["Properties"]["TableInput"]["Name"]: each["Properties"]["TableInput"]
+        for each in of_type(local, "AWS::Glue::Table").values()
+    }
+    for view in VIEWS:
+        stored = tables[view.name]
+        assert stored["TableType"] == "VIRTUAL_VIEW"
+        assert stored["Parameters"]["presto_view"] == "true"
+        text = stored["ViewOriginalText"]
+        assert text.startswith("/* Presto View: ")
+        assert text.endswith(" */")
+        told = json.loads(base64.b64decode(text.removeprefix("/* Presto View: ").removesuffix(" */")))
+        assert told["originalSql"] == view.sql
+        assert told["schema"] == "smgt-gluedatabase"
+        assert [each["name"] for each in told["columns"]] == [each.name for each in view.columns]
+        assert not {"string", "int"} & {each["type"] for each in told["columns"]}  # Hive's names, unknown to Presto
+
+
+def test_typed_tables_lie_where_the_job_writes(local):
+    from sextant.labeling.tables import TABLES
+
+    stored = {
+        each["Properties"]["TableInput"]["Name"]: each["Properties"]["TableInput"]
+        for each in of_type(local, "AWS::Glue::Table").values()
+    }
+    job = next(iter(of_type(local, "AWS::Glue::Job").values()))["Properties"]["DefaultArguments"]
+    output = job["--OUTPUT_PATH"]["Fn::Join"][1]
+    for table in TABLES:
+        location = stored[table.name]["StorageDescriptor"]["Location"]["Fn::Join"][1]
+        assert location == [*output[:-1], f"{output[-1]}labels/{table.name}/"]
+        assert [each["Name"] for each in stored[table.name]["StorageDescriptor"]["Columns"]] == [
+            each.name for each in table.columns
+        ]
+
+
+def test_pages_may_run_no_inline_code_and_call_only_their_origin_and_sign_in(local):
+    policies = of_type(local, "AWS::CloudFront::ResponseHeadersPolicy")
+    security = next(iter(policies.values()))["Properties"]["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"]
+    csp = dict(
+        (each.split(" ", 1) + [""])[:2]
+        for each in security["ContentSecurityPolicy"]["ContentSecurityPolicy"].split("; ")
+    )
+    assert csp["default-src"] == "'none'"
+    assert "unsafe" not in str(csp)
+    assert csp["connect-src"] == "'self' https://sextant-local-000000000000.auth.us-east-1.amazoncognito.com"
+    assert csp["frame-ancestors"] == "'none'"
+    assert security["StrictTransportSecurity"]["AccessControlMaxAgeSec"] >= 31_536_000
+
+
+def test_every_route_needs_a_token(stage):
+    routes = of_type(stage, "AWS::ApiGatewayV2::Route")
+    assert {each["Properties"]["RouteKey"] for each in routes.values()} == {
+        f"{method} /api/dashboards{rest}" for method in ("GET", "POST") for rest in ("", "/{proxy+}")
+    }
+    for where, route in routes.items():
+        assert route["Properties"]["AuthorizationType"] == "JWT", where
+
+
+def test_alarms_tell_a_topic_and_say_what_to_do(production):
+    alarms = of_type(production, "AWS::CloudWatch::Alarm")
+    assert len(alarms) == 3
+    for where, alarm in alarms.items():
+        assert len(alarm["Properties"]["AlarmActions"]) == 1, where
+        assert len(alarm["Properties"]["AlarmDescription"]) > 60, where
+    mails = of_type(production, "AWS::SNS::Subscription").values()
+    assert {each["Properties"]["Endpoint"] for each in mails} == {"on-call@example.com"}
