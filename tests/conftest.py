@@ -1,5 +1,6 @@
 """The embedded AWS with the local stage deployed, shared by every suite that needs the whole of it."""
 
+import json
 import shutil
 import socket
 from dataclasses import dataclass
@@ -8,6 +9,9 @@ import boto3
 import pytest
 
 from localaws import assembly, deploy, emulator
+from samples.labeling import demo
+from sextant.labeling import pipeline
+from sextant.labeling.pipeline import Deployed
 
 
 @dataclass(frozen=True)
@@ -57,3 +61,25 @@ def embedded(tmp_path_factory, cloud_assembly):
     finally:
         emulator.stop(state)
         shutil.rmtree(state, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Labeled:
+    """The embedded AWS after the labeling sample went through its pipeline. `truth` was counted without it."""
+
+    embedded: Embedded
+    deployed: Deployed
+    truth: dict
+    checks: list
+
+    def rows(self, sql, *parameters):
+        return pipeline.query(self.embedded.client("athena"), self.deployed, sql, parameters)
+
+
+@pytest.fixture(scope="session")
+def labeled(embedded, tmp_path_factory):
+    """The labeling demo, run once."""
+    folder = tmp_path_factory.mktemp("labeled")
+    checks = demo.demo(embedded.session, embedded.outputs, folder, lambda *_: None)
+    truth = json.loads((folder / "sample" / "truth.json").read_text())
+    return Labeled(embedded, Deployed.of(embedded.outputs["local-Labeling"]), truth, checks)

@@ -1,0 +1,152 @@
+"""The labeling reports on the whole embedded AWS: real stacks, IAM enforced, Glue, Athena, API, console."""
+
+import hashlib
+import json
+import time
+
+import pytest
+
+from sextant.labeling import pipeline
+
+
+def test_every_report_equals_the_truth(labeled):
+    wrong = {check.name: (check.measured, check.expected) for check in labeled.checks if not check.ok}
+
+    assert wrong == {}
+    assert len(labeled.checks) >= 20
+
+
+def test_every_table_has_as_many_rows_as_the_truth_says(labeled):
+    measured = {
+        table: int(labeled.rows(f'SELECT count(*) AS n FROM "{table}"')[0]["n"]) for table in labeled.truth["tables"]
+    }
+
+    assert measured == labeled.truth["tables"]
+
+
+def content(labeled):
+    """Every object of the lake by key, as its hash."""
+    bucket = labeled.embedded.outputs["local-Labeling"]["ProcessedBucket"]
+    s3 = labeled.embedded.client("s3")
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+    return {key: hashlib.sha256(s3.get_object(Bucket=bucket, Key=key)["Body"].read()).hexdigest() for key in keys}
+
+
+def test_the_workflow_run_again_changes_no_row_and_no_file_name(labeled):
+    before = content(labeled)
+    counts = {table: labeled.rows(f'SELECT count(*) AS n FROM "{table}"') for table in labeled.truth["tables"]}
+
+    pipeline.run_workflow(labeled.embedded.client("glue"), labeled.deployed.workflow)
+
+    after = content(labeled)
+    assert set(after) == set(before)
+    assert {table: labeled.rows(f'SELECT count(*) AS n FROM "{table}"') for table in counts} == counts
+
+
+def test_the_workflow_has_the_posts_shape_and_is_active(labeled):
+    glue = labeled.embedded.client("glue")
+    workflow = glue.get_workflow(Name="SMGT-Glue-Workflow", IncludeGraph=True)["Workflow"]
+    triggers = [node["TriggerDetails"]["Trigger"] for node in workflow["Graph"]["Nodes"] if node["Type"] == "TRIGGER"]
+
+    kinds = sorted(trigger["Type"] for trigger in triggers)
+    assert kinds == ["CONDITIONAL", "CONDITIONAL", "SCHEDULED"]
+    scheduled = next(trigger for trigger in triggers if trigger["Type"] == "SCHEDULED")
+    assert scheduled["State"] == "ACTIVATED"
+    assert scheduled["Schedule"] == "cron(0 * * * ? *)"
+
+
+def test_quarantined_input_is_listed_with_its_reason(labeled):
+    rows = labeled.rows("SELECT source, reason FROM rejected")
+
+    assert len(rows) == labeled.truth["tables"]["rejected"]
+    assert {row["reason"] for row in rows} == {row[0] for row in labeled.truth["reports"]["report_rejected"]}
+
+
+def test_the_dashboards_function_answers_through_the_api_with_the_grants_it_has(labeled):
+    """Through API Gateway's event to the real function under its real role: no grant is missing."""
+    functions = labeled.embedded.client("lambda")
+    name = labeled.embedded.outputs["local-Labeling"]["DashboardsFunction"]
+
+    answer = functions.invoke(FunctionName=name, Payload=json.dumps(event("GET", "/api/dashboards")))
+    body = json.loads(answer["Payload"].read())
+
+    assert body["statusCode"] == 200, body
+    assert json.loads(body["body"])
+
+
+def event(method, path, body=None):
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {
+            "http": {"method": method, "path": path, "sourceIp": "127.0.0.1", "protocol": "HTTP/1.1", "userAgent": "t"},
+            "stage": "$default",
+            "requestId": "r",
+            "timeEpoch": int(time.time() * 1000),
+            "authorizer": {"jwt": {"claims": {"sub": "s", "cognito:groups": "[analyst]"}, "scopes": []}},
+        },
+        "body": None if body is None else json.dumps(body),
+        "isBase64Encoded": False,
+    }
+
+
+def test_a_function_that_lacks_a_grant_fails(labeled):
+    """What enforcement is for: the same call after the role lost its Athena permission."""
+    iam, functions = labeled.embedded.client("iam"), labeled.embedded.client("lambda")
+    name = labeled.embedded.outputs["local-Labeling"]["DashboardsFunction"]
+    role = functions.get_function_configuration(FunctionName=name)["Role"].rsplit("/", 1)[-1]
+    policies = {
+        policy: iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+        for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]
+    }
+    dashboards = json.loads(
+        json.loads(
+            functions.invoke(FunctionName=name, Payload=json.dumps(event("GET", "/api/dashboards")))["Payload"].read()
+        )["body"]
+    )
+    first = dashboards["dashboards"][0] if isinstance(dashboards, dict) else dashboards[0]
+    listing = functions.invoke(FunctionName=name, Payload=json.dumps(event("GET", f"/api/dashboards/{first['id']}")))
+    spec = json.loads(json.loads(listing["Payload"].read())["body"])
+    visual = spec["sections"][0]["visuals"][0]["id"] if "sections" in spec else spec["visuals"][0]["id"]
+    asked = json.dumps(event("POST", f"/api/dashboards/{first['id']}/query", {"visual": visual, "filters": {}}))
+
+    def ask():
+        return json.loads(functions.invoke(FunctionName=name, Payload=asked)["Payload"].read())
+
+    assert ask()["statusCode"] == 200
+    for policy in policies:
+        iam.delete_role_policy(RoleName=role, PolicyName=policy)
+    try:
+        refused = ask()
+        assert refused["statusCode"] in {500, 502}
+        assert "not authorized to perform: athena:StartQueryExecution" in refused["body"]
+    finally:
+        for policy, document in policies.items():
+            iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
+
+
+@pytest.mark.parametrize("path", ["/", "/config.json", "/app/main.js"])
+def test_the_console_is_served_by_the_distribution(embedded, path):
+    from urllib.request import urlopen
+
+    with urlopen(embedded.emulator.console.rstrip("/") + path, timeout=20) as answer:
+        body = answer.read()
+
+    assert answer.status == 200
+    assert body
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_the_api_wants_a_token(embedded):
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    with pytest.raises(HTTPError) as caught:
+        urlopen(f"{embedded.emulator.console}api/dashboards", timeout=20)
+
+    assert caught.value.code == 401
+    caught.value.close()
