@@ -11,7 +11,14 @@ if TYPE_CHECKING:
 
 
 def acknowledge(scope: IConstruct, reason: str, *ids: str) -> None:
-    """Lets findings stand under `scope`, such as `AwsSolutions-S1` or `AwsSolutions-IAM5[Resource::*]`."""
+    """Lets findings stand under `scope`.
+
+    Args:
+        scope: the construct, with all below it.
+        reason: why each of them is right here.
+        ids: `AwsSolutions-S1`, `AwsSolutions-IAM5[Resource::*]`, `HIPAA.Security-LambdaDLQ`, or `Annotation::…`.
+    """
     for finding in ids:
         pack = "HIPAA.Security" if finding.startswith("HIPAA.Security-") else "AwsSolutions"
-        cdk.Validations.of(scope).acknowledge(cdk.Acknowledgment(id=f"{pack}::{finding}", reason=reason))
+        qualified = finding if finding.startswith("Annotation::") else f"{pack}::{finding}"
+        cdk.Validations.of(scope).acknowledge(cdk.Acknowledgment(id=qualified, reason=reason))

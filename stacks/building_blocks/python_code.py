@@ -34,7 +34,12 @@ POWERTOOLS_LAYER = f"/aws/service/powertools/python/{ARCHITECTURE.name}/python3.
 
 def handlers(system: str) -> lambda_.Code:
     """The handlers of one system; `lambdas.{system}.{file}.handler` is a handler string."""
-    return lambda_.Code.from_asset(str(archive(f"lambdas/{system}")))
+    return lambda_.Code.from_asset(str(handlers_archive(system)))
+
+
+def handlers_archive(system: str) -> Path:
+    """The zip of `handlers`: `lambdas/{system}/…` as in the repository."""
+    return archive(f"lambdas/{system}")
 
 
 def sextant_layer(scope: Construct) -> lambda_.LayerVersion:
