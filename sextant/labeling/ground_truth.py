@@ -14,14 +14,17 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from hashlib import blake2b
+from itertools import repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from sextant.labeling import staging
 from sextant.labeling.layout import TASK_TYPES, Place, modality_of
-from sextant.labeling.staging import Pairs, Sheet
+from sextant.labeling.staging import NO_ATTRIBUTES, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,23 +33,26 @@ if TYPE_CHECKING:
 try:
     import orjson
 
-    def _loads(body: bytes | str) -> Any:
-        return orjson.loads(body)
+    _loads = orjson.loads
+    _encoded: Callable[[Any], bytes] = orjson.dumps
 
     def _dumps(document: Any) -> str:
-        return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS).decode()
+        return orjson.dumps(document).decode()
 
 except ImportError:  # a Glue job without the extra wheel still runs, slower
 
-    def _loads(body: bytes | str) -> Any:
-        return json.loads(body)
+    _loads = json.loads
 
     def _dumps(document: Any) -> str:
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
+    def _encoded(document: Any) -> bytes:
+        return _dumps(document).encode()
+
 
 AUDIT_ATTRIBUTE = "audit"
 BACKGROUND = "BACKGROUND"
+LAST_FRAME = 2**31 - 1
 _LISTS = (("annotations", ""), ("polylines", "polyline"), ("polygons", "polygon"), ("keypoints", "keypoint"))
 _SEQUENCES = {"tracking-annotations": "video-object-tracking", "detection-annotations": "video-object-detection"}
 _BOX = frozenset({"left", "top", "width", "height"})
@@ -67,7 +73,7 @@ class Chunk:
     labels: dict[Any, list[int]] = field(default_factory=dict)
     attributes: dict[Any, list[int]] = field(default_factory=dict)
     frames: dict[Any, int] = field(default_factory=dict)
-    interned: dict[str, Pairs] = field(default_factory=dict)
+    interned: dict[bytes, str] = field(default_factory=lambda: {b"null": NO_ATTRIBUTES, b"{}": NO_ATTRIBUTES})
 
     def sheet(self, table: staging.Table) -> Sheet:
         """The sheet of a staged table."""
@@ -84,40 +90,36 @@ class Chunk:
         """Writes everything; the sheets that have rows."""
         for fact in sorted(self.facts):
             self.sheet(staging.FACT).add(*fact)
-        for (head, label, pairs, day), counts in self.labels.items():
-            self.sheet(staging.PARSED_LABEL_TALLY).add(*head, label, _key(pairs), pairs, day, *counts)
+        for (head, label, attributes, day), counts in self.labels.items():
+            self.sheet(staging.PARSED_LABEL_TALLY).add(*head, label, attributes, attributes, day, *counts)
         for (head, label, (name, value), day), counts in self.attributes.items():
             self.sheet(staging.PARSED_ATTRIBUTE_TALLY).add(*head, label, name, value, day, *counts)
-        for (head, labels, pairs, day), count in self.frames.items():
-            self.sheet(staging.PARSED_FRAME_TALLY).add(*head, labels, _key(pairs), pairs, day, count)
+        for (head, labels, attributes, day), count in self.frames.items():
+            self.sheet(staging.PARSED_FRAME_TALLY).add(*head, labels, attributes, attributes, day, count)
         for sheet in self.sheets.values():
             sheet.close()
         return [each for each in self.sheets.values() if each.rows]
 
-    def pairs(self, attributes: Any) -> Pairs:
-        """Attributes as sorted (lower-cased name, text) pairs; the same object for equal attributes."""
-        if not attributes:
-            return ()
-        text = _dumps(attributes)
-        found = self.interned.get(text)
-        if found is None:
-            found = self.interned[text] = _pairs(attributes)
-        return found
+    def attributes_of(self, found: list[Any]) -> list[str]:
+        """Attributes as staged maps are given: sorted (lower-cased name, text) pairs, in JSON.
+
+        Equal attributes give the same object, so that whoever groups by them compares pointers.
+        """
+        texts = list(map(_encoded, found))
+        for text in set(texts) - self.interned.keys():
+            self.interned[text] = _dumps(_pairs(_loads(text)))
+        return [self.interned[text] for text in texts]
 
 
-def _key(pairs: Pairs) -> str:
-    return _dumps(pairs)
-
-
-def _pairs(attributes: Any) -> Pairs:
+def _pairs(attributes: Any) -> list[tuple[str, str]]:
     if not isinstance(attributes, dict):
-        return (("attributes", _text(attributes)),)
+        return [("attributes", _text(attributes))] if attributes else []
     named: dict[str, str] = {}
     for name, value in attributes.items():
         # Two names that differ in case only are one column to Glue: the second keeps its spelling.
-        key = str(name).lower()
-        named[str(name) if key in named else key] = _text(value)
-    return tuple(sorted(named.items()))
+        key = name.lower()
+        named[name if key in named else key] = _text(value)
+    return sorted(named.items())
 
 
 def _text(value: Any) -> str:
@@ -344,7 +346,7 @@ class Document:
 
 @dataclass
 class _Shapes:
-    """Annotations of one document by column, in frame order."""
+    """Annotations of one document by column, in frame order. An entry of `attributes` is a staged map's text."""
 
     frame_no: list[int] = field(default_factory=list)
     position: list[int] = field(default_factory=list)
@@ -358,7 +360,7 @@ class _Shapes:
     width: list[float | None] = field(default_factory=list)
     height: list[float | None] = field(default_factory=list)
     geometry: list[str | None] = field(default_factory=list)
-    attributes: list[Pairs] = field(default_factory=list)
+    attributes: list[str] = field(default_factory=list)
     confidence: list[float | None] = field(default_factory=list)
 
     def one(
@@ -382,7 +384,7 @@ class _Shapes:
         for column, value in zip((self.left, self.top, self.width, self.height), box, strict=True):
             column.append(value)
         self.geometry.append(geometry)
-        self.attributes.append(())
+        self.attributes.append(NO_ATTRIBUTES)
         self.confidence.append(confidence)
 
 
@@ -422,28 +424,19 @@ def _write_shapes(chunk: Chunk, document: Document, shapes: _Shapes) -> None:
 
 def _tally(chunk: Chunk, document: Document, shapes: _Shapes) -> None:
     """Adds to the pre-aggregates. Frames and tracked objects belong to one document, so its distinct counts add up."""
-    groups: dict[tuple[str, Pairs], tuple[list[int], list[Any]]] = {}
-    # An annotation that is not tracked is an object of its own, told apart by its position among all.
-    identities = enumerate(shapes.instance_id)
-    for label, pairs, frame, (n, instance) in zip(
-        shapes.label, shapes.attributes, shapes.frame_no, identities, strict=True
-    ):
-        group = groups.get((label, pairs))
-        if group is None:
-            group = groups[label, pairs] = ([], [])
-        group[0].append(frame)
-        group[1].append(n if instance is None else instance)
+    groups: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for row, key in enumerate(zip(shapes.label, shapes.attributes, strict=True)):
+        groups[key].append(row)
+    frame_no, instance_id = shapes.frame_no, shapes.instance_id
     by_pair: dict[tuple[str, tuple[str, str]], tuple[int, set[int], set[Any]]] = {}
-    for (label, pairs), (frames, instances) in groups.items():
-        distinct = (len(frames), set(frames), set(instances))
-        _count(chunk.labels, (document.head, label, pairs, document.day), distinct)
-        for pair in (("", ""), *pairs):
-            known = by_pair.get((label, pair))
-            if known:
-                distinct_pair = (known[0] + distinct[0], known[1] | distinct[1], known[2] | distinct[2])
-            else:
-                distinct_pair = distinct
-            by_pair[label, pair] = distinct_pair
+    for (label, attributes), rows in groups.items():
+        frames = {frame_no[row] for row in rows}
+        # An annotation that is not tracked is an object of its own, known by its row.
+        instances = {row if instance_id[row] is None else instance_id[row] for row in rows}
+        _count(chunk.labels, (document.head, label, attributes, document.day), (len(rows), frames, instances))
+        for name, value in (("", ""), *_loads(attributes)):
+            known = by_pair.get((label, (name, value)), (0, set(), set()))
+            by_pair[label, (name, value)] = (known[0] + len(rows), known[1] | frames, known[2] | instances)
     for (label, pair), distinct in by_pair.items():
         _count(chunk.attributes, (document.head, label, pair, document.day), distinct)
 
@@ -455,7 +448,9 @@ def _count(tallies: dict[Any, list[int]], key: Any, distinct: tuple[int, set[int
     counts[2] += len(distinct[2])
 
 
-def _write_frame(chunk: Chunk, document: Document, number: int, name: str | None, labels: int, pairs: Pairs) -> None:
+def _write_frame(
+    chunk: Chunk, document: Document, number: int, name: str | None, labels: int, attributes: str
+) -> None:
     chunk.sheet(staging.PARSED_FRAME).add(
         *document.head,
         document.object_id,
@@ -463,11 +458,11 @@ def _write_frame(chunk: Chunk, document: Document, number: int, name: str | None
         number,
         name,
         labels,
-        pairs,
+        attributes,
         document.created_at,
         document.source,
     )
-    key = (document.head, labels, pairs, document.day)
+    key = (document.head, labels, attributes, document.day)
     chunk.frames[key] = chunk.frames.get(key, 0) + 1
 
 
@@ -503,7 +498,9 @@ def parse_sequence(chunk: Chunk, document: Document, label_attribute: str, body:
         shapes, frame_count = _parse_frames(chunk, part, frames, len(body))
         counts[0] += len(shapes.label)
         counts[1] += frame_count
-        audited = audited or any(name == AUDIT_ATTRIBUTE for pairs in set(shapes.attributes) for name, _ in pairs)
+        audited = audited or any(
+            name == AUDIT_ATTRIBUTE for attributes in set(shapes.attributes) for name, _ in _loads(attributes)
+        )
         document = part if not document.task_type else document
         _write_shapes(chunk, part, shapes)
     chunk.sheet(staging.PARSED_TASK).add(
@@ -552,90 +549,133 @@ def _listed(frame: Any) -> Iterable[dict[str, Any]]:
 
 def _parse_frames(chunk: Chunk, document: Document, frames: list[Any], size: int) -> tuple[_Shapes, int]:
     """The annotations in order of frame numbers, and the number of frames, each of which is written."""
+    numbered = _numbered(chunk, document, frames, size)
+    listed: list[tuple[dict[str, Any], str]] = []
+    shapes = _Shapes()
+    names: list[str | None] = []
+    counts: list[int] = []
+    frame_attributes: list[Any] = []
+    for number, same in numbered:
+        name = _optional(same[0].get("frame", same[0].get("frame-name")))
+        before = len(listed)
+        for frame in same:
+            _list_shapes(chunk, document, frame, number, listed)
+        count = len(listed) - before
+        shapes.frame_no += repeat(number, count)
+        shapes.position += range(count)
+        shapes.frame += repeat(name, count)
+        names.append(name)
+        counts.append(count)
+        frame_attributes.append(_joined_attributes(same))
+    _read_shapes(chunk, document, shapes, listed)
+    for (number, _), name, count, attributes in zip(
+        numbered, names, counts, chunk.attributes_of(frame_attributes), strict=True
+    ):
+        _write_frame(chunk, document, number, name, count, attributes)
+    return shapes, len(numbered)
+
+
+def _numbered(
+    chunk: Chunk, document: Document, frames: list[Any], size: int
+) -> list[tuple[int, list[dict[str, Any]]]]:
+    """Frames by number in order; a number that occurs twice has two."""
     numbered: dict[int, list[dict[str, Any]]] = {}
     for index, frame in enumerate(frames):
         if not isinstance(frame, dict):
             chunk.reject(f"{document.source}#{index}", "not a frame", _dumps(frame), size)
             continue
         number = _number(frame.get("frame-no", frame.get("frame-number")))
-        if number is None:
+        if number is None or abs(number) > LAST_FRAME:
             chunk.reject(f"{document.source}#{index}", "frame without number", "its place in the list is taken", size)
             number = index
-        if int(number) in numbered:
+        same = numbered.setdefault(int(number), [])
+        if same:
             chunk.reject(f"{document.source}#{index}", "frame number twice", f"frames {int(number)} are joined", size)
-        numbered.setdefault(int(number), []).append(frame)
-    shapes = _Shapes()
-    for number in sorted(numbered):
-        same = numbered[number]
-        name = _optional(same[0].get("frame", same[0].get("frame-name")))
-        before = len(shapes.label)
-        for frame in same:
-            _parse_shapes(chunk, document, shapes, frame, number, name, before)
-        attributes = [each.get("frame-attributes") for each in same if each.get("frame-attributes")]
-        merged = attributes[0] if len(attributes) == 1 else dict(_pair for each in attributes for _pair in _pairs(each))
-        _write_frame(chunk, document, number, name, len(shapes.label) - before, chunk.pairs(merged))
-    return shapes, len(numbered)
+        same.append(frame)
+    return sorted(numbered.items(), key=itemgetter(0))
 
 
-def _parse_shapes(
-    chunk: Chunk, document: Document, shapes: _Shapes, frame: dict[str, Any], number: int, name: str | None, first: int
+def _joined_attributes(same: list[dict[str, Any]]) -> Any:
+    if len(same) == 1:
+        return same[0].get("frame-attributes")
+    return dict(pair for each in same for pair in _pairs(each.get("frame-attributes")))
+
+
+def _list_shapes(
+    chunk: Chunk, document: Document, frame: dict[str, Any], number: int, listed: list[tuple[dict[str, Any], str]]
 ) -> None:
-    """The annotations of one frame, column by column."""
+    """Appends the (shape, kind) of one frame."""
     for key, kind in _LISTS:
-        listed = frame.get(key)
-        if not listed:
+        found = frame.get(key)
+        if not found:
             continue
-        good = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-        if not isinstance(listed, list) or len(good) < len(listed):
-            chunk.reject(f"{document.source}#{number}", "not an annotation", _dumps(listed), 0)
-        count = len(good)
-        position = len(shapes.label) - first
-        shapes.frame_no += [number] * count
-        shapes.position += range(position, position + count)
-        shapes.frame += [name] * count
-        shapes.instance_id += [_identity(each.get("object-id")) for each in good]
-        shapes.instance_name += [_identity(each.get("object-name")) for each in good]
-        shapes.label += [_label_of(each, document.names) for each in good]
-        pairs = chunk.pairs
-        shapes.attributes += [pairs(each.get("label-category-attributes")) for each in good]
-        shapes.confidence += [None] * count
-        boxes = not kind and all(_BOX <= each.keys() and "center-x" not in each for each in good)
-        if boxes:
-            _add_boxes(chunk, document, shapes, good, number)
-            continue
-        for each in good:
+        for each in found if isinstance(found, list) else [found]:
+            if isinstance(each, dict):
+                listed.append((each, kind))
+            else:
+                chunk.reject(f"{document.source}#{number}", "not an annotation", _dumps(each), 0)
+
+
+def _read_shapes(chunk: Chunk, document: Document, shapes: _Shapes, listed: list[tuple[dict[str, Any], str]]) -> None:
+    """All annotations of a document, column by column: the loop that decides how fast the whole job is."""
+    found = [each for each, _ in listed]
+    numbers = [each.get("class-id") for each in found]
+    names = [each.get("object-name") for each in found]
+    shapes.instance_id = _identities([each.get("object-id") for each in found])
+    shapes.instance_name = _identities(names)
+    shapes.attributes = chunk.attributes_of([each.get("label-category-attributes") for each in found])
+    shapes.confidence = [None] * len(found)
+    told = list(map(_encoded, zip(numbers, names, strict=True)))
+    distinct = dict(zip(told, found, strict=True))
+    labels = {key: _label_of(each, document.names) for key, each in distinct.items()}
+    shapes.label = [labels[key] for key in told]
+    try:
+        if any(map(itemgetter(1), listed)):
+            raise KeyError
+        shapes.left = [each["left"] for each in found]
+        shapes.top = [each["top"] for each in found]
+        shapes.width = [each["width"] for each in found]
+        shapes.height = [each["height"] for each in found]
+        if any("center-x" in each for each in found):
+            raise KeyError
+    except KeyError:
+        shapes.left, shapes.top, shapes.width, shapes.height = [], [], [], []
+        for each, kind in listed:
             _add_geometry(shapes, each, kind)
+    else:
+        shapes.shape = ["box"] * len(found)
+        shapes.geometry = [None] * len(found)
+    for key in ("left", "top", "width", "height"):
+        column = getattr(shapes, key)
+        if set(map(type, column)) - {int, float, type(None)}:
+            setattr(shapes, key, _numbers(chunk, document, shapes, key, column))
 
 
-def _add_boxes(chunk: Chunk, document: Document, shapes: _Shapes, boxes: list[dict[str, Any]], number: int) -> None:
-    shapes.shape += ["box"] * len(boxes)
-    shapes.geometry += [None] * len(boxes)
-    for column, key in ((shapes.left, "left"), (shapes.top, "top"), (shapes.width, "width"), (shapes.height, "height")):
-        values: list[Any] = [each[key] for each in boxes]
-        for n, value in enumerate(values):
-            kind = type(value)
-            if kind is int or kind is float:
-                continue
-            values[n] = _number(value)
-            if values[n] is None:
-                chunk.reject(f"{document.source}#{number}", "not a number", f"{key}: {_dumps(value)}", 0)
-        column += values
+def _numbers(
+    chunk: Chunk, document: Document, shapes: _Shapes, key: str, values: list[Any]
+) -> list[float | None]:
+    """A column of pixels that are not all numbers: text is read, the rest is rejected and left out."""
+    numbers = [_number(each) for each in values]
+    for number, value, frame in zip(numbers, values, shapes.frame_no, strict=True):
+        if number is None and value is not None:
+            chunk.reject(f"{document.source}#{frame}", "not a number", f"{key}: {_dumps(value)}", 0)
+    return numbers
 
 
 def _add_geometry(shapes: _Shapes, shape: dict[str, Any], kind: str) -> None:
-    """A shape whose place is not four numbers: everything but its name and attributes, as JSON."""
-    if not kind and not _BOX <= shape.keys():
-        kind = "custom"
-    if "center-x" in shape:
-        kind = "cuboid"
-    for column in (shapes.left, shapes.top, shapes.width, shapes.height):
-        column.append(None)
+    """A shape of a document that holds other shapes than boxes. All but its name and attributes is kept as JSON."""
     if not kind:
-        kind = "box"
-        for column, key in zip((shapes.left, shapes.top, shapes.width, shapes.height), ("left", "top", "width", "height"), strict=True):
-            column[-1] = _number(shape[key])
+        kind = "cuboid" if "center-x" in shape else "box" if _BOX <= shape.keys() else "custom"
+    for column, key in ((shapes.left, "left"), (shapes.top, "top"), (shapes.width, "width"), (shapes.height, "height")):
+        column.append(shape[key] if kind == "box" else None)
     shapes.shape.append(kind)
     shapes.geometry.append(None if kind == "box" else _dumps({k: v for k, v in shape.items() if k not in _NAMED}))
+
+
+def _identities(values: list[Any]) -> list[str | None]:
+    if set(map(type, values)) <= {str, type(None)}:
+        return values
+    return [_identity(each) for each in values]
 
 
 def _identity(value: Any) -> str | None:
@@ -767,7 +807,8 @@ def _parse_label(
                 _read_custom(shapes, frame, value, metadata, names)
             _add_inline_attributes(chunk, shapes, value)
             _write_shapes(chunk, document, shapes)
-            _write_frame(chunk, document, 0, frame, len(shapes.label), chunk.pairs(_inline_frame_attributes(value)))
+            (attributes,) = chunk.attributes_of([_inline_frame_attributes(value)])
+            _write_frame(chunk, document, 0, frame, len(shapes.label), attributes)
     single = task_type in _SINGLE_CHOICE and len(shapes.label) == 1
     chunk.sheet(staging.PARSED_TASK).add(
         *document.head,
@@ -930,9 +971,9 @@ def _add_inline_attributes(chunk: Chunk, shapes: _Shapes, value: Any) -> None:
     """Label attributes of shapes that a manifest line holds itself."""
     listed = value.get("annotations") if isinstance(value, dict) else None
     if isinstance(listed, list) and len(listed) == len(shapes.attributes):
-        for n, each in enumerate(listed):
-            if isinstance(each, dict):
-                shapes.attributes[n] = chunk.pairs(each.get("label-category-attributes"))
+        shapes.attributes = chunk.attributes_of(
+            [each.get("label-category-attributes") if isinstance(each, dict) else None for each in listed]
+        )
 
 
 def _inline_frame_attributes(value: Any) -> Any:

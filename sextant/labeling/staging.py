@@ -2,17 +2,17 @@
 
 The schemas are `Table`s like those of `tables.py`, with the names that the SQL texts read (`parsed_…`). `Sheet` gathers
 rows by column. Values that hold for a whole document (its job, its source) are kept once with a count and written as a
-dictionary, and equal attribute maps are built once: this is what makes a row cost microseconds.
+dictionary, and equal attribute maps are built once (their JSON text stands for them): this is what makes a row cost microseconds.
 """
 
 from __future__ import annotations
 
+import json
 from array import array
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sextant.labeling.tables import Column, Table, arrow_schema
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAP = "map<string,string>"
-Pairs = tuple[tuple[str, str], ...]
+NO_ATTRIBUTES = "[]"
 
 
 def _table(name: str, doc: str, columns: str) -> Table:
@@ -126,7 +126,7 @@ class Sheet:
     """Rows of one staged table on their way to one Parquet file. The file appears with the first row.
 
     `add` takes one row; `extend` many of one document, where a column's value is a list, one per row, or a scalar for
-    all. A map column holds `Pairs` (sorted name and value).
+    all. A map is given as text: a JSON list of its (name, value) pairs, sorted by name.
     """
 
     def __init__(self, table: Table, path: Path) -> None:
@@ -188,13 +188,12 @@ class Sheet:
 
 def _distinct(kind: pa.DataType, values: Sequence[Any], counts: list[int]) -> pa.Array:
     """The values, each as often as its count says (once without counts), equal ones built once; strings as a dictionary."""
-    places: dict[Any, int] = {None: -1}
-    index = _index([places.setdefault(each, len(places) - 1) for each in values], counts)
-    if pc.min(index).as_py() < 0:  # null is no entry of a dictionary, but a null index
-        index = pc.if_else(pc.less(index, 0), pa.scalar(None, pa.int32()), index)
-    del places[None]
-    distinct = pa.array(list(places), kind)
-    return distinct.take(index) if pa.types.is_map(kind) else pa.DictionaryArray.from_arrays(index, distinct)
+    encoded = pa.array(values, pa.string()).dictionary_encode()
+    index = encoded.indices.take(_index(range(len(values)), counts)) if counts else encoded.indices
+    if not pa.types.is_map(kind):
+        return pa.DictionaryArray.from_arrays(index, encoded.dictionary)
+    maps = [[(name, value) for name, value in json.loads(each)] for each in encoded.dictionary.to_pylist()]
+    return pa.array(maps, kind).take(index)
 
 
 def _index(places: Sequence[int], counts: list[int]) -> pa.Array:

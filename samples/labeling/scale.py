@@ -1,0 +1,126 @@
+"""Ground Truth output of any size, for measurements: many small answers, many annotations, one long manifest.
+
+Documents repeat: a few are written and the others are links to them, so that ten million annotations cost a few
+megabytes of disk. What a reader sees is the same.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from itertools import islice, repeat
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FRAMES = 300
+BOXES = 10
+TEMPLATES = 4
+ROOT = "batch_manifests/VideoObjectTracking"
+
+
+def write_answers(out: Path, count: int, seed: int = 7) -> None:
+    """`count` worker responses of one answer each, about 1.2 KB, one file per data object, in 20 jobs."""
+    rng = random.Random(seed)
+    for n in range(count):
+        job = f"load-first_level-job{n % 20:02d}"
+        folder = out / ROOT / job / "output" / f"job{n % 20:02d}" / "annotations/worker-response/iteration-1" / str(n // 20)
+        folder.mkdir(parents=True)
+        second = n % 86_400
+        clock = f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
+        worker = rng.randrange(40)
+        answer = {
+            "acceptanceTime": f"2026-09-{1 + n % 28:02d}T{clock}.000Z",
+            "answerContent": {
+                "trackingAnnotations": {
+                    "frameData": {
+                        "entries": [f"frame_{each:04d}.jpeg.json" for each in range(30)],
+                        "s3Prefix": f"s3://load/{job}/worker-response/iteration-1/{n // 20}/{n:08x}/",
+                    }
+                }
+            },
+            "submissionTime": f"2026-09-{1 + n % 28:02d}T{clock}.500Z",
+            "timeSpentInSeconds": round(rng.uniform(5, 200), 3),
+            "workerId": f"private.us-east-1.{worker:016x}",
+            "workerMetadata": {
+                "identityData": {
+                    "identityProviderType": "Cognito",
+                    "issuer": "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_load",
+                    "sub": f"00000000-0000-4000-8000-{worker:012x}",
+                }
+            },
+        }
+        document = json.dumps({"answers": [answer]}, separators=(",", ":"))
+        (folder / f"2026-09-{1 + n % 28:02d}_{clock}.json").write_text(document)
+
+
+def write_annotations(out: Path, count: int, seed: int = 7) -> int:
+    """Sequences of 300 frames with ten vehicles each until there are `count` boxes; returns how many there are."""
+    rng = random.Random(seed)
+    templates = []
+    for n in range(TEMPLATES):
+        path = out / f"template-{n}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(_sequence(rng), separators=(",", ":")))
+        templates.append(path)
+    sequences = -(-count // (FRAMES * BOXES))
+    for n in range(sequences):
+        job = f"job{n // 100:03d}"
+        folder = out / ROOT / f"load-first_level-{job}" / "output" / job / f"annotations/consolidated-annotation/output/{n}"
+        folder.mkdir(parents=True)
+        (folder / "SeqLabel.json").hardlink_to(templates[n % TEMPLATES])
+    for path in templates:
+        path.unlink()
+    return sequences * FRAMES * BOXES
+
+
+def _sequence(rng: random.Random) -> dict[str, Any]:
+    objects = [
+        (str(rng.getrandbits(96)), f"Vehicle:{n}", rng.choice(("Car", "Van", "Bus", "SUV")), rng.choice(("Pass", "Fail")))
+        for n in range(BOXES)
+    ]
+    frames = []
+    for number in range(FRAMES):
+        annotations = [
+            {
+                "height": rng.randint(40, 200),
+                "width": rng.randint(40, 300),
+                "top": rng.randint(0, 700),
+                "left": rng.randint(0, 1200),
+                "class-id": "0",
+                "label-category-attributes": {
+                    "moving": rng.choice(("Stationary", "Dynamic")),
+                    "vehicle_type": kind,
+                    "audit": audit,
+                },
+                "object-id": identity,
+                "object-name": name,
+            }
+            for identity, name, kind, audit in objects
+        ]
+        attributes = {"number_of_vehicles": BOXES, "quality_of_the_frame": rng.choice(("Good", "Good", "Bad"))}
+        frame = f"frame_{number:06d}.jpeg"
+        frames.append({"annotations": annotations, "frame-no": str(number), "frame": frame, "frame-attributes": attributes})
+    return {"tracking-annotations": frames}
+
+
+def write_manifest(path: Path, size: int) -> int:
+    """An image classification manifest of at least `size` bytes; returns its number of lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    metadata = {
+        "confidence": 0.95,
+        "job-name": f"labeling-job/{path.parent.name}",
+        "class-name": "Canary",
+        "human-annotated": "yes",
+        "creation-date": "2026-09-18T16:40:59.217995",
+        "type": "groundtruth/image-classification",
+    }
+    tail = f'","bird":9,"bird-metadata":{json.dumps(metadata, separators=(",", ":"))}}}\n'
+    lines = 0
+    with path.open("w") as file:
+        while file.tell() < size:
+            written = islice(repeat(tail), 10_000)
+            file.writelines(f'{{"source-ref":"s3://load/{lines + n:012d}.jpg{each}' for n, each in enumerate(written))
+            lines += 10_000
+    return lines
