@@ -63,7 +63,9 @@ def _ready(state: Path, synthesized: Path) -> float:
 
 def _session(running: emulator.Emulator) -> Any:
     session = boto3.session.Session(
-        aws_access_key_id=emulator.ACCOUNT, aws_secret_access_key="local", region_name=emulator.REGION
+        aws_access_key_id=emulator.ACCOUNT,
+        aws_secret_access_key="local",  # noqa: S106 - root of an account of the emulator
+        region_name=emulator.REGION,
     )
     make = session.client
 
