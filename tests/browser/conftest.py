@@ -71,7 +71,9 @@ def serve(athena, connect=(), config=None):
 
 @pytest.fixture(scope="session")
 def chromium():
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the browser environment: make test EXTRAS=browser")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="needs the browser environment: make test EXTRAS=browser"
+    )
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM)
         yield browser
@@ -99,10 +101,24 @@ def open_page(chromium):
     contexts, errors = [], []
 
     def opened(url, width=1280, height=900, scheme="light", wait="main h1", **options):
-        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-GB", timezone_id="UTC", **options)
+        context = chromium.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+            locale="en-GB",
+            timezone_id="UTC",
+            **options,
+        )
         contexts.append(context)
+        context.set_default_timeout(10_000)
         page = context.new_page()
-        page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda message: (
+                errors.append(f"{message.text} ({message.location.get('url')})")
+                if message.type in ("error", "warning")
+                else None
+            ),
+        )
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.expected_errors = []
         page.goto(url)

@@ -21,7 +21,7 @@ JOBS = {
     "street-first-vehicles": (TRACKING, "first"),
     "street-first-lanes": (LANES, "first"),
     "street-second-audit": (AUDIT_JOBS, "second"),
-    "=harbour, \"north\"": (TRACKING, ""),
+    '=harbour, "north"': (TRACKING, ""),
 }
 WORKERS = ["ada", "grace", "katherine", "sub-0d6c"]
 
@@ -33,24 +33,63 @@ def truth(seed: int = 7) -> SimpleNamespace:
     for j, (job, (modality, _)) in enumerate(JOBS.items()):
         for task in range(3):
             day = DAY + dt.timedelta(days=2 * j + task)
-            tasks.append({"job": job, "modality": modality, "object": str(task), "day": day, "audited": modality == AUDIT_JOBS, "adjusted": job == "street-first-vehicles" and task == 1, "status": "failed" if (j, task) == (3, 2) else "labeled"})
+            tasks.append(
+                {
+                    "job": job,
+                    "modality": modality,
+                    "object": str(task),
+                    "day": day,
+                    "audited": modality == AUDIT_JOBS,
+                    "adjusted": job == "street-first-vehicles" and task == 1,
+                    "status": "failed" if (j, task) == (3, 2) else "labeled",
+                }
+            )
             for frame in range(8):
                 count = rng.randint(0, 6) if modality != LANES else 2
-                attributes = {} if modality == LANES else {"number_of_vehicles": str(count * 3), "quality_of_the_frame": rng.choices(["good", "blurry", "dark"], [6, 2, 1])[0]}
+                attributes = (
+                    {}
+                    if modality == LANES
+                    else {
+                        "number_of_vehicles": str(count * 3),
+                        "quality_of_the_frame": rng.choices(["good", "blurry", "dark"], [6, 2, 1])[0],
+                    }
+                )
                 frames.append({"job": job, "modality": modality, "day": day, "labels": count, "attributes": attributes})
                 for _ in range(count):
                     if modality == LANES:
                         label, attributes = "lane", {}
                     else:
                         label = "vehicle"
-                        attributes = {"vehicle_type": rng.choices(["car", "truck", "bus", "bike"], [7, 3, 2, 1])[0], "moving": rng.choice(["yes", "no"])}
+                        attributes = {
+                            "vehicle_type": rng.choices(["car", "truck", "bus", "bike"], [7, 3, 2, 1])[0],
+                            "moving": rng.choice(["yes", "no"]),
+                        }
                         if modality == AUDIT_JOBS:
                             attributes["audit"] = rng.choices(["pass", "fail"], [5, 1])[0]
-                    labels.append({"job": job, "modality": modality, "day": day, "label": label, "attributes": attributes, "frame": (j, task, frame)})
+                    labels.append(
+                        {
+                            "job": job,
+                            "modality": modality,
+                            "day": day,
+                            "label": label,
+                            "attributes": attributes,
+                            "frame": (j, task, frame),
+                        }
+                    )
             for worker in rng.sample(WORKERS, 2):
                 # Public workforce of old jobs: no time recorded.
                 seconds = None if worker == "sub-0d6c" else round(rng.uniform(30, 4000), 3)
-                answers.append({"job": job, "modality": modality, "day": day, "worker": worker, "seconds": seconds, "labels": rng.randint(4, 40), "frames": 8})
+                answers.append(
+                    {
+                        "job": job,
+                        "modality": modality,
+                        "day": day,
+                        "worker": worker,
+                        "seconds": seconds,
+                        "labels": rng.randint(4, 40),
+                        "frames": 8,
+                    }
+                )
     return SimpleNamespace(labels=labels, frames=frames, answers=answers, tasks=tasks)
 
 
@@ -71,18 +110,48 @@ def _rows(facts):
     for x in facts.answers:
         work.setdefault((x["worker"], x["job"], x["modality"], x["day"]), []).append(x)
     noon = dt.time(12, tzinfo=dt.UTC)
-    yield "label_count", [
-        dict(job_name=j, modality=m, task_type=kind, label=n, attributes=list(a), created_on=d, annotation_count=c, frame_count=0, instance_count=0)
-        for (j, m, n, a, d), c in combined.items()
-    ]
-    yield "attribute_count", [
-        dict(job_name=j, modality=m, task_type=kind, label=n, attribute=a, value=v, created_on=d, annotation_count=c, frame_count=0, instance_count=0)
-        for (j, m, n, a, v, d), c in single.items()
-    ]
-    yield "frame_count", [
-        dict(job_name=j, modality=m, task_type=kind, label_count=n, attributes=list(a), created_on=d, frame_count=c)
-        for (j, m, n, a, d), c in framed.items()
-    ]
+    yield (
+        "label_count",
+        [
+            dict(
+                job_name=j,
+                modality=m,
+                task_type=kind,
+                label=n,
+                attributes=list(a),
+                created_on=d,
+                annotation_count=c,
+                frame_count=0,
+                instance_count=0,
+            )
+            for (j, m, n, a, d), c in combined.items()
+        ],
+    )
+    yield (
+        "attribute_count",
+        [
+            dict(
+                job_name=j,
+                modality=m,
+                task_type=kind,
+                label=n,
+                attribute=a,
+                value=v,
+                created_on=d,
+                annotation_count=c,
+                frame_count=0,
+                instance_count=0,
+            )
+            for (j, m, n, a, v, d), c in single.items()
+        ],
+    )
+    yield (
+        "frame_count",
+        [
+            dict(job_name=j, modality=m, task_type=kind, label_count=n, attributes=list(a), created_on=d, frame_count=c)
+            for (j, m, n, a, d), c in framed.items()
+        ],
+    )
     yield "worker_count", [
         dict(
             worker_id=f"id-{w}", username=w, job_name=j, modality=m, task_type=kind, submitted_on=d,
@@ -94,11 +163,26 @@ def _rows(facts):
         for times in [[x["seconds"] for x in group if x["seconds"] is not None]]
     ]  # fmt: skip
     yield "job", [dict(job_name=j, modality=m, task_type=kind, level=level) for j, (m, level) in JOBS.items()]
-    yield "task", [
-        dict(job_name=x["job"], modality=x["modality"], task_type=kind, object_id=x["object"], status=x["status"], audited=x["audited"], adjusted=x["adjusted"], created_at=dt.datetime.combine(x["day"], noon))
-        for x in facts.tasks
-    ]
-    yield "rejected", [dict(source="s3://batch/output.manifest#3", reason="not JSON", detail="line ends inside a string", bytes=118)]
+    yield (
+        "task",
+        [
+            dict(
+                job_name=x["job"],
+                modality=x["modality"],
+                task_type=kind,
+                object_id=x["object"],
+                status=x["status"],
+                audited=x["audited"],
+                adjusted=x["adjusted"],
+                created_at=dt.datetime.combine(x["day"], noon),
+            )
+            for x in facts.tasks
+        ],
+    )
+    yield (
+        "rejected",
+        [dict(source="s3://batch/output.manifest#3", reason="not JSON", detail="line ends inside a string", bytes=118)],
+    )
 
 
 def database(facts=None) -> duckdb.DuckDBPyConnection:
@@ -124,10 +208,21 @@ def _duck(sql, parameters=()):
     assert next(values, None) is None, "more parameters than placeholders"
     # DuckDB unnests lists, not maps.
     pairs = "(SELECT unnest(map_keys(attributes)) AS attribute, unnest(map_values(attributes)) AS value) AS pair"
-    return tree.sql("duckdb").replace("UNNEST(attributes) AS pair(attribute, value)", pairs).replace("UNNEST(attributes) AS pairs(attribute, value)", f"{pairs}s")
+    return (
+        tree.sql("duckdb")
+        .replace("UNNEST(attributes) AS pair(attribute, value)", pairs)
+        .replace("UNNEST(attributes) AS pairs(attribute, value)", f"{pairs}s")
+    )
 
 
-TYPES = {"VARCHAR": "varchar", "BIGINT": "bigint", "HUGEINT": "bigint", "INTEGER": "integer", "DOUBLE": "double", "DATE": "date"}
+TYPES = {
+    "VARCHAR": "varchar",
+    "BIGINT": "bigint",
+    "HUGEINT": "bigint",
+    "INTEGER": "integer",
+    "DOUBLE": "double",
+    "DATE": "date",
+}
 
 
 class DuckAthena:
@@ -144,7 +239,10 @@ class DuckAthena:
 
     def start_query_execution(self, **request):
         if self.refuse:
-            raise ClientError({"Error": {"Code": self.refuse, "Message": "not allowed to athena:StartQueryExecution"}}, "StartQueryExecution")
+            raise ClientError(
+                {"Error": {"Code": self.refuse, "Message": "not allowed to athena:StartQueryExecution"}},
+                "StartQueryExecution",
+            )
         with self.lock:
             self.requests.append(request)
             execution_id = f"execution-{next(self.ids)}"
@@ -154,8 +252,12 @@ class DuckAthena:
             if reason:
                 status |= {"State": "FAILED", "StateChangeReason": reason}
             elif not self.hang:
-                found = self.connection.cursor().execute(_duck(request["QueryString"], request.get("ExecutionParameters", ())))
-                columns = [{"Name": name, "Type": TYPES[str(kind).split("(")[0]]} for name, kind, *_ in found.description]
+                found = self.connection.cursor().execute(
+                    _duck(request["QueryString"], request.get("ExecutionParameters", ()))
+                )
+                columns = [
+                    {"Name": name, "Type": TYPES[str(kind).split("(")[0]]} for name, kind, *_ in found.description
+                ]
                 self.executions[execution_id]["result"] = columns, found.fetchall()
                 status["State"] = "SUCCEEDED"
             return {"QueryExecutionId": execution_id}

@@ -2,12 +2,22 @@
 
 import importlib
 import os
+import sys
 from types import SimpleNamespace
 from unittest import mock
 from urllib.parse import urlsplit
 
-CONTEXT = SimpleNamespace(function_name="dashboards", memory_limit_in_mb=512, invoked_function_arn="arn:aws:lambda:eu-central-1:111122223333:function:dashboards", aws_request_id="8f2c")
-ENVIRONMENT = {"DATABASE": "smgt-gluedatabase", "WORKGROUP": "SMGTReportsWorkGroup", "AWS_DEFAULT_REGION": "eu-central-1"}
+CONTEXT = SimpleNamespace(
+    function_name="dashboards",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn:aws:lambda:eu-central-1:111122223333:function:dashboards",
+    aws_request_id="8f2c",
+)
+ENVIRONMENT = {
+    "DATABASE": "smgt-gluedatabase",
+    "WORKGROUP": "SMGTReportsWorkGroup",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+}
 
 
 def event(method, url, body=None, headers=None):
@@ -18,12 +28,21 @@ def event(method, url, body=None, headers=None):
         "routeKey": "$default",
         "rawPath": parts.path,
         "rawQueryString": parts.query,
-        "headers": {"content-type": "application/json", **{name.lower(): value for name, value in (headers or {}).items()}},
+        "headers": {
+            "content-type": "application/json",
+            **{name.lower(): value for name, value in (headers or {}).items()},
+        },
         "requestContext": {
             "accountId": "111122223333",
             "apiId": "a1b2c3d4e5",
             "domainName": "a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com",
-            "http": {"method": method, "path": parts.path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.7", "userAgent": "test"},
+            "http": {
+                "method": method,
+                "path": parts.path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.7",
+                "userAgent": "test",
+            },
             "requestId": "JKJaXmPLvHcESHA=",
             "routeKey": "$default",
             "stage": "$default",
@@ -37,6 +56,11 @@ def event(method, url, body=None, headers=None):
 
 def load_handler(athena, **environment):
     """A cold start of the function, whose boto3 client factory returns `athena`."""
-    with mock.patch.dict(os.environ, {**ENVIRONMENT, **environment}), mock.patch("sextant.aws.client", lambda _service: athena):
-        module = importlib.reload(importlib.import_module("lambdas.labeling.dashboards"))
+    with (
+        mock.patch.dict(os.environ, {**ENVIRONMENT, **environment}),
+        mock.patch("sextant.aws.client", lambda _service: athena),
+    ):
+        # Not reload: that would hand the new client to handlers loaded before.
+        sys.modules.pop("lambdas.labeling.dashboards", None)
+        module = importlib.import_module("lambdas.labeling.dashboards")
     return lambda request: module.handler(request, CONTEXT)

@@ -4,7 +4,7 @@ import { MOST_BARS, MOST_SLICES, draw, palette, specification, summary, theme } 
 import { csv, download } from "./csv.js";
 import { counted, group, natural, share, value, words } from "./format.js";
 import { html } from "./html.js";
-import { alias, csvTable, groupTitle, isEmpty, points, records, sample, shownMeasures, table, unapplied } from "./report.js";
+import { alias, csvTable, emptiness, groupTitle, ordered, points, records, sample, shownMeasures, table, unapplied } from "./report.js";
 
 const isChart = (visual) => ["pie", "donut", "bar", "hbar"].includes(visual.type);
 
@@ -124,12 +124,12 @@ export function Card({ slug, visual, dataset, outcome, busy, filtered, titles, k
   const [asTable, setAsTable] = useState(false);
   const [picked, setPicked] = useState();
   const answer = outcome?.answer;
-  let found = answer ? records(answer) : [];
+  let found = answer ? ordered(visual, records(answer)) : [];
   const attributes = visual.pick ? [...new Set(found.map((each) => each[visual.pick]))].sort(natural) : [];
   const attribute = attributes.includes(picked) ? picked : attributes[0];
   const all = found;
   if (visual.pick) found = found.filter((each) => each[visual.pick] === attribute);
-  const empty = answer && isEmpty(visual, dataset, found);
+  const empty = answer && visual.type !== "kpi" && emptiness(visual, dataset, found, filtered);
   const charted = isChart(visual) && !asTable;
   const exportCsv = () => {
     // With a choice of attribute the file still has every one, each row with its attribute.
@@ -153,7 +153,7 @@ export function Card({ slug, visual, dataset, outcome, busy, filtered, titles, k
     ${outcome?.error && html`<${Problem} error=${outcome.error} retry=${retry} />`}
     ${visual.pick && attributes.length > 0 && html`<label class="pick">Attribute <select onChange=${(event) => setPicked(event.target.value)}>${attributes.map((each) => html`<option key=${each} value=${each} selected=${each === attribute}>${words(each)}</option>`)}</select></label>`}
     ${answer && visual.type === "kpi" && html`<${Figures} visual=${visual} dataset=${dataset} found=${found} />`}
-    ${empty && visual.type !== "kpi" && html`<div class="empty"><p>${filtered ? `No ${dataset.counts} under these filters.` : `No ${dataset.counts} yet.`}</p>${filtered && html`<button type="button" onClick=${clear}>Clear all filters</button>`}</div>`}
+    ${empty && html`<div class="empty"><p>${empty}</p>${filtered && html`<button type="button" onClick=${clear}>Clear all filters</button>`}</div>`}
     ${answer && !empty && visual.type !== "kpi" && (charted ? html`<${Chart} visual=${visual} dataset=${dataset} found=${found} domain=${known(colours)} />` : html`<${Table} visual=${visual} dataset=${dataset} found=${found} />`)}
     ${answer &&
     html`<footer>

@@ -196,14 +196,18 @@ function showTip(_handler, event, _item, text) {
 // Draws into an element; returns a function that takes the chart away.
 export async function draw(element, spec) {
   const { vega, vegaLite, expressionInterpreter } = await libraries();
+  // Vega names its container "Vega visualization"; the element around it carries the chart's own name.
+  const container = document.createElement("div");
+  container.ariaHidden = "true";
   const view = new vega.View(vega.parse(vegaLite.compile(spec).spec, undefined, { ast: true }), {
     expr: expressionInterpreter,
     renderer: "svg",
-    container: element,
+    container,
     hover: true,
     tooltip: showTip,
   });
   await view.runAsync();
+  element.replaceChildren(container);
   return () => {
     if (tip) tip.hidden = true;
     view.finalize();

@@ -24,7 +24,7 @@ function Menu({ label, chosen, children }) {
     };
   }, []);
   return html`<details class="menu" ref=${details}>
-    <summary>${label}<span class="state">${chosen ? `${chosen} chosen` : "all"}</span></summary>
+    <summary>${label} <span class="state">${chosen ? `${chosen} chosen` : "all"}</span></summary>
     <div class="panel">${children}</div>
   </details>`;
 }

@@ -12,6 +12,13 @@ export function groupTitle(dataset, reference) {
 // Rows of the answer as objects by column name.
 export const records = (answer) => answer.rows.map((row) => Object.fromEntries(answer.columns.map((column, i) => [column.name, row[i]])));
 
+// In the visual's order. Athena sorts text as text; readers want "2" before "10".
+export function ordered(visual, found) {
+  if (visual.sort !== "group") return found;
+  const keys = visual.rows.map(alias);
+  return found.toSorted((a, b) => keys.reduce((so, key) => so || natural(a[key], b[key]), 0));
+}
+
 // Measures to show: those asked for, and the n they rest on.
 export function shownMeasures(visual, dataset) {
   return [...new Set([...visual.measures, ...visual.measures.map((each) => dataset.measures[each].n).filter(Boolean)])];
@@ -99,7 +106,14 @@ export function unapplied(visual, names, titles) {
   ];
 }
 
-export const isEmpty = (visual, dataset, found) =>
-  visual.type === "kpi"
-    ? found.length === 0 || visual.measures.every((each) => !found[0][each])
-    : found.length === 0 || found.every((each) => visual.measures.every((name) => each[name] === null));
+// Why a report has nothing to show, or undefined when it has something.
+export function emptiness(visual, dataset, found, filtered) {
+  const under = filtered ? " under these filters" : "";
+  if (!found.length) return `No ${dataset.counts}${under || " yet"}.`;
+  const measure = dataset.measures[visual.measures[0]];
+  if (found.every((each) => each[visual.measures[0]] === null)) return `No recorded ${measure.title.toLowerCase()}${under}.`;
+  const reference = visual.rows.at(-1);
+  if (["pie", "donut", "bar", "hbar"].includes(visual.type) && found.every((each) => each[alias(reference)] === null))
+    return `None of the ${value(sum(found.map((each) => each[visual.measures[0]])), measure.unit)} ${dataset.counts}${under} has ${groupTitle(dataset, reference).toLowerCase()}.`;
+  return undefined;
+}
