@@ -1,0 +1,1 @@
+"""The Glue engine; see `engine.Glue`."""
