@@ -21,7 +21,7 @@ def publish(source_bucket: str, source_key: str, target: str, config: str) -> No
     Browsers and CloudFront ask again for every file (`no-cache`, answered by its ETag): a new release shows at once.
     """
     archive = zipfile.ZipFile(io.BytesIO(s3.get_object(Bucket=source_bucket, Key=source_key)["Body"].read()))
-    files = {name: archive.read(name) for name in archive.namelist()}
+    files = {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
     files["config.json"] = config.encode()
     for name, body in files.items():
         kind = mimetypes.guess_type(name)[0] or "text/plain"
