@@ -1,7 +1,7 @@
 """What of this folder is the site, and the security headers it must be served with.
 
-The stack publishes `files()` and sets `security_headers(…)`; test servers do the same, so that what passes in Chromium is
-what CloudFront serves.
+The stack publishes `files()` and sets `security_headers(…)`; test servers do the same, so that what passes in Chromium
+is what CloudFront serves.
 """
 
 from __future__ import annotations
@@ -9,8 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).parent
 TYPES = {

@@ -122,8 +122,8 @@ def fetch(*, update: bool = False) -> list[str]:
             package["sha512"] = found
         elif found != package["sha512"]:
             raise VendorError(
-                f"{package['name']} {package['version']}: the registry serves {found}, the lock says {package['sha512']}. "
-                "Do not use it; find out who changed the archive"
+                f"{package['name']} {package['version']}: the registry serves {found}, the lock says "
+                f"{package['sha512']}. Do not use it; find out who changed the archive"
             )
         _unpack(package, archive, fresh / package["name"])
     if update:

@@ -20,6 +20,12 @@ from tests.handlers.lake import AUDIT_JOBS, TRACKING, DuckAthena, database, trut
 
 pytestmark = pytest.mark.browser
 
+NOTHING = "\N{EN DASH}"  # what the pages show for a number that is not known
+EXPIRE = """(refresh) => {
+  const kept = JSON.parse(sessionStorage["sextant.tokens"]);
+  sessionStorage["sextant.tokens"] = JSON.stringify({ ...kept, until: 0, refresh: refresh ?? kept.refresh });
+}"""
+
 PAGES = {each.id: [v for v in each.visuals if v.type != "options"] for each in SPECIFICATION.dashboards}
 CHARTS = [(page, v.id) for page, visuals in PAGES.items() for v in visuals if v.type in ("pie", "donut", "bar", "hbar")]
 
@@ -89,7 +95,7 @@ def test_a_chart_has_marks_a_name_and_a_table_with_the_same_groups(request, name
     assert rows
     for row in shown:
         group, *cells = row.values()
-        assert group in label or cells[0] == "–" or "2026" in group
+        assert group in label or cells[0] == NOTHING or "2026" in group
     page.locator(f"#{visual}").get_by_role("button", name=re.compile("as table")).click()
     page.wait_for_selector(f"#{visual} .plot[data-drawn]")
 
@@ -148,7 +154,7 @@ def test_worker_numbers_equal_the_truth(workers, console):
     assert f"n = {len(timed)} timed answers" in workers.locator("#time").inner_text()
     rows = {row["Worker"]: row for row in table_of(workers, "worker-metrics")}
     assert set(rows) == {x["worker"] for x in facts.answers}
-    assert rows["sub-0d6c"]["Total time"] == "–", "no recorded time is not zero time"
+    assert rows["sub-0d6c"]["Total time"] == NOTHING, "no recorded time is not zero time"
     assert (
         "1 worker without a recorded total time is not in the chart."
         in workers.locator("#time-per-worker").inner_text()
@@ -200,7 +206,7 @@ def test_an_address_opens_the_filtered_view(open_page, console):
         for x in console.truth.answers
         if x["worker"] == "ada" and x["modality"] == TRACKING and "2026-03-03" <= x["day"].isoformat() <= "2026-03-09"
     ]
-    assert figure(page, "answers") == (str(len(mine)) if mine else "–")
+    assert figure(page, "answers") == (str(len(mine)) if mine else NOTHING)
     assert page.locator(".chip").all_inner_texts()[0].startswith("Worker: ada")
     # The other page keeps what it understands.
     page.get_by_role("link", name="Annotations").first.click()
@@ -291,7 +297,7 @@ def test_while_reports_load_old_numbers_are_marked_as_old(open_page, console_url
     page = open_page(address(console_url, "annotations"))
     settle(page)
     held = []
-    page.route("**/queries", lambda route: held.append(route))
+    page.route("**/queries", lambda route: held.append(route))  # noqa: PLW0108  Playwright wants a function of its own
     page.get_by_role("button", name="Refresh").click()
     page.wait_for_selector("#labels[aria-busy=true]")
     assert page.get_by_role("status").inner_text() == "Loading reports…"
@@ -315,7 +321,7 @@ def test_filters_without_matches_offer_the_way_out(open_page, console):
     settle(page)
     card = page.locator("#vehicle-type")
     assert "No labels under these filters." in card.inner_text()
-    assert figure(page, "audit-share") == "–"
+    assert figure(page, "audit-share") == NOTHING
     assert "Nothing to measure here." in page.locator("#audit-share").inner_text()
     card.get_by_role("button", name="Clear all filters").click()
     page.wait_for_selector("#vehicle-type .plot[data-drawn]")
@@ -442,7 +448,7 @@ def test_nothing_is_wider_than_the_window(open_page, console_url, name, width):
 @pytest.mark.parametrize(
     ("name", "search"), [("annotations", ""), ("annotations", "?since=2030-01-01"), ("workers", "?worker=ada")]
 )
-def test_axe_finds_nothing(open_page, console_url, name, search, width, scheme):
+def test_axe_finds_nothing(open_page, console_url, *, name, search, width, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
     page = open_page(address(console_url, name, search), width=width, scheme=scheme, bypass_csp=True)
@@ -548,15 +554,11 @@ def test_signing_in_by_authorization_code_and_pkce(open_page, cognito):
         assert page.locator(".user").inner_text() == "ada"
 
         # A renewed token keeps the reader signed in; one that cannot be renewed asks to sign in again.
-        page.evaluate(
-            """() => { const t = JSON.parse(sessionStorage['sextant.tokens']); sessionStorage['sextant.tokens'] = JSON.stringify({ ...t, until: 0 }) }"""
-        )
+        page.evaluate(EXPIRE, None)
         page.reload()
         page.wait_for_selector("#answers .figure")
         page.expected_errors += ["/oauth2/token"]
-        page.evaluate(
-            """() => { const t = JSON.parse(sessionStorage['sextant.tokens']); sessionStorage['sextant.tokens'] = JSON.stringify({ ...t, until: 0, refresh: 'gone' }) }"""
-        )
+        page.evaluate(EXPIRE, "gone")
         page.reload()
         page.get_by_role("heading", name="Sign in to Sextant").wait_for()
 

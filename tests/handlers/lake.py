@@ -1,4 +1,4 @@
-"""A small labeling lake with known truth, behind an Athena client made of DuckDB: what the handler is given in tests."""
+"""A small labeling lake with known truth, behind an Athena client made of DuckDB: what tests give the handler."""
 
 import datetime as dt
 import itertools
@@ -113,75 +113,90 @@ def _rows(facts):
     yield (
         "label_count",
         [
-            dict(
-                job_name=j,
-                modality=m,
-                task_type=kind,
-                label=n,
-                attributes=list(a),
-                created_on=d,
-                annotation_count=c,
-                frame_count=0,
-                instance_count=0,
-            )
+            {
+                "job_name": j,
+                "modality": m,
+                "task_type": kind,
+                "label": n,
+                "attributes": list(a),
+                "created_on": d,
+                "annotation_count": c,
+                "frame_count": 0,
+                "instance_count": 0,
+            }
             for (j, m, n, a, d), c in combined.items()
         ],
     )
     yield (
         "attribute_count",
         [
-            dict(
-                job_name=j,
-                modality=m,
-                task_type=kind,
-                label=n,
-                attribute=a,
-                value=v,
-                created_on=d,
-                annotation_count=c,
-                frame_count=0,
-                instance_count=0,
-            )
+            {
+                "job_name": j,
+                "modality": m,
+                "task_type": kind,
+                "label": n,
+                "attribute": a,
+                "value": v,
+                "created_on": d,
+                "annotation_count": c,
+                "frame_count": 0,
+                "instance_count": 0,
+            }
             for (j, m, n, a, v, d), c in single.items()
         ],
     )
     yield (
         "frame_count",
         [
-            dict(job_name=j, modality=m, task_type=kind, label_count=n, attributes=list(a), created_on=d, frame_count=c)
+            {
+                "job_name": j,
+                "modality": m,
+                "task_type": kind,
+                "label_count": n,
+                "attributes": list(a),
+                "created_on": d,
+                "frame_count": c,
+            }
             for (j, m, n, a, d), c in framed.items()
         ],
     )
     yield "worker_count", [
-        dict(
-            worker_id=f"id-{w}", username=w, job_name=j, modality=m, task_type=kind, submitted_on=d,
-            answer_count=len(group), timed_count=len(times), label_count=sum(x["labels"] for x in group),
-            frame_count=sum(x["frames"] for x in group), seconds=sum(times) if times else None,
-            minimum_seconds=min(times, default=None), maximum_seconds=max(times, default=None),
-        )
+        {
+            "worker_id": f"id-{w}", "username": w, "job_name": j, "modality": m, "task_type": kind, "submitted_on": d,
+            "answer_count": len(group), "timed_count": len(times), "label_count": sum(x["labels"] for x in group),
+            "frame_count": sum(x["frames"] for x in group), "seconds": sum(times) if times else None,
+            "minimum_seconds": min(times, default=None), "maximum_seconds": max(times, default=None),
+        }
         for (w, j, m, d), group in work.items()
         for times in [[x["seconds"] for x in group if x["seconds"] is not None]]
     ]  # fmt: skip
-    yield "job", [dict(job_name=j, modality=m, task_type=kind, level=level) for j, (m, level) in JOBS.items()]
+    yield "job", [{"job_name": j, "modality": m, "task_type": kind, "level": level} for j, (m, level) in JOBS.items()]
     yield (
         "task",
         [
-            dict(
-                job_name=x["job"],
-                modality=x["modality"],
-                task_type=kind,
-                object_id=x["object"],
-                status=x["status"],
-                audited=x["audited"],
-                adjusted=x["adjusted"],
-                created_at=dt.datetime.combine(x["day"], noon),
-            )
+            {
+                "job_name": x["job"],
+                "modality": x["modality"],
+                "task_type": kind,
+                "object_id": x["object"],
+                "status": x["status"],
+                "audited": x["audited"],
+                "adjusted": x["adjusted"],
+                "created_at": dt.datetime.combine(x["day"], noon),
+            }
             for x in facts.tasks
         ],
     )
     yield (
         "rejected",
-        [dict(source="s3://batch/output.manifest#3", reason="not JSON", detail="line ends inside a string", bytes=118)],
+        [
+            {
+                "source": "s3://batch/output.manifest#3",
+                "reason": "not JSON",
+                "detail": "line ends inside a string",
+                "bytes": 118,
+            }
+        ],
     )
 
 
@@ -262,18 +277,18 @@ class DuckAthena:
                 status["State"] = "SUCCEEDED"
             return {"QueryExecutionId": execution_id}
 
-    def get_query_execution(self, QueryExecutionId):
+    def get_query_execution(self, QueryExecutionId):  # noqa: N803  as boto3 calls it
         statistics = {"DataScannedInBytes": 1024, "ResultReuseInformation": {"ReusedPreviousResult": False}}
         return {"QueryExecution": {"Status": self.executions[QueryExecutionId]["Status"], "Statistics": statistics}}
 
-    def stop_query_execution(self, QueryExecutionId):
+    def stop_query_execution(self, QueryExecutionId):  # noqa: N803  as boto3 calls it
         self.stopped.append(QueryExecutionId)
 
     def get_paginator(self, name):
         assert name == "get_query_results"
         return SimpleNamespace(paginate=self._pages)
 
-    def _pages(self, QueryExecutionId):
+    def _pages(self, QueryExecutionId):  # noqa: N803  as boto3 calls it
         columns, rows = self.executions[QueryExecutionId]["result"]
         texts = [[each["Name"] for each in columns], *rows]
         for start in range(0, len(texts), self.page_size):

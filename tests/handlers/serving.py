@@ -1,4 +1,4 @@
-"""HTTP requests as API Gateway gives them to Lambda (payload format 2.0), and the handler with a given Athena client."""
+"""HTTP requests as API Gateway gives them to Lambda (payload format 2.0), and the handler with an Athena client."""
 
 import importlib
 import os
@@ -58,7 +58,7 @@ def load_handler(athena, **environment):
     """A cold start of the function, whose boto3 client factory returns `athena`."""
     with (
         mock.patch.dict(os.environ, {**ENVIRONMENT, **environment}),
-        mock.patch("sextant.aws.client", lambda _service: athena),
+        mock.patch("sextant.aws.client", return_value=athena),
     ):
         # Not reload: that would hand the new client to handlers loaded before.
         sys.modules.pop("lambdas.labeling.dashboards", None)

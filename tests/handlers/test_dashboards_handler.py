@@ -72,7 +72,8 @@ def test_a_sheet_is_answered_in_order_and_one_failure_fails_one_report(call, ath
     assert status == 200
     labels, frames, tasks = told["outcomes"]
     assert [labels["visual"], frames["visual"], tasks["visual"]] == ["labels", "frames", "tasks"]
-    assert labels["answer"]["rows"] and tasks["answer"]["rows"]
+    assert labels["answer"]["rows"]
+    assert tasks["answer"]["rows"]
     assert frames["answer"] is None
     assert frames["error"]["status"] == 502
     assert "TABLE_NOT_FOUND" in frames["error"]["message"]
@@ -101,7 +102,7 @@ def test_a_sheet_is_answered_in_order_and_one_failure_fails_one_report(call, ath
         ("/api/dashboards/workers/query", {}, 422, "visual"),
     ],
 )
-def test_unusable_requests_name_the_fault(call, athena, path, body, status, says):
+def test_unusable_requests_name_the_fault(call, athena, *, path, body, status, says):
     got, told = call("POST", path, body)
     assert got == status
     assert told["error"]["status"] == status

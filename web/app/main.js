@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { read, write } from "./address.js";
 import { html } from "./html.js";
 import { createSession, loadConfig } from "./session.js";
-import { find, home, systems } from "./systems.js";
+import { deployed, find, home, systems } from "./systems.js";
 
 const SHARED = ["job", "modality", "level", "since", "until"]; // filters that mean the same on the pages of one system
 const THEMES = ["auto", "light", "dark"];
@@ -19,10 +19,10 @@ function useTheme() {
   return [theme, () => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length])];
 }
 
-function Navigation({ address }) {
+function Navigation({ address, shown }) {
   const menu = useRef();
   const shared = Object.fromEntries(Object.entries(address.filters).filter(([name]) => SHARED.includes(name)));
-  const list = html`${systems.map(
+  const list = html`${shown.map(
     (system) => html`<div key=${system.id}>
       <h2 id=${`nav-${system.id}`}>${system.title}</h2>
       <ul aria-labelledby=${`nav-${system.id}`}>
@@ -94,7 +94,7 @@ function App({ session, needsSignIn, message }) {
     }}>Skip to content</a>
     <header class="top">
       <a class="brand" href=${home}><img src="icon.svg" alt="" width="26" height="26" />Sextant</a>
-      ${!signedOut && html`<${Navigation} address=${address} />`}
+      ${!signedOut && html`<${Navigation} address=${address} shown=${deployed(session.config)} />`}
       <div class="account">
         <button type="button" class="plain" onClick=${nextTheme} aria-label=${`Theme: ${theme}. Change`}>${{ auto: "◐ Auto", light: "○ Light", dark: "● Dark" }[theme]}</button>
         ${session.canSignOut() && !signedOut && html`<span class="user">${session.user()}</span><button type="button" class="plain" onClick=${session.signOut}>Sign out</button>`}

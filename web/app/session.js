@@ -78,6 +78,7 @@ export function createSession(config) {
   }
 
   return {
+    config,
     needsSignIn: async () => Boolean(cognito) && !(await token()),
     user: () => tokens?.name ?? "",
     canSignOut: () => Boolean(cognito && tokens),

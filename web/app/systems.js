@@ -14,6 +14,9 @@ export const systems = [
   },
 ];
 
+// Those of them that this environment deploys (config.json's `systems`; all when it does not say).
+export const deployed = (config) => systems.filter((each) => !config.systems || config.systems.includes(each.id));
+
 export function find(path) {
   const [systemId, pageId] = path;
   const system = systems.find((each) => each.id === systemId);
