@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FRAMES = 300
 BOXES = 10
-TEMPLATES = 4
+TEMPLATES = 64
 ROOT = "batch_manifests/VideoObjectTracking"
 
 

@@ -116,9 +116,10 @@ def _pairs(attributes: Any) -> list[tuple[str, str]]:
         return [("attributes", _text(attributes))] if attributes else []
     named: dict[str, str] = {}
     for name, value in attributes.items():
-        # Two names that differ in case only are one column to Glue: the second keeps its spelling.
         key = name.lower()
-        named[name if key in named else key] = _text(value)
+        while key in named:  # two names that differ in case only would be one column to Glue
+            key += "_2"
+        named[key] = _text(value)
     return sorted(named.items())
 
 

@@ -1,0 +1,39 @@
+"""Parses documents as the job does, chunk by chunk, without its SQL."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sextant.labeling import etl
+
+
+def stage(folder, objects):
+    """Writes objects (key -> document, text or bytes) below a folder, parses them, and returns staged rows by table."""
+    source, staging = Path(folder) / "in", Path(folder) / "staging"
+    for key, body in objects.items():
+        path = source / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not isinstance(body, bytes):
+            body = (body if isinstance(body, str) else json.dumps(body)).encode()
+        path.write_bytes(body)
+    return parse(source, staging)
+
+
+def parse(source, staging):
+    found = etl.survey(f"{source}/")
+    etl.prepare(str(staging))
+    for work in (etl.manifest_work, etl.other_work):
+        batch = pa.RecordBatch.from_pydict({"work": work(found, str(staging))})
+        list(etl.parse(iter([batch])))
+    tables = {each.name for each in staging.iterdir()}
+    rows = {name: [] for name in tables}
+    for name in tables:
+        for path in sorted((staging / name).glob("*.parquet")):
+            rows[name] += pq.ParquetFile(path).read().to_pylist()
+    return rows
+
+
+def manifest(*lines):
+    return "\n".join(each if isinstance(each, str) else json.dumps(each) for each in lines) + "\n"

@@ -1,0 +1,152 @@
+"""Input that is broken, missing, doubled or huge, and a job that dies: nothing is lost, and the rest is reported."""
+
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from samples.labeling import generate
+from samples.labeling.scale import write_answers, write_manifest
+from sextant.labeling import storage
+from tests.labeling.pipeline import ROOT, SHIM, catalog, published, read, report, rows, run_job, same, start_job
+from tests.labeling.staged import parse, stage
+
+RESPONSE = "jobs/x/annotations/worker-response/iteration-1/0/2026-09-01_10:00:00.json"
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("batch")
+    return folder / "batch_manifests", generate(folder, 7)
+
+
+def everything(target):
+    return {name: sorted(map(repr, read(target / name))) for name in published(target)}
+
+
+def test_killed_anywhere_and_run_again_gives_the_same(batch, tmp_path):
+    source, _ = batch
+    run_job(source, tmp_path / "whole")
+    whole = everything(tmp_path / "whole")
+    target = tmp_path / "killed"
+    cut = 0
+    for wait_for in ("_staging/parsed_answer/others-*.parquet", "_staging/made_task/*.parquet", "labels/answer/*.parquet"):
+        process = start_job(source, target)
+        while process.poll() is None and not list(target.glob(wait_for)):
+            time.sleep(0.002)
+        cut += process.poll() is None
+        process.kill()
+        process.communicate()
+        shutil.rmtree(target / "labels", ignore_errors=True)
+    assert cut, "no run was killed before its end"
+    run_job(source, target)
+    assert everything(target) == whole
+
+
+def test_a_terminated_publication_is_mended(batch, tmp_path):
+    source, _ = batch
+    run_job(source, tmp_path)
+    whole = everything(tmp_path)
+    (tmp_path / "labels" / "answer" / "part-00000.parquet").unlink()
+    (tmp_path / "labels" / "task" / "part-00001.parquet").write_bytes(b"from a larger run")
+    (tmp_path / "_staging" / "parsed_answer").mkdir(parents=True)
+    (tmp_path / "_staging" / "parsed_answer" / "others-000009.parquet").write_bytes(b"left by a run that was killed")
+    run_job(source, tmp_path)
+    assert everything(tmp_path) == whole
+
+
+def test_the_same_answer_written_again_is_one_answer(batch, tmp_path):
+    source, truth = batch
+    copy = tmp_path / "in"
+    shutil.copytree(source, copy)
+    for path in list(copy.rglob("worker-response/iteration-1/*/*.json")):
+        shutil.copyfile(path, path.with_name("2030-01-01_00:00:00.json"))
+    run_job(copy, tmp_path / "out")
+    assert len(rows(tmp_path / "out", "answer")) == truth.tables["answer"]
+    same(report(catalog(tmp_path / "out"), "report_team"), truth.reports["report_team"])
+
+
+def test_an_answer_given_twice_by_a_worker_with_another_content_is_two(tmp_path):
+    said = {"submissionTime": "2026-09-01T10:00:00Z", "workerId": "w"}
+    answers = [{**said, "answerContent": {"crowd-classifier": {"label": label}}} for label in "ABB"]
+    stage(tmp_path, {RESPONSE: {"answers": answers}})
+    run_job(tmp_path / "in", tmp_path / "out")
+    assert sorted(each["label"] for each in rows(tmp_path / "out", "answer")) == ["A", "B"]
+    assert [each["status"] for each in rows(tmp_path / "out", "task")] == ["answered"]
+
+
+def test_objects_deleted_between_list_and_read(tmp_path, monkeypatch):
+    manifest = "jobs/y/manifests/output/output.manifest"
+    stage(tmp_path, {RESPONSE: {"answers": []}, manifest: "{}"})
+    listed = storage.entries(f"{tmp_path}/in/")
+    monkeypatch.setattr(storage, "entries", lambda root: listed if root.endswith("in/") else [])
+    for key in (RESPONSE, manifest):
+        (tmp_path / "in" / key).unlink()
+    found = parse(tmp_path / "in", tmp_path / "staging")["parsed_rejected"]
+    assert sorted((each["source"], each["reason"]) for each in found) == [(RESPONSE, "gone"), (manifest, "gone")]
+
+
+def test_an_empty_input_gives_empty_tables(tmp_path):
+    (tmp_path / "in").mkdir()
+    run_job(tmp_path / "in", tmp_path / "out")
+    connection = catalog(tmp_path / "out")
+    assert report(connection, "report_tasks") == []
+    assert report(connection, "report_team") == [[0, 0, 0, 0, 0, None, None, None]]
+
+
+def test_an_input_that_is_not_there_is_named(tmp_path):
+    process = start_job(tmp_path / "nowhere", tmp_path / "out")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "nowhere" in err
+
+
+def test_ten_thousand_small_files(tmp_path):
+    write_answers(tmp_path / "in", 10_000)
+    run_job(tmp_path / "in" / "batch_manifests", tmp_path / "out")
+    ((answers, frames, jobs),) = catalog(tmp_path / "out").execute(
+        "SELECT count(*), sum(frame_count), count(DISTINCT job_name) FROM answer"
+    ).fetchall()
+    assert (answers, frames, jobs) == (10_000, 300_000, 20)
+    assert published(tmp_path / "out/labels/answer") == ["part-00000.parquet"]
+
+
+@pytest.mark.parametrize("size", [30 << 20, pytest.param(1 << 30, marks=pytest.mark.slow)])
+def test_a_long_manifest_in_bounded_memory(tmp_path, size):
+    lines = write_manifest(tmp_path / "in" / "bird" / "output.manifest", size)
+    program = (
+        "import pyarrow as pa, resource\n"
+        "from sextant.labeling import etl\n"
+        f"found = etl.survey({str(tmp_path / 'in')!r} + '/')\n"
+        f"batch = pa.RecordBatch.from_pydict({{'work': etl.manifest_work(found, {str(tmp_path / 'out')!r})}})\n"
+        "rows = {n: r for each in etl.parse(iter([batch])) for n, r in zip(*each.to_pydict().values())}\n"
+        "print(rows['parsed_task'], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+    parsed, peak = map(int, done.stdout.split())
+    assert parsed == lines
+    assert peak < 700 << 10, f"{peak >> 10} MiB for a manifest of {size >> 20} MiB"
+
+
+def test_a_line_without_end_is_cut_and_rejected(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "LONGEST_LINE", 2 << 20)
+    manifest = tmp_path / "m"
+    manifest.write_bytes(b'{"a":"' + b"x" * (5 << 20) + b'"}\n{"b":1}')
+    first, second = storage.lines(str(manifest))
+    assert len(first) < 5 << 20
+    assert second == b'{"b":1}'
+
+
+def test_without_orjson_the_result_is_the_same(batch, tmp_path):
+    source, _ = batch
+    run_job(source, tmp_path / "fast")
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    (blocked / "orjson.py").write_text("raise ImportError('not in this environment')\n")
+    run_job(source, tmp_path / "slow", path=(blocked, SHIM, ROOT))
+    fast, slow = everything(tmp_path / "fast"), everything(tmp_path / "slow")
+    rejected = "labels/rejected/part-00000.parquet"  # tells a parser's own words
+    assert len(fast.pop(rejected)) == len(slow.pop(rejected))
+    assert fast == slow
