@@ -31,7 +31,7 @@ from ministack.services import cloudfront, eventbridge, glue, iam, lambda_svc, s
 from ministack.services.cloudformation import provisioners
 
 from localaws.engines import registry
-from localaws.front_door import front_door
+from localaws.front_door import front_door, sign_in
 from localaws.home import Call, Catalog, Document, Objects, ServiceError, StoredObject, allow_all
 from localaws.records import Records, open_records
 from localaws.resource_types import RESOURCE_TYPES, ResourceType, generated_name
@@ -736,15 +736,12 @@ def main() -> None:
             config.loglevel = "WARNING"
             config.keep_alive_timeout = 75
             config.graceful_timeout = 2
+        console_url = f"http://127.0.0.1:{console_port}"
+        apis: Any = sign_in(_gateway, _distribution_domain, console_url)
+        pages: Any = front_door(app.app, _distribution_domain, f"http://127.0.0.1:{port}", console_url)
         await asyncio.gather(
-            serve(_gateway, gateway, shutdown_trigger=stop.wait),  # type: ignore[arg-type]
-            serve(
-                front_door(
-                    app.app, _distribution_domain, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{console_port}"
-                ),
-                console,
-                shutdown_trigger=stop.wait,
-            ),  # type: ignore[arg-type]
+            serve(apis, gateway, shutdown_trigger=stop.wait),
+            serve(pages, console, shutdown_trigger=stop.wait),
         )
 
     asyncio.run(run())

@@ -2,19 +2,22 @@
 
 A viewer's request gets the distribution's host name and counts as HTTPS, so CloudFront's own behaviours decide what
 answers. AWS host names that a browser here could not reach (Cognito's sign-in domain, the distribution) become loopback
-URLs in two places: the page's config.json and the Content-Security-Policy header. Nothing else is touched.
+URLs in the page's config.json and in the Content-Security-Policy header; on the way through Cognito's sign-in pages the
+console's loopback URL stands for the distribution's, which is the one registered there. Nothing else is touched.
 """
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from localaws.home import Document
 
+_SIGN_IN_PATHS = ("/oauth2/", "/login", "/logout")
 _SIGN_IN = re.compile(rb"https://[a-z0-9.-]+\.(?:amazoncognito|amazonaws)\.com")
 _DISTRIBUTION = re.compile(rb"https://[a-z0-9]+\.cloudfront\.net")
 _CONFIGURATION = "/config.json"
@@ -45,6 +48,54 @@ def front_door(app: Any, domain: Callable[[], str | None], gateway: str, console
         await app(viewer, receive, _localized(send, local, body=scope["path"] == _CONFIGURATION))
 
     return serve
+
+
+def sign_in(app: Any, domain: Callable[[], str | None], console: str) -> Callable[..., Any]:
+    """Cognito's sign-in pages for a console at a loopback URL; everything else goes to `app` as it came."""
+    here = console.encode()
+
+    async def serve(scope: Document, receive: Any, send: Any) -> None:
+        host = domain() if scope["type"] == "http" and scope["path"].startswith(_SIGN_IN_PATHS) else None
+        if host is None:
+            await app(scope, receive, send)
+            return
+        registered = f"https://{host}".encode()
+        swaps = ((here, registered), (quote(here, safe="").encode(), quote(registered, safe="").encode()))
+
+        def outward(text: bytes) -> bytes:
+            for local, remote in swaps:
+                text = text.replace(local, remote)
+            return text
+
+        body = outward(await _body(receive))
+        headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
+        length = (b"content-length", str(len(body)).encode())
+        changed = {**scope, "headers": [*headers, length], "query_string": outward(scope["query_string"])}
+
+        async def receive_body() -> Document:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def returning(message: Document) -> None:
+            if message["type"] == "http.response.start":
+                back = [
+                    (name, value.replace(registered, here) if name.lower() == b"location" else value)
+                    for name, value in message["headers"]
+                ]
+                message = {**message, "headers": back}
+            await send(message)
+
+        await app(changed, receive_body, returning)
+
+    return serve
+
+
+async def _body(receive: Any) -> bytes:
+    chunks: list[bytes] = []
+    while True:
+        message = await receive()
+        chunks.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(chunks)
 
 
 def _localized(send: Any, local: Callable[[bytes], bytes], *, body: bool) -> Any:

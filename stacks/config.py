@@ -45,6 +45,8 @@ class LabelingConfig(_Section):
     """The folder that holds `{modality}/{batch-level-job}/output/…`; ends in a slash, empty for the whole bucket."""
     cognito_user_pool_id: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d_[A-Za-z0-9]+$")] | None = None
     """The user pool of the private workforce; it turns subs into user names. None leaves workers anonymous."""
+    create_workforce: Literal["none", "mfa-optional", "mfa-required"] = "none"
+    """Creates a user pool for a private workforce, where there is none yet."""
     bytes_scanned_cutoff: Annotated[int, Field(ge=10_000_000)] = 100_000_000_000
     """Athena stops a query that has read more bytes than this (10 MB at least, as Athena demands)."""
     label_attributes: tuple[AttributeName, ...] = LABEL_ATTRIBUTES
@@ -64,6 +66,12 @@ class LabelingConfig(_Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"attribute {name!r} is named twice: each becomes one report column")
+        return self
+
+    @model_validator(mode="after")
+    def _one_workforce(self) -> LabelingConfig:
+        if self.cognito_user_pool_id and self.create_workforce != "none":
+            raise ValueError("cognito_user_pool_id names an existing workforce: leave create_workforce at none")
         return self
 
     @model_validator(mode="after")

@@ -8,8 +8,7 @@ import aws_cdk as cdk
 import aws_cdk.aws_cognito as cognito
 from constructs import Construct
 
-from stacks.building_blocks.data_lake import removal
-from stacks.building_blocks.nag import acknowledge
+from stacks.building_blocks.user_pool import closed_user_pool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,28 +25,8 @@ class Users(Construct):
         self, scope: Construct, construct_id: str, *, environment: EnvironmentConfig, console: ConsoleConfig
     ) -> None:
         super().__init__(scope, construct_id)
-        required = console.mfa == "required"
-        self.pool = cognito.UserPool(
-            self,
-            "Pool",
-            sign_in_aliases=cognito.SignInAliases(email=True),
-            self_sign_up_enabled=False,
-            account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
-            mfa=cognito.Mfa.REQUIRED if required else cognito.Mfa.OPTIONAL,
-            mfa_second_factor=cognito.MfaSecondFactor(otp=True, sms=False),
-            password_policy=cognito.PasswordPolicy(
-                min_length=14, require_lowercase=True, require_uppercase=True, require_digits=True, require_symbols=True
-            ),
-            deletion_protection=environment.termination_protection,
-            removal_policy=removal(environment),
-        )
-        if not required:
-            acknowledge(self.pool, 'This environment says mfa = "optional".', "AwsSolutions-COG2")
-        acknowledge(
-            self.pool,
-            "Threat protection needs Cognito's Plus plan, paid per user; sign-up is closed and passwords are long.",
-            "AwsSolutions-COG3",
-            "AwsSolutions-COG8",
+        self.pool = closed_user_pool(
+            self, "Pool", environment=environment, mfa=console.mfa, sign_in=cognito.SignInAliases(email=True)
         )
         for name, description in GROUPS.items():
             cognito.CfnUserPoolGroup(

@@ -40,6 +40,7 @@ class Pipeline(Construct):
         batch: s3.IBucket,
         processed: s3.IBucket,
         key: kms.Key,
+        user_pool_id: str | None,
     ) -> None:
         super().__init__(scope, construct_id)
         labeling = environment.labeling
@@ -54,8 +55,16 @@ class Pipeline(Construct):
             key=key,
             encryption=encryption,
         )
-        role = _job_role(self, environment, batch=batch, processed=processed, key=key)
-        self.job = _job(self, environment, role=role, batch=batch, processed=processed, encryption=encryption)
+        role = _job_role(self, environment, batch=batch, processed=processed, key=key, user_pool_id=user_pool_id)
+        self.job = _job(
+            self,
+            environment,
+            role=role,
+            batch=batch,
+            processed=processed,
+            encryption=encryption,
+            user_pool_id=user_pool_id,
+        )
         self.workflow = glue.CfnWorkflow(
             self,
             "Workflow",
@@ -112,14 +121,19 @@ def _succeeded(**condition: str) -> glue.CfnTrigger.PredicateProperty:
 
 
 def _job_role(
-    scope: Construct, environment: EnvironmentConfig, *, batch: s3.IBucket, processed: s3.IBucket, key: kms.Key
+    scope: Construct,
+    environment: EnvironmentConfig,
+    *,
+    batch: s3.IBucket,
+    processed: s3.IBucket,
+    key: kms.Key,
+    user_pool_id: str | None,
 ) -> iam.Role:
     role = glue_role(scope, "JobRole", key)
     grant_read(role, batch, environment.labeling.input_prefix)
     grant_read_write(role, processed)
-    pool = environment.labeling.cognito_user_pool_id
-    if pool:
-        arn = cdk.Stack.of(scope).format_arn(service="cognito-idp", resource="userpool", resource_name=pool)
+    if user_pool_id:
+        arn = cdk.Stack.of(scope).format_arn(service="cognito-idp", resource="userpool", resource_name=user_pool_id)
         role.add_to_policy(iam.PolicyStatement(actions=["cognito-idp:ListUsers"], resources=[arn]))
     return role
 
@@ -132,6 +146,7 @@ def _job(
     batch: s3.IBucket,
     processed: s3.IBucket,
     encryption: glue.CfnSecurityConfiguration,
+    user_pool_id: str | None,
 ) -> glue.CfnJob:
     labeling = environment.labeling
     script = assets.Asset(scope, "Script", path=str(ROOT / "glue_scripts" / "labeling" / "label_reports.py"))
@@ -164,6 +179,6 @@ def _job(
             "--INPUT_PATH": f"s3://{batch.bucket_name}/{labeling.input_prefix}",
             "--OUTPUT_PATH": f"s3://{processed.bucket_name}/",
             "--DATABASE": labeling.database_name,
-            **({"--USER_POOL_ID": labeling.cognito_user_pool_id} if labeling.cognito_user_pool_id else {}),
+            **({"--USER_POOL_ID": user_pool_id} if user_pool_id else {}),
         },
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
+import aws_cdk.aws_cognito as cognito
 import aws_cdk.aws_kms as kms
 import aws_cdk.aws_s3 as s3
 
 from stacks.building_blocks.alarms import alarm_topic
 from stacks.building_blocks.data_lake import access_log_bucket, data_key, private_bucket
+from stacks.building_blocks.user_pool import closed_user_pool
 from stacks.labeling.alarms import watch
 from stacks.labeling.catalog import Catalog
 from stacks.labeling.dashboards import dashboards_function
@@ -49,9 +51,17 @@ class LabelingStack(cdk.Stack):
             unversioned_because="Every object is rebuilt from the batch bucket by one run of the workflow.",
         )
 
+        user_pool_id = self._workforce(environment)
         catalog = Catalog(self, "Catalog", config=labeling, processed=processed)
         pipeline = Pipeline(
-            self, "Pipeline", environment=environment, catalog=catalog, batch=batch, processed=processed, key=key
+            self,
+            "Pipeline",
+            environment=environment,
+            catalog=catalog,
+            batch=batch,
+            processed=processed,
+            key=key,
+            user_pool_id=user_pool_id,
         )
         reports = Reports(self, "Reports", environment=environment, access_logs=access_logs, key=key)
         self.dashboards = dashboards_function(
@@ -78,6 +88,21 @@ class LabelingStack(cdk.Stack):
         cdk.CfnOutput(self, "WorkgroupName", value=reports.workgroup.ref)
         cdk.CfnOutput(self, "JobName", value=pipeline.job.ref)
         cdk.CfnOutput(self, "DashboardsFunction", value=self.dashboards.function_name)
+
+    def _workforce(self, environment: EnvironmentConfig) -> str | None:
+        """The id of the private workforce's user pool: the environment's own, a new one, or none."""
+        labeling = environment.labeling
+        if labeling.create_workforce == "none":
+            return labeling.cognito_user_pool_id
+        pool = closed_user_pool(
+            self,
+            "Workforce",
+            environment=environment,
+            mfa="required" if labeling.create_workforce == "mfa-required" else "optional",
+            sign_in=cognito.SignInAliases(username=True, email=True),
+        )
+        cdk.CfnOutput(self, "WorkforceUserPoolId", value=pool.user_pool_id)
+        return pool.user_pool_id
 
     def _batch_bucket(self, environment: EnvironmentConfig, key: kms.Key, access_logs: s3.IBucket) -> s3.IBucket:
         """The bucket with Ground Truth output: the environment's own, or a new one."""
