@@ -336,12 +336,15 @@ def _select(run: Run, sql: str) -> Outcome:
     def work(compiled: Compiled, text: str) -> Outcome:
         assert run.cursor is not None
         heads = ", ".join(f"{text_of(f'q._o{i}', of)} AS _o{i}" for i, (_, of) in enumerate(compiled.columns))
-        # The header is ours: two result columns may have one name, which DuckDB would change.
-        header = results.encode_csv([[name for name, _ in compiled.columns]])
+        body = target.with_suffix(".rows")
         (rows,) = run.cursor.execute(
-            f"COPY (SELECT {heads} FROM ({text}) q) TO {literal(str(target))} "  # noqa: S608 - compiled
-            f"(FORMAT csv, HEADER false, PREFIX {literal(header)}, SUFFIX '', FORCE_QUOTE *)"
+            f"COPY (SELECT {heads} FROM ({text}) q) TO {literal(str(body))} (FORMAT csv, HEADER false, FORCE_QUOTE *)"  # noqa: S608 - compiled
         ).fetchall()[0]
+        # The header is ours: two result columns may have one name, which DuckDB would change.
+        with target.open("wb") as whole, body.open("rb") as rest:
+            whole.write(results.encode_csv([[name for name, _ in compiled.columns]]).encode())
+            shutil.copyfileobj(rest, whole)
+        body.unlink()
         run.check()
         columns = [results.column_info(name, of) for name, of in compiled.columns]
         return Outcome(columns=columns, csv=target, rows=rows)
