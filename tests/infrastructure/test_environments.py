@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from stacks.config import EnvironmentConfig
 from stacks.environments import EnvironmentFileError, load_environment, load_environments, new_environment
@@ -169,7 +170,7 @@ def test_qualifier_names_the_bootstrap_resources(synthesize):
     assert "hnb659fds" not in text
 
 
-def test_an_existing_bucket_and_user_pool_are_used_and_not_made(production, local):
+def test_an_existing_bucket_and_user_pool_are_used_and_not_made(production):
     template = production["Labeling"]["Resources"]
     assert len([1 for each in template.values() if each["Type"] == "AWS::S3::Bucket"]) == 3
     job = next(each for each in template.values() if each["Type"] == "AWS::Glue::Job")["Properties"]
@@ -180,7 +181,22 @@ def test_an_existing_bucket_and_user_pool_are_used_and_not_made(production, loca
     )
     assert "arn:aws:cognito-idp:eu-west-1:222222222222:userpool/eu-west-1_Example01" in role
     assert "arn:aws:kms:eu-west-1:222222222222:key/11111111-2222-3333-4444-555555555555" in role
-    assert "cognito-idp" not in json.dumps(local["Labeling"])
+    assert not [each for each in template.values() if each["Type"] == "AWS::Cognito::UserPool"]
+
+
+def test_a_workforce_pool_is_made_where_there_is_none_and_the_job_may_list_its_users_only(local, synthesize):
+    resources = local["Labeling"]["Resources"]
+    (pool,) = [name for name, each in resources.items() if each["Type"] == "AWS::Cognito::UserPool"]
+    job = next(each for each in resources.values() if each["Type"] == "AWS::Glue::Job")["Properties"]
+    assert job["DefaultArguments"]["--USER_POOL_ID"] == {"Ref": pool}
+    without = synthesize(environment_of(GOOD))["Labeling"]
+    assert "cognito-idp" not in json.dumps(without)
+
+
+def test_a_workforce_is_named_or_made_but_not_both():
+    text = GOOD + '[labeling]\ncreate_workforce = "mfa-required"\ncognito_user_pool_id = "eu-west-1_Example01"\n'
+    with pytest.raises(ValidationError, match="leave create_workforce at none"):
+        environment_of(text)
 
 
 def test_label_categories_of_ones_own_become_columns(synthesize):

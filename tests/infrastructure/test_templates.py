@@ -7,7 +7,7 @@ import pytest
 
 FROZEN = {
     "AWS::Athena::WorkGroup": {"Labeling/ReportsWorkgroup3BA0049C"},
-    "AWS::Cognito::UserPool": {"Console/UsersPoolBFC35D3B"},
+    "AWS::Cognito::UserPool": {"Console/UsersPoolBFC35D3B", "Labeling/Workforce574A26FE"},
     "AWS::Glue::Database": {"Labeling/CatalogDatabaseE63956BB"},
     "AWS::KMS::Key": {"Console/DataKey17AFBB84", "Labeling/DataKey17AFBB84"},
     "AWS::Logs::LogGroup": {
