@@ -180,7 +180,7 @@ def test_filters_live_in_the_address_and_narrow_every_report(annotations, consol
     annotations.wait_for_function(f"() => document.querySelector('#labels .figure').innerText === '{len(moving)}'")
     assert "label_attribute.moving=yes" in annotations.url
     # What cannot follow the filter says so instead of looking filtered.
-    assert "Not filtered by moving: these counts do not tell it." in annotations.locator("#frames").inner_text()
+    assert "Not filtered by moving: these frames do not record it." in annotations.locator("#frames").inner_text()
     assert (
         "Not filtered by moving: it shows the shares of all its values." in annotations.locator("#moving").inner_text()
     )
@@ -339,6 +339,72 @@ def test_an_empty_lake_says_how_to_fill_it(open_page):
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("name", "visual", "side", "measure"),
+    [
+        (
+            "annotations",
+            "labels-per-day",
+            "height",
+            lambda facts: Counter((x["day"], x["modality"]) for x in facts.labels),
+        ),
+        ("annotations", "labels-per-frame", "width", lambda facts: Counter(x["labels"] for x in facts.frames)),
+        (
+            "workers",
+            "answers-per-day",
+            "height",
+            lambda facts: Counter((x["day"], x["modality"]) for x in facts.answers),
+        ),
+        ("workers", "time-per-worker", "height", lambda facts: seconds_by(facts, "worker", "modality")),
+        ("workers", "time-per-modality", "width", lambda facts: seconds_by(facts, "modality")),
+    ],
+)
+def test_bars_are_as_long_as_their_numbers(request, console, *, name, visual, side, measure):
+    page = request.getfixturevalue(name)
+    boxes = [mark.bounding_box() for mark in page.locator(f"#{visual} svg .mark-rect path").all()]
+    numbers = sorted(measure(console.truth).values())
+    lengths = sorted(box[side] for box in boxes)
+    assert len(lengths) == len(numbers)
+    scale = sum(lengths) / sum(numbers)
+    assert lengths == pytest.approx([each * scale for each in numbers], abs=1.5)
+    # Stacked bars touch and never cover one another; bars beside one another stay apart.
+    for i, a in enumerate(boxes):
+        for b in boxes[i + 1 :]:
+            across = min(a["x"] + a["width"], b["x"] + b["width"]) - max(a["x"], b["x"])
+            down = min(a["y"] + a["height"], b["y"] + b["height"]) - max(a["y"], b["y"])
+            assert min(across, down) < 1.5
+
+
+def seconds_by(facts, *keys):
+    found = Counter()
+    for x in facts.answers:
+        if x["seconds"] is not None:
+            found[tuple(x[key] for key in keys)] += x["seconds"]
+    return found
+
+
+def test_the_days_stand_below_their_bars(annotations):
+    labels = annotations.locator("#labels-per-day svg .role-axis-label text").all()
+    days = {each.text_content(): each.bounding_box() for each in labels if "2026" in each.text_content()}
+    assert days
+    bars = [mark.bounding_box() for mark in annotations.locator("#labels-per-day svg .mark-rect path").all()]
+    for box in days.values():
+        middle = box["x"] + box["width"] / 2
+        assert min(abs(bar["x"] + bar["width"] / 2 - middle) for bar in bars) < 3
+
+
+def test_slices_are_as_wide_as_their_numbers(annotations, console):
+    counts = Counter(x["attributes"]["vehicle_type"] for x in console.truth.labels if "vehicle_type" in x["attributes"])
+    angles = annotations.evaluate(
+        """() => [...document.querySelectorAll('#vehicle-type svg .mark-arc path')].map((each) => {
+             const { startAngle, endAngle } = each.__data__;  // Vega's own item
+             return Math.abs(endAngle - startAngle);
+           })"""
+    )
+    share = [n / sum(counts.values()) * 2 * 3.141592653589793 for n in sorted(counts.values())]
+    assert sorted(angles) == pytest.approx(share, abs=0.01)
 
 
 def test_many_workers_are_capped_in_the_chart_only(open_page):

@@ -17,6 +17,7 @@ export const COLOURS = 8;
 export const MOST_SLICES = 7;
 export const MOST_BARS = 40;
 const OTHER = "Other";
+const DAY = 24 * 3600 * 1000;
 // Verdicts look the same on every chart: green passes, orange fails.
 const MEANING = { pass: 2, good: 2, fail: 1, bad: 1 };
 
@@ -71,6 +72,12 @@ function scale(unit, largest) {
   if (largest >= 2 * 3600) return { by: 3600, title: "Hours" };
   if (largest >= 120) return { by: 60, title: "Minutes" };
   return { by: 1, title: "Seconds" };
+}
+
+// Ticks of a time axis: whole days while they are few (finer ones would repeat the date), then weeks, months or years.
+function dayTicks(days, most) {
+  const span = 1 + (Date.parse(days.at(-1)) - Date.parse(days[0])) / DAY;
+  return span <= 60 ? { interval: "day", step: Math.ceil(span / most) } : most;
 }
 
 // A Vega-Lite specification. `width` is in pixels; heights follow from the number of bars.
@@ -138,7 +145,8 @@ export function specification(visual, dataset, report, series, width, look) {
   const values = [...merged.values()].map((each) => {
     const label = isDay ? value(each.key, "day") : group(each.key);
     return {
-      k: isDay ? Date.parse(each.key) : label,
+      // A day's bar stands around its midnight, so that the axis writes the date below its middle.
+      ...(isDay ? { k: Date.parse(each.key) - DAY * 0.42, end: Date.parse(each.key) + DAY * 0.42 } : { k: label }),
       s: each.series,
       i: each.i,
       y: each.raw / by,
@@ -146,17 +154,25 @@ export function specification(visual, dataset, report, series, width, look) {
     };
   });
   const horizontal = visual.type === "hbar";
+  if (isDay) {
+    // Bars with a beginning and an end are not stacked by Vega-Lite: the floors are laid here.
+    const floors = new Map();
+    for (const each of values.toSorted((a, b) => a.i - b.i)) {
+      each.low = floors.get(each.k) ?? 0;
+      each.high = each.low + each.y;
+      floors.set(each.k, each.high);
+    }
+  }
   const largest = Math.max(...order.map((each) => report.totals.get(each)));
   const amount = {
-    field: "y",
+    ...(isDay ? { field: "low" } : { field: "y", stack: "zero" }),
     type: "quantitative",
-    stack: "zero",
     scale: { zero: true, nice: true },
     // Counts have no halves: as many ticks as there are whole numbers, at most.
     axis: { title: title ?? measure.title, format: by === 1 && measure.unit === "count" ? "~s" : "~g", tickCount: measure.unit === "count" ? Math.min(5, Math.max(1, largest)) : 5, ...(horizontal ? {} : { grid: true }) },
   };
   const category = isDay
-    ? { field: "k", type: "temporal", timeUnit: "utcyearmonthdate", axis: { title: null, format: "%-d %b %Y", labelOverlap: true, grid: false, tickCount: Math.max(2, Math.min(order.length, Math.floor(width / 110))) } }
+    ? { field: "k", type: "temporal", scale: { type: "utc" }, axis: { title: null, format: "%-d %b %Y", labelOverlap: true, grid: false, tickCount: dayTicks(order, Math.max(2, Math.floor(width / 110))) } }
     : {
         field: "k",
         type: "nominal",
@@ -169,14 +185,15 @@ export function specification(visual, dataset, report, series, width, look) {
     width,
     height: horizontal ? 84 + order.length * 28 : 280,
     data: { values },
-    mark: { type: "bar", ...(horizontal ? { height: { band: 0.7 } } : { width: { band: isDay ? 0.85 : 0.7 } }), ...(!horizontal && order.length < 6 && !isDay ? { width: 48 } : {}) },
+    mark: { type: isDay ? "rect" : "bar", ...(horizontal ? { height: { band: 0.7 } } : isDay ? {} : { width: { band: 0.7 } }), ...(!horizontal && order.length < 6 && !isDay ? { width: 48 } : {}) },
     encoding: {
       [horizontal ? "y" : "x"]: category,
+      ...(isDay && { x2: { field: "end" }, y2: { field: "high" } }),
       [horizontal ? "x" : "y"]: amount,
       color: visual.columns
         ? { field: "s", type: "nominal", legend: null, scale: { domain: series.map((each) => each.name), range: series.map(colour) } }
         : { value: look.colours[0] },
-      ...(visual.columns && { order: { field: "i", type: "quantitative" } }),
+      ...(visual.columns && !isDay && { order: { field: "i", type: "quantitative" } }),
       tooltip,
     },
   };

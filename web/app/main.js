@@ -96,7 +96,7 @@ function App({ session, needsSignIn, message }) {
       <a class="brand" href=${home}><img src="icon.svg" alt="" width="26" height="26" />Sextant</a>
       ${!signedOut && html`<${Navigation} address=${address} shown=${deployed(session.config)} />`}
       <div class="account">
-        <button type="button" class="plain" onClick=${nextTheme} aria-label=${`Theme: ${theme}. Change`}>${{ auto: "◐ Auto", light: "○ Light", dark: "● Dark" }[theme]}</button>
+        <button type="button" class="plain" onClick=${nextTheme} aria-label=${`Theme: ${theme}. Change`}><span aria-hidden="true">${{ auto: "◐", light: "○", dark: "●" }[theme]}</span> <span class="word">${{ auto: "Auto", light: "Light", dark: "Dark" }[theme]}</span></button>
         ${session.canSignOut() && !signedOut && html`<span class="user">${session.user()}</span><button type="button" class="plain" onClick=${session.signOut}>Sign out</button>`}
       </div>
     </header>

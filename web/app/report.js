@@ -96,13 +96,13 @@ export function sample(visual, dataset, found) {
 }
 
 // Why a chosen filter does not show in this report.
-export function unapplied(visual, names, titles) {
+export function unapplied(visual, dataset, names, titles) {
   const own = new Set([...visual.ignores, ...(visual.type === "pie" || visual.type === "donut" ? visual.rows : [])]);
   const title = (name) => (name.includes(".") ? words(alias(name)) : (titles[name] ?? name)).toLowerCase();
   const lacking = names.filter((each) => !own.has(each)).map(title);
   return [
     ...names.filter((each) => own.has(each)).map((each) => `Not filtered by ${title(each)}: it shows the shares of all its values.`),
-    ...(lacking.length ? [`Not filtered by ${lacking.join(", ")}: these counts do not tell it.`] : []),
+    ...(lacking.length ? [`Not filtered by ${lacking.join(", ")}: these ${dataset.counts} do not record it.`] : []),
   ];
 }
 
