@@ -6,6 +6,7 @@ Every write is on disk when it returns (WAL), so a kill -9 of the emulator loses
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator, MutableMapping
@@ -22,16 +23,16 @@ class Records(MutableMapping[str, "Document"]):
     """See `localaws.home.Home.records`."""
 
     def __init__(self, connection: sqlite3.Connection, lock: threading.Lock, table: str) -> None:
-        if not table.isidentifier():
-            raise ValueError(f"A record table's name must be an identifier, not {table!r}")
+        if not re.fullmatch(r"[a-z][a-z0-9_.]*", table):
+            raise ValueError(f"A record table's name has small letters, digits, _ and dots; {table!r} is none")
         self._connection = connection
         self._lock = lock
-        self._select = f"SELECT document FROM {table} WHERE key = ?"  # noqa: S608 - an identifier, checked above
-        self._upsert = f"INSERT OR REPLACE INTO {table} VALUES (?, ?)"  # noqa: S608
-        self._remove = f"DELETE FROM {table} WHERE key = ?"  # noqa: S608
-        self._keys = f"SELECT key FROM {table} ORDER BY key"  # noqa: S608
+        self._select = f'SELECT document FROM "{table}" WHERE key = ?'  # noqa: S608 - a name checked above
+        self._upsert = f'INSERT OR REPLACE INTO "{table}" VALUES (?, ?)'  # noqa: S608
+        self._remove = f'DELETE FROM "{table}" WHERE key = ?'  # noqa: S608
+        self._keys = f'SELECT key FROM "{table}" ORDER BY key'  # noqa: S608
         with lock, connection:
-            connection.execute(f"CREATE TABLE IF NOT EXISTS {table} (key TEXT PRIMARY KEY, document TEXT NOT NULL)")
+            connection.execute(f'CREATE TABLE IF NOT EXISTS "{table}" (key TEXT PRIMARY KEY, document TEXT NOT NULL)')
 
     def __getitem__(self, key: str) -> Document:
         with self._lock:
