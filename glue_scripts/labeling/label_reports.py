@@ -1,8 +1,8 @@
 """AWS Glue job: Ground Truth output to the typed tables of the labeling reports.
 
-Arguments: --INPUT_PATH (the folder of batches or jobs), --OUTPUT_PATH, --USER_POOL_ID (may be empty), --DATABASE (for the
-log). It parses into `{OUTPUT_PATH}_staging/`, runs one SQL text per table and publishes what they make. Every run does
-everything, and overwrites: a second run, or one after a kill, gives the same rows under the same names.
+Arguments: --INPUT_PATH (the folder of batches or jobs), --OUTPUT_PATH, --USER_POOL_ID (may be empty), --DATABASE (for
+the log). It parses into `{OUTPUT_PATH}_staging/`, runs one SQL text per table and publishes what they make. Every run
+does everything, and overwrites: a second run, or one after a kill, gives the same rows under the same names.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from importlib.resources import files
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import SparkSession  # pyrefly: ignore[missing-import]  Glue brings it, or the local engine
 
 from sextant.labeling import etl, storage
 from sextant.labeling.staging import STAGED
@@ -60,7 +60,8 @@ def main() -> None:
     staging = f"{target}/_staging"
     spark = session()
     found = etl.survey(source)
-    print(f"{len(found.manifests)} manifests, {len(found.others)} objects, {found.ignored} without a report's data")
+    say = print  # Glue keeps what a job prints as its log
+    say(f"{len(found.manifests)} manifests, {len(found.others)} objects, {found.ignored} without a report's data")
     etl.prepare(staging)
     rows = parse(spark, etl.manifest_work(found, staging))
     for name, count in parse(spark, etl.other_work(found, staging)).items():
@@ -80,7 +81,7 @@ def main() -> None:
         folder = name if name == WORKER_METRICS else f"labels/{name}"
         etl.publish(f"{staging}/made_{name}", f"{target}/{folder}")
     storage.remove_below(staging)
-    print(f"published {given['DATABASE'] or 'the tables'}: {rows}")
+    say(f"published {given['DATABASE'] or 'the tables'}: {rows}")
 
 
 if __name__ == "__main__":

@@ -61,9 +61,7 @@ def _write_job(files: dict[str, bytes], job: Job, issuer: str, bucket: str) -> N
     lines = []
     for task in job.tasks:
         if task.answers:
-            _write_answers(
-                files, job, task, issuer, f"{root}/annotations/worker-response/iteration-1/{task.object_id}", bucket
-            )
+            _write_answers(files, job, task, issuer, bucket)
         if job.task_type in SEQUENCES and task.frames:
             files[f"{root}/{_sequence_key(task)}"] = _json(_sequence(job, task))
         if job.task_type == "semantic-segmentation":
@@ -106,7 +104,8 @@ def _categories(job: Job) -> dict[str, Any]:
     return document
 
 
-def _write_answers(files: dict[str, bytes], job: Job, task: Task, issuer: str, folder: str, bucket: str) -> None:
+def _write_answers(files: dict[str, bytes], job: Job, task: Task, issuer: str, bucket: str) -> None:
+    folder = f"{_root(job)}/annotations/worker-response/iteration-1/{task.object_id}"
     written = []
     for n, answer in enumerate(task.answers):
         content = answer.content
@@ -308,7 +307,7 @@ def _consolidated(job: Job, task: Task, bucket: str) -> tuple[Any, dict[str, Any
 
 
 def _png() -> bytes:
-    """A 16 × 16 RGB image, half road, half sky."""
+    """A 16 by 16 RGB image, half road, half sky."""
     rows = b"".join(b"\0" + (b"\x1f\x77\xb4" if y < 8 else b"\x2c\xa0\x2c") * 16 for y in range(16))
     chunks = ((b"IHDR", struct.pack(">IIBBBBB", 16, 16, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     body = b"".join(

@@ -21,38 +21,56 @@ ROOT = "batch_manifests/VideoObjectTracking"
 
 
 def write_answers(out: Path, count: int, seed: int = 7) -> None:
-    """`count` worker responses of one answer each, about 1.2 KB, one file per data object, in 20 jobs."""
+    """`count` worker responses of one answer each, about 1.9 KB, one file per data object, in 20 jobs."""
     rng = random.Random(seed)
     for n in range(count):
-        job = f"load-first_level-job{n % 20:02d}"
-        folder = out / ROOT / job / "output" / f"job{n % 20:02d}" / "annotations/worker-response/iteration-1" / str(n // 20)
+        folder = out / _responses(n % 20) / str(n // 20)
         folder.mkdir(parents=True)
-        second = n % 86_400
-        clock = f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
-        worker = rng.randrange(40)
-        answer = {
-            "acceptanceTime": f"2026-09-{1 + n % 28:02d}T{clock}.000Z",
-            "answerContent": {
-                "trackingAnnotations": {
-                    "frameData": {
-                        "entries": [f"frame_{each:04d}.jpeg.json" for each in range(30)],
-                        "s3Prefix": f"s3://load/{job}/worker-response/iteration-1/{n // 20}/{n:08x}/",
-                    }
-                }
-            },
-            "submissionTime": f"2026-09-{1 + n % 28:02d}T{clock}.500Z",
-            "timeSpentInSeconds": round(rng.uniform(5, 200), 3),
-            "workerId": f"private.us-east-1.{worker:016x}",
-            "workerMetadata": {
-                "identityData": {
-                    "identityProviderType": "Cognito",
-                    "issuer": "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_load",
-                    "sub": f"00000000-0000-4000-8000-{worker:012x}",
-                }
-            },
-        }
-        document = json.dumps({"answers": [answer]}, separators=(",", ":"))
-        (folder / f"2026-09-{1 + n % 28:02d}_{clock}.json").write_text(document)
+        document = json.dumps({"answers": [_answer(n, rng)]}, separators=(",", ":"))
+        # Ground Truth writes colons here, which Hadoop cannot list in a local folder: the peer would not start.
+        (folder / f"2026-09-{1 + n % 28:02d}_{_clock(n).replace(':', '-')}.json").write_text(document)
+
+
+def write_records(out: Path, lines: Path, count: int, files: int = 40, seed: int = 7) -> None:
+    """`count` answers in `files` worker responses below `out`; the same answers one response a line in `lines`."""
+    rng = random.Random(seed)
+    lines.mkdir(parents=True)
+    for number in range(files):
+        answers = [_answer(n, rng) for n in range(number, count, files)]
+        folder = out / _responses(number % 20) / str(number)
+        folder.mkdir(parents=True)
+        (folder / "2026-09-01_00-00-00.json").write_text(json.dumps({"answers": answers}, separators=(",", ":")))
+        with (lines / f"{number:02d}.json").open("w") as file:
+            file.writelines(json.dumps({"answers": [each]}, separators=(",", ":")) + "\n" for each in answers)
+
+
+def _responses(job: int) -> str:
+    return f"{ROOT}/load-first_level-job{job:02d}/output/job{job:02d}/annotations/worker-response/iteration-1"
+
+
+def _clock(n: int) -> str:
+    return f"{n % 86_400 // 3600:02d}:{n // 60 % 60:02d}:{n % 60:02d}"
+
+
+def _answer(n: int, rng: random.Random) -> dict[str, Any]:
+    worker, day = rng.randrange(40), f"2026-09-{1 + n % 28:02d}"
+    data = {
+        "entries": [f"frame_{each:04d}.jpeg.json" for each in range(30)],
+        "s3Prefix": f"s3://load/{_responses(n % 20)}/{n // 20}/{n:08x}/",
+    }
+    identity = {
+        "identityProviderType": "Cognito",
+        "issuer": "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_load",
+        "sub": f"00000000-0000-4000-8000-{worker:012x}",
+    }
+    return {
+        "acceptanceTime": f"{day}T{_clock(n)}.000Z",
+        "answerContent": {"trackingAnnotations": {"frameData": data}},
+        "submissionTime": f"{day}T{_clock(n)}.{n % 1000:03d}Z",
+        "timeSpentInSeconds": round(rng.uniform(5, 200), 3),
+        "workerId": f"private.us-east-1.{worker:016x}",
+        "workerMetadata": {"identityData": identity},
+    }
 
 
 def write_annotations(out: Path, count: int, seed: int = 7) -> int:
@@ -67,7 +85,9 @@ def write_annotations(out: Path, count: int, seed: int = 7) -> int:
     sequences = -(-count // (FRAMES * BOXES))
     for n in range(sequences):
         job = f"job{n // 100:03d}"
-        folder = out / ROOT / f"load-first_level-{job}" / "output" / job / f"annotations/consolidated-annotation/output/{n}"
+        folder = (
+            out / ROOT / f"load-first_level-{job}" / "output" / job / f"annotations/consolidated-annotation/output/{n}"
+        )
         folder.mkdir(parents=True)
         (folder / "SeqLabel.json").hardlink_to(templates[n % TEMPLATES])
     for path in templates:
@@ -77,7 +97,12 @@ def write_annotations(out: Path, count: int, seed: int = 7) -> int:
 
 def _sequence(rng: random.Random) -> dict[str, Any]:
     objects = [
-        (str(rng.getrandbits(96)), f"Vehicle:{n}", rng.choice(("Car", "Van", "Bus", "SUV")), rng.choice(("Pass", "Fail")))
+        (
+            str(rng.getrandbits(96)),
+            f"Vehicle:{n}",
+            rng.choice(("Car", "Van", "Bus", "SUV")),
+            rng.choice(("Pass", "Fail")),
+        )
         for n in range(BOXES)
     ]
     frames = []
@@ -101,7 +126,9 @@ def _sequence(rng: random.Random) -> dict[str, Any]:
         ]
         attributes = {"number_of_vehicles": BOXES, "quality_of_the_frame": rng.choice(("Good", "Good", "Bad"))}
         frame = f"frame_{number:06d}.jpeg"
-        frames.append({"annotations": annotations, "frame-no": str(number), "frame": frame, "frame-attributes": attributes})
+        frames.append(
+            {"annotations": annotations, "frame-no": str(number), "frame": frame, "frame-attributes": attributes}
+        )
     return {"tracking-annotations": frames}
 
 

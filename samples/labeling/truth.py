@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from samples.labeling.world import Answer, Job, Task, World
+    from samples.labeling.world import Annotation, Answer, Job, Task, World
 
 Rows = list[list[Any]]
 
@@ -23,8 +23,8 @@ Rows = list[list[Any]]
 class Truth:
     """What a right pipeline finds.
 
-    `tables` is the number of rows of each table, `reports` the rows of each view (sorted), `queries` the number of rows and
-    a sum for the three statements of the original post, `workers` each worker's true skill.
+    `tables` is the number of rows of each table, `reports` the rows of each view (sorted), `queries` the number of rows
+    and a sum for the three statements of the original post, `workers` each worker's true skill.
     """
 
     tables: dict[str, int]
@@ -46,7 +46,10 @@ def expected(world: World, damaged: list[tuple[str, int]]) -> Truth:
     reports["report_rejected"] = _rejected(damaged)
     listed = {name: sorted(rows, key=lambda row: [str(each) for each in row]) for name, rows in reports.items()}
     return Truth(
-        _table_sizes(world, answers, labels, pairs, frames, damaged), listed, _queries(world, answers), _skills(world)
+        _table_sizes(world, answers, labels, pairs, frames) | {"rejected": len(damaged)},
+        listed,
+        _queries(world, answers),
+        _skills(world),
     )
 
 
@@ -77,7 +80,7 @@ class _Tally:
         return [self.annotations, len(self.frames), len(self.instances)]
 
 
-def _tally(world: World, keys: Any) -> dict[Any, _Tally]:
+def _tally(world: World, keys: Callable[[Annotation], list[Any]]) -> dict[Any, _Tally]:
     tallies: dict[Any, _Tally] = defaultdict(_Tally)
     for job, task in _tasks(world):
         for frame in task.frames:
@@ -169,7 +172,7 @@ def _frames(answers: list[Answer]) -> int:
 
 
 def _work_reports(answers: list[tuple[Job, Answer]]) -> dict[str, Rows]:
-    def grouped(key: Any) -> dict[Any, list[Answer]]:
+    def grouped(key: Callable[[Job, Answer], Any]) -> dict[Any, list[Answer]]:
         groups: dict[Any, list[Answer]] = defaultdict(list)
         for job, answer in answers:
             groups[key(job, answer)].append(answer)
@@ -185,14 +188,15 @@ def _work_reports(answers: list[tuple[Job, Answer]]) -> dict[str, Rows]:
         [*key, len(each), _labels(each), _frames(each), *_times(each)] for key, each in per_worker.items()
     ]
     jobs: Counter[str] = Counter(worker_id for worker_id, *_ in per_job)
-    reports["report_jobs_per_worker"] = []
+    workers: Rows = []
     for (worker_id, shown), each in per_worker.items():
         worker = each[0].worker
         first = min(answer.accepted if answer.timed else _whole(answer.submitted) for answer in each)
         last = max(answer.submitted if answer.timed else _whole(answer.submitted) for answer in each)
         email = f"{worker.username}@example.com" if worker.listed else None
         row = [worker_id, shown, email, worker.provider, jobs[worker_id], len(each), _labels(each), _times(each)[0]]
-        reports["report_jobs_per_worker"].append([*row, _instant(first), _instant(last)])
+        workers.append([*row, _instant(first), _instant(last)])
+    reports["report_jobs_per_worker"] = workers
     modalities = grouped(lambda job, _: job.modality)
     reports["report_time_by_modality"] = [
         [key, len({answer.worker.worker_id for answer in each}), len(each), _labels(each), *_times(each)]
@@ -216,11 +220,12 @@ def _work_reports(answers: list[tuple[Job, Answer]]) -> dict[str, Rows]:
     daily = grouped(
         lambda job, answer: (answer.worker.worker_id, answer.worker.shown, *_head(job), str(answer.submitted.date()))
     )
-    reports["report_work_cube"] = []
+    cube: Rows = []
     for key, each in daily.items():
         total, least, _, most = _times(each)
         timed = sum(answer.timed for answer in each)
-        reports["report_work_cube"].append([*key, len(each), timed, _labels(each), _frames(each), total, least, most])
+        cube.append([*key, len(each), timed, _labels(each), _frames(each), total, least, most])
+    reports["report_work_cube"] = cube
     return reports
 
 
@@ -275,7 +280,6 @@ def _table_sizes(
     labels: dict[Any, _Tally],
     pairs: dict[Any, _Tally],
     frames: Counter[Any],
-    damaged: list[tuple[str, int]],
 ) -> dict[str, int]:
     return {
         "answer": len(answers),
@@ -287,7 +291,6 @@ def _table_sizes(
         "label_count": len(labels),
         "attribute_count": len(pairs),
         "frame_count": len(frames),
-        "rejected": len(damaged),
     }
 
 

@@ -1,7 +1,7 @@
 """The simulated world of the sample: workers, jobs, answers and consolidated labels, before anything is written.
 
-Nothing here knows Ground Truth's file formats. A job holds tasks (data objects); a task holds the answers of its workers
-and the consolidated labels as frames of annotations. `ground_truth` writes them, `truth` counts them.
+Nothing here knows Ground Truth's file formats. A job holds tasks (data objects); a task holds the answers of its
+workers and the consolidated labels as frames of annotations. `ground_truth` writes them, `truth` counts them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEFAULT_ISSUER = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_street"
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker and how he works: `skill` is the chance to judge rightly, `pace` seconds per label, `bias` his favourite."""
+    """A worker: `skill` is the chance to judge rightly, `pace` seconds per label, `bias` the favourite mistake."""
 
     username: str
     worker_id: str
@@ -304,7 +304,8 @@ def _audited(
     simulation: Simulation, auditor: Worker, frames: Iterable[Frame], wrong: set[tuple[str, int]]
 ) -> tuple[tuple[Frame, ...], bool]:
     """The frames with the auditor's verdicts; failed boxes are moved by him. Second: whether he changed any."""
-    rng, changed, result = simulation.random, False, []
+    rng, changed = simulation.random, False
+    result: list[Frame] = []
     for frame in frames:
         annotations = []
         for annotation in frame.annotations:
@@ -332,7 +333,9 @@ def _audited(
 def _street_batch(simulation: Simulation, batch: str, start: datetime, workers: list[Worker], clips: int) -> list[Job]:
     """Vehicles and lanes in parallel on the first level, their audits by other workers on the second."""
     labelers, auditors = workers[:4] + workers[8:10], workers[4:8]
-    vehicle_tasks, lane_tasks, wrong = [], [], {}
+    vehicle_tasks: list[Task] = []
+    lane_tasks: list[Task] = []
+    wrong: dict[tuple[int, bool], set[tuple[str, int]]] = {}
     for clip in range(clips):
         source = f"{batch}/clip-{clip:02d}.json"
         for tasks, lanes in ((vehicle_tasks, False), (lane_tasks, True)):
@@ -340,17 +343,19 @@ def _street_batch(simulation: Simulation, batch: str, start: datetime, workers: 
             drift: set[tuple[str, int]] = set()
             frames = _lanes(simulation) if lanes else _tracked(simulation, labeler, _vehicles(simulation), drift)
             wrong[clip, lanes] = drift
-            tasks.append(_tracking_task(simulation, str(clip), source, labeler, start, frames, shuffled=clip == 1))
+            tasks.append(
+                _tracking_task(simulation, str(clip), source, labeler, start, frames=frames, shuffled=clip == 1)
+            )
     audit_opens = max(each.created for each in vehicle_tasks + lane_tasks) + timedelta(hours=20)
-    jobs = []
+    jobs: list[Job] = []
     for name, tasks, lanes in (("vehicle", vehicle_tasks, False), ("lane", lane_tasks, True)):
         audits = []
         for clip, task in enumerate(tasks):
             auditor = simulation.random.choice(auditors)
             frames, changed = _audited(simulation, auditor, task.frames, wrong[clip, lanes])
-            audit = _tracking_task(simulation, task.object_id, task.source, auditor, audit_opens, frames)
+            audit = _tracking_task(simulation, task.object_id, task.source, auditor, audit_opens, frames=frames)
             audits.append(replace(audit, adjusted=changed))
-        label_attributes = {"lane_type": ("Solid", "Dashed")}
+        label_attributes: dict[str, tuple[str, ...]] = {"lane_type": ("Solid", "Dashed")}
         if not lanes:
             label_attributes = {"moving": ("Stationary", "Dynamic"), "vehicle_type": VEHICLE_TYPES}
         first = Job(
@@ -387,8 +392,8 @@ def _tracking_task(
     source: str,
     worker: Worker,
     opens: datetime,
-    frames: tuple[Frame, ...],
     *,
+    frames: tuple[Frame, ...],
     shuffled: bool = False,
 ) -> Task:
     labels = sum(len(each.annotations) for each in frames)
@@ -410,12 +415,26 @@ def _other_jobs(
     jobs = [_weather(simulation, opens, public, 12 * scale)]
     jobs.append(
         _multilabel(
-            simulation, opens, "scene", "image-classification-multilabel", ("road", "night", "rain"), 8 * scale, two
+            simulation,
+            opens,
+            "scene",
+            "image-classification-multilabel",
+            ("road", "night", "rain"),
+            count=8 * scale,
+            pick=two,
         )
     )
     jobs.append(_topic(simulation, opens, 8 * scale, lambda: rng.sample(private, 3)))
     jobs.append(
-        _multilabel(simulation, opens, "tags", "text-classification-multilabel", ("delay", "roadworks"), 6 * scale, two)
+        _multilabel(
+            simulation,
+            opens,
+            "tags",
+            "text-classification-multilabel",
+            ("delay", "roadworks"),
+            count=6 * scale,
+            pick=two,
+        )
     )
     signs = _signs(simulation, opens, 8 * scale, two)
     jobs += [signs, _signs_adjusted(simulation, opens, signs, two), _signs_verified(simulation, opens, signs, two)]
@@ -443,7 +462,8 @@ def _job(name: str, task_type: str, classes: tuple[str, ...], tasks: list[Task],
 
 def _weather(simulation: Simulation, opens: datetime, public: list[Worker], images: int) -> Job:
     """Five public workers per image, no times; one image labeled by the model, one that failed."""
-    classes, tasks = ("clear", "rain", "snow"), []
+    classes = ("clear", "rain", "snow")
+    tasks: list[Task] = []
     for n in range(images):
         source = f"images/weather-{n:03d}.jpg"
         right = simulation.random.choice(classes)
@@ -466,7 +486,8 @@ def _weather(simulation: Simulation, opens: datetime, public: list[Worker], imag
 
 
 def _topic(simulation: Simulation, opens: datetime, texts: int, pick: Any) -> Job:
-    classes, tasks = ("accident", "traffic", "weather"), []
+    classes = ("accident", "traffic", "weather")
+    tasks: list[Task] = []
     for n in range(texts):
         right = simulation.random.choice(classes)
         answers = []
@@ -482,7 +503,14 @@ def _topic(simulation: Simulation, opens: datetime, texts: int, pick: Any) -> Jo
 
 
 def _multilabel(
-    simulation: Simulation, opens: datetime, name: str, task_type: str, classes: tuple[str, ...], count: int, pick: Any
+    simulation: Simulation,
+    opens: datetime,
+    name: str,
+    task_type: str,
+    classes: tuple[str, ...],
+    *,
+    count: int,
+    pick: Any,
 ) -> Job:
     tasks = []
     image = task_type.startswith("image")
@@ -502,13 +530,15 @@ def _multilabel(
 
 def _signs(simulation: Simulation, opens: datetime, images: int, pick: Any) -> Job:
     """Boxes of two workers each; the consolidated box is their mean, so it is no whole number of pixels."""
-    rng, classes, tasks = simulation.random, ("Stop", "Speed"), []
+    rng, classes = simulation.random, ("Stop", "Speed")
+    tasks: list[Task] = []
     for n in range(images):
         boxes = [
             (rng.choice(classes), {"left": rng.randint(0, 500), "top": rng.randint(0, 300), "width": 40, "height": 42})
             for _ in range(rng.randint(0, 4))
         ]
-        answers, drawn = [], []
+        answers: list[Answer] = []
+        drawn: list[list[dict[str, Any]]] = []
         for worker in pick():
             mine = [
                 {
@@ -568,7 +598,8 @@ def _signs_verified(simulation: Simulation, opens: datetime, signs: Job, pick: A
 
 
 def _road(simulation: Simulation, opens: datetime, images: int, pick: Any) -> Job:
-    classes, tasks = ("Road", "Sky"), []
+    classes = ("Road", "Sky")
+    tasks: list[Task] = []
     for n in range(images):
         source = f"images/road-{n:03d}.png"
         answer = simulation.answer(pick()[0], opens, {"crowd-semantic-segmentation": {}}, len(classes))
@@ -578,7 +609,8 @@ def _road(simulation: Simulation, opens: datetime, images: int, pick: Any) -> Jo
 
 
 def _entities(simulation: Simulation, opens: datetime, texts: int, pick: Any) -> Job:
-    classes, tasks = ("Place", "Time"), []
+    classes = ("Place", "Time")
+    tasks: list[Task] = []
     for n in range(texts):
         text = f"Bridge {n} is closed from {8 + n % 4} to noon"
         spans = [{"endOffset": 8, "label": "Place", "startOffset": 0}]
@@ -598,7 +630,8 @@ def _entities(simulation: Simulation, opens: datetime, texts: int, pick: Any) ->
 
 def _pedestrians(simulation: Simulation, opens: datetime, pick: Any) -> Job:
     """Detection in a clip: boxes without identity, so the manifest's class map is all that names them."""
-    rng, frames = simulation.random, []
+    rng = simulation.random
+    frames: list[Frame] = []
     for number in range(10):
         boxes = tuple(
             Annotation(
@@ -610,7 +643,7 @@ def _pedestrians(simulation: Simulation, opens: datetime, pick: Any) -> Job:
             for _ in range(rng.randint(0, 3))
         )
         frames.append(Frame(number, f"frame_{number + 1:04d}.png", boxes))
-    task = _tracking_task(simulation, "0", "clips/crossing.json", pick()[0], opens, tuple(frames))
+    task = _tracking_task(simulation, "0", "clips/crossing.json", pick()[0], opens, frames=tuple(frames))
     return _job("pedestrians", "video-object-detection", ("Adult", "Child"), [task], label_attribute="pedestrians-ref")
 
 
@@ -638,7 +671,7 @@ def _cuboid_tracks(simulation: Simulation, opens: datetime, pick: Any) -> Job:
         Frame(n, f"{n}.bin", (_cuboid(simulation, "Truck", identity, n),), {"visibility": "clear" if n < 4 else "fog"})
         for n in range(6)
     )
-    task = _tracking_task(simulation, "0", "clouds/drive.json", pick()[0], opens, frames)
+    task = _tracking_task(simulation, "0", "clouds/drive.json", pick()[0], opens, frames=frames)
     return _job("cuboid-tracks", "point_cloud_object_tracking", ("Truck",), [task], label_attribute="cuboid-tracks-ref")
 
 

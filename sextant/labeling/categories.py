@@ -31,11 +31,16 @@ def read_categories(body: bytes | str) -> Categories:
     except ValueError as error:
         raise ValueError(f"the label category configuration is not JSON: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("labels"), list):
-        raise ValueError("the label category configuration needs a list `labels` of objects like {'label': 'Car'}")
-    labels, attributes = [], _names(document, "categoryGlobalAttributes")
+        raise ValueError(  # noqa: TRY004  a wrong file, not a wrong argument
+            "the label category configuration needs a list `labels` of objects like {'label': 'Car'}"
+        )
+    labels: list[str] = []
+    attributes = _names(document, "categoryGlobalAttributes")
     for each in document["labels"]:
         if not isinstance(each, dict) or not isinstance(each.get("label"), str):
-            raise ValueError(f"a label needs a name, as in {{'label': 'Car'}}; found {json.dumps(each)[:80]}")
+            raise ValueError(  # noqa: TRY004  as above
+                f"a label needs a name, as in {{'label': 'Car'}}; found {json.dumps(each)[:80]}"
+            )
         labels.append(each["label"])
         attributes += _names(each, "attributes") + _names(each, "categoryAttributes")
     return Categories(
@@ -51,6 +56,8 @@ def _names(holder: dict[str, Any], key: str) -> list[str]:
     listed = holder.get(key)
     if listed is None:
         return []
-    if not isinstance(listed, list) or not all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in listed):
+    if not isinstance(listed, list) or not all(
+        isinstance(each, dict) and isinstance(each.get("name"), str) for each in listed
+    ):
         raise ValueError(f"`{key}` is a list of attributes, each with a name; found {json.dumps(listed)[:80]}")
     return [each["name"] for each in listed]

@@ -1,8 +1,8 @@
 """The steps of the labeling ETL around the SQL: survey the input, parse it in chunks, publish what the SQL made.
 
-A chunk is a row of work that any process can do: it names its objects and where to stage the result, and the staged files
-bear the chunk's name, so that doing it twice overwrites. Manifests go first: they tell the parser of the sequence files
-what a class number means and when a label was made.
+A chunk is a row of work that any process can do: it names its objects and where to stage the result, and the staged
+files bear the chunk's name, so that doing it twice overwrites. Manifests go first: they tell the parser of the sequence
+files what a class number means and when a label was made.
 """
 
 from __future__ import annotations
@@ -74,7 +74,10 @@ def survey(root: str) -> Survey:
         FileNotFoundError: the root is a folder that does not exist.
     """
     name = root.rstrip("/").rpartition("/")[2]
-    manifests, others, rejected, ignored = [], [], [], 0
+    manifests: list[Found] = []
+    others: list[Found] = []
+    rejected: list[tuple[str, str, str, int]] = []
+    ignored = 0
     seen: dict[tuple[str, ...], str] = {}
     for entry in storage.entries(root):
         place = place_of(entry.key, name)
@@ -82,7 +85,9 @@ def survey(root: str) -> Survey:
             ignored += 1
             continue
         if place.kind is Kind.FOREIGN:
-            rejected.append((entry.key, "not part of a Ground Truth output", "no known file name or folder", entry.size))
+            rejected.append(
+                (entry.key, "not part of a Ground Truth output", "no known file name or folder", entry.size)
+            )
             continue
         if place.kind in (Kind.MANIFEST, Kind.SEQUENCE):
             first = seen.setdefault((place.kind, place.job_name, place.object_id), entry.key)
@@ -171,9 +176,12 @@ def parse(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """For `mapInArrow`: does the work in column `work`, stages the rows and yields their numbers (`PARSE_SCHEMA`)."""
     for batch in batches:
         for work in batch.column("work").to_pylist():
-            sheets = _without_collector(json.loads(work))
+            sheets = _without_collector(json.loads(str(work)))
             yield pa.RecordBatch.from_arrays(
-                [pa.array([each.table.name for each in sheets], pa.string()), pa.array([each.rows for each in sheets], pa.int64())],
+                [
+                    pa.array([each.table.name for each in sheets], pa.string()),
+                    pa.array([each.rows for each in sheets], pa.int64()),
+                ],
                 names=["staged", "rows"],
             )
 
@@ -283,7 +291,11 @@ def publish(made: str, target: str) -> int:
     Every file appears whole and those that are no part of the result go last, so that whoever reads meanwhile misses no
     rows. A run that was killed half-way is mended by the next.
     """
-    parts = [each.key for each in storage.entries(made) if each.key.endswith(".parquet") and not each.key.startswith(("_", "."))]
+    parts = [
+        each.key
+        for each in storage.entries(made)
+        if each.key.endswith(".parquet") and not each.key.startswith(("_", "."))
+    ]
     names = [f"part-{number:05d}.parquet" for number in range(len(parts))]
     for part, name in zip(parts, names, strict=True):
         storage.move(storage.joined(made, part), storage.joined(target, name))

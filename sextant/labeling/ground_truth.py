@@ -15,12 +15,14 @@ import json
 import math
 import re
 from collections import defaultdict
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from hashlib import blake2b
 from itertools import repeat
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from sextant.labeling import staging
 from sextant.labeling.layout import TASK_TYPES, Place, modality_of
@@ -41,7 +43,11 @@ try:
 
 except ImportError:  # a Glue job without the extra wheel still runs, slower
 
-    _loads = json.loads
+    def _loads(body: bytes | str) -> Any:
+        return json.loads(body, parse_constant=_refuse)
+
+    def _refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is no JSON")
 
     def _dumps(document: Any) -> str:
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
@@ -55,7 +61,6 @@ BACKGROUND = "BACKGROUND"
 LAST_FRAME = 2**31 - 1
 _LISTS = (("annotations", ""), ("polylines", "polyline"), ("polygons", "polygon"), ("keypoints", "keypoint"))
 _SEQUENCES = {"tracking-annotations": "video-object-tracking", "detection-annotations": "video-object-detection"}
-_BOX = frozenset({"left", "top", "width", "height"})
 _NAMED = frozenset({"class-id", "label-category-attributes", "object-id", "object-name", "label"})
 _FRAMED = ("trackingAnnotations", "detectionAnnotations")
 _WORKER_SHAPES = ("boundingBoxes", "polylines", "polygons", "keypoints", "boundingCuboids", "annotations")
@@ -153,7 +158,7 @@ def _hash(*parts: str) -> str:
     return blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-def _parsed(chunk: Chunk, source: str, body: bytes, kind: type[Any]) -> Any:
+def _parsed(chunk: Chunk, source: str, body: bytes, *kinds: type[Any]) -> Any:
     """The document, or None after rejecting it."""
     if not body.strip():
         chunk.reject(source, "empty object", "there is nothing in it", len(body))
@@ -163,8 +168,10 @@ def _parsed(chunk: Chunk, source: str, body: bytes, kind: type[Any]) -> Any:
     except (ValueError, RecursionError) as error:
         chunk.reject(source, "not JSON", str(error), len(body))
         return None
-    if not isinstance(document, kind):
-        chunk.reject(source, "unexpected JSON", f"a {kind.__name__} was expected, not {_dumps(document)[:80]}", len(body))
+    if not isinstance(document, kinds):
+        chunk.reject(
+            source, "unexpected JSON", f"an object or list was expected, not {_dumps(document)[:80]}", len(body)
+        )
         return None
     return document
 
@@ -279,8 +286,9 @@ def _answered(content: Any) -> _Answered:
         if isinstance(value.get("labels"), list):
             return _Answered(f"{image}-classification-multilabel", len(value["labels"]))
         for member, task_type in _COUNTED:
-            if isinstance(value.get(member), list | dict):
-                return _Answered(task_type, len(value[member]))
+            counted = value.get(member)
+            if isinstance(counted, Collection) and not isinstance(counted, str):
+                return _Answered(task_type, len(counted))
     return _Answered("custom")
 
 
@@ -299,7 +307,7 @@ def _without_images(content: Any) -> Any:
 
 def parse_worker_frame(chunk: Chunk, place: Place, source: str, body: bytes) -> None:
     """One worker's labels of one frame: they are counted; what they became is in the consolidated sequence."""
-    document = _parsed(chunk, source, body, dict | list)  # type: ignore[arg-type]
+    document = _parsed(chunk, source, body, dict, list)
     if document is None:
         return
     count = 0
@@ -450,7 +458,7 @@ def _count(tallies: dict[Any, list[int]], key: Any, distinct: tuple[int, set[int
 
 
 def _write_frame(
-    chunk: Chunk, document: Document, number: int, name: str | None, labels: int, attributes: str
+    chunk: Chunk, document: Document, number: int, name: str | None, *, labels: int, attributes: str
 ) -> None:
     chunk.sheet(staging.PARSED_FRAME).add(
         *document.head,
@@ -572,13 +580,11 @@ def _parse_frames(chunk: Chunk, document: Document, frames: list[Any], size: int
     for (number, _), name, count, attributes in zip(
         numbered, names, counts, chunk.attributes_of(frame_attributes), strict=True
     ):
-        _write_frame(chunk, document, number, name, count, attributes)
+        _write_frame(chunk, document, number, name, labels=count, attributes=attributes)
     return shapes, len(numbered)
 
 
-def _numbered(
-    chunk: Chunk, document: Document, frames: list[Any], size: int
-) -> list[tuple[int, list[dict[str, Any]]]]:
+def _numbered(chunk: Chunk, document: Document, frames: list[Any], size: int) -> list[tuple[int, list[dict[str, Any]]]]:
     """Frames by number in order; a number that occurs twice has two."""
     numbered: dict[int, list[dict[str, Any]]] = {}
     for index, frame in enumerate(frames):
@@ -626,51 +632,50 @@ def _read_shapes(chunk: Chunk, document: Document, shapes: _Shapes, listed: list
     shapes.instance_name = _identities(names)
     shapes.attributes = chunk.attributes_of([each.get("label-category-attributes") for each in found])
     shapes.confidence = [None] * len(found)
-    told = list(map(_encoded, zip(numbers, names, strict=True)))
+    given = [each.get("label") for each in found] if None in numbers else repeat(None, len(found))
+    told = list(map(_encoded, zip(numbers, names, given, strict=True)))
     distinct = dict(zip(told, found, strict=True))
     labels = {key: _label_of(each, document.names) for key, each in distinct.items()}
     shapes.label = [labels[key] for key in told]
-    try:
-        if any(map(itemgetter(1), listed)):
-            raise KeyError
-        shapes.left = [each["left"] for each in found]
-        shapes.top = [each["top"] for each in found]
-        shapes.width = [each["width"] for each in found]
-        shapes.height = [each["height"] for each in found]
-        if any("center-x" in each for each in found):
-            raise KeyError
-    except KeyError:
-        shapes.left, shapes.top, shapes.width, shapes.height = [], [], [], []
-        for each, kind in listed:
-            _add_geometry(shapes, each, kind)
-    else:
-        shapes.shape = ["box"] * len(found)
+    kinds = [kind or _kind_of(each) for each, kind in listed]
+    if set(kinds) <= {"box"}:
+        boxes = found
         shapes.geometry = [None] * len(found)
-    for key in ("left", "top", "width", "height"):
-        column = getattr(shapes, key)
-        if set(map(type, column)) - {int, float, type(None)}:
-            setattr(shapes, key, _numbers(chunk, document, shapes, key, column))
+    else:
+        boxes = [each if kind == "box" else {} for each, kind in zip(found, kinds, strict=True)]
+        shapes.geometry = [None if each else _geometry_of(shape) for each, shape in zip(boxes, found, strict=True)]
+    shapes.shape = kinds
+    shapes.left = _pixels(chunk, document, shapes, "left", boxes)
+    shapes.top = _pixels(chunk, document, shapes, "top", boxes)
+    shapes.width = _pixels(chunk, document, shapes, "width", boxes)
+    shapes.height = _pixels(chunk, document, shapes, "height", boxes)
 
 
-def _numbers(
-    chunk: Chunk, document: Document, shapes: _Shapes, key: str, values: list[Any]
+def _kind_of(shape: dict[str, Any]) -> str:
+    """The kind of a shape in a list that does not tell it."""
+    if "center-x" in shape:
+        return "cuboid"
+    return "box" if "left" in shape and "top" in shape and "width" in shape and "height" in shape else "custom"
+
+
+def _geometry_of(shape: dict[str, Any]) -> str:
+    """All of a shape but its name and attributes, as JSON."""
+    return _dumps({key: value for key, value in shape.items() if key not in _NAMED})
+
+
+def _pixels(
+    chunk: Chunk, document: Document, shapes: _Shapes, key: str, boxes: list[dict[str, Any]]
 ) -> list[float | None]:
-    """A column of pixels that are not all numbers: text is read, the rest is rejected and left out."""
+    """One side of every box: text that is a number is read, anything else is rejected and left out."""
+    values: list[Any] = [each.get(key) for each in boxes]
+    if set(map(type, values)) <= {int, float}:
+        with suppress(OverflowError):
+            return [float(each) for each in values]
     numbers = [_number(each) for each in values]
     for number, value, frame in zip(numbers, values, shapes.frame_no, strict=True):
         if number is None and value is not None:
             chunk.reject(f"{document.source}#{frame}", "not a number", f"{key}: {_dumps(value)}", 0)
     return numbers
-
-
-def _add_geometry(shapes: _Shapes, shape: dict[str, Any], kind: str) -> None:
-    """A shape of a document that holds other shapes than boxes. All but its name and attributes is kept as JSON."""
-    if not kind:
-        kind = "cuboid" if "center-x" in shape else "box" if _BOX <= shape.keys() else "custom"
-    for column, key in ((shapes.left, "left"), (shapes.top, "top"), (shapes.width, "width"), (shapes.height, "height")):
-        column.append(shape[key] if kind == "box" else None)
-    shapes.shape.append(kind)
-    shapes.geometry.append(None if kind == "box" else _dumps({k: v for k, v in shape.items() if k not in _NAMED}))
 
 
 def _identities(values: list[Any]) -> list[str | None]:
@@ -714,7 +719,24 @@ def parse_manifest_line(chunk: Chunk, place: Place, source: str, number: int, li
     reference = record.get("source-ref", record.get("source"))
     source_ref = _INVISIBLE.sub("", _text(reference)) if reference is not None else None
     for attribute, metadata in own:
-        _parse_label(chunk, place, where, str(number), source_ref, record.get(attribute), attribute, metadata, len(line))
+        task_type = _text(metadata.get("type") or "").removeprefix("groundtruth/").lower()
+        if task_type and task_type not in TASK_TYPES:
+            chunk.reject(where, "unknown task type", f"{task_type}: kept as a custom label", len(line))
+        task_type = task_type or _inferred_type(record.get(attribute))
+        document = Document(
+            place.job_name,
+            place.modality or modality_of(task_type),
+            task_type,
+            str(number),
+            source_ref,
+            {"yes": True, "no": False}.get(_text(metadata.get("human-annotated", "")).lower()),
+            _moment(metadata.get("creation-date")),
+            where,
+            _class_names(metadata),
+            attribute,
+        )
+        chunk.facts.add((place.job_name, 0, task_type, document.modality, attribute))
+        _parse_label(chunk, document, record.get(attribute), metadata, len(line))
     return True
 
 
@@ -722,7 +744,11 @@ def _labels_with_metadata(record: dict[str, Any]) -> list[tuple[str, dict[str, A
     """(label attribute, metadata) pairs. A failed object has metadata alone; real files also misname the metadata."""
     metadata = {key: value for key, value in record.items() if key.endswith("-metadata") and _is_metadata(value)}
     labels = [key for key in record if not key.endswith("metadata") and key not in ("source", "source-ref")]
-    paired = [(key.removesuffix("-metadata"), value) for key, value in metadata.items() if key.removesuffix("-metadata") in record]
+    paired = [
+        (key.removesuffix("-metadata"), value)
+        for key, value in metadata.items()
+        if key.removesuffix("-metadata") in record
+    ]
     known = {attribute for attribute, _ in paired}
     loose = [(key, value) for key, value in metadata.items() if key.removesuffix("-metadata") not in known]
     free = [key for key in labels if key not in known]
@@ -754,68 +780,44 @@ def _own(pairs: list[tuple[str, dict[str, Any]]], job: str) -> list[tuple[str, d
     return own if any(named(each[1]) for each in own) else pairs
 
 
-def _parse_label(
-    chunk: Chunk,
-    place: Place,
-    where: str,
-    object_id: str,
-    source_ref: str | None,
-    value: Any,
-    attribute: str,
-    metadata: dict[str, Any],
-    size: int,
-) -> None:
-    """One label of one data object."""
-    task_type = _text(metadata.get("type") or "").removeprefix("groundtruth/").lower()
-    if task_type and task_type not in TASK_TYPES:
-        chunk.reject(where, "unknown task type", f"{task_type}: kept as a custom label", size)
-    task_type = task_type or _inferred_type(value)
-    created = _moment(metadata.get("creation-date"))
-    human = {"yes": True, "no": False}.get(_text(metadata.get("human-annotated", "")).lower())
-    names = _class_names(metadata)
-    document = Document(
-        place.job_name,
-        place.modality or modality_of(task_type),
-        task_type,
-        object_id,
-        source_ref,
-        human,
-        created,
-        where,
-        names,
-        attribute,
-    )
-    chunk.facts.add((place.job_name, 0, task_type, document.modality, attribute))
+def _parse_label(chunk: Chunk, document: Document, value: Any, metadata: dict[str, Any], size: int) -> None:
+    """One label of one data object; `document.part` is the label attribute."""
+    task_type, where = document.task_type, document.source
     failure = metadata.get("failure-reason")
     adjusted = {"adjusted": True, "unadjusted": False}.get(_text(metadata.get("adjustment-status", "")).lower())
     shapes, pointed = _Shapes(), False
     if failure is None and value is None:
-        chunk.reject(where, "label attribute missing", f"{attribute} has metadata, but no value", size)
+        chunk.reject(where, "label attribute missing", f"{document.part} has metadata, but no value", size)
         failure = "label attribute missing"
     if failure is None:
-        frame = _file_name(source_ref) if not task_type.startswith("text") else None
+        frame = _file_name(document.source_ref) if not task_type.startswith("text") else None
         pointed = isinstance(value, str) and value.endswith(".json") and "annotation" in value
         if pointed:
-            target = _target(value)
             chunk.sheet(staging.REFERENCE).add(
-                *document.head, object_id, source_ref, target, _dumps(names), human, created
+                *document.head,
+                document.object_id,
+                document.source_ref,
+                _target(value),
+                _dumps(document.names),
+                document.human,
+                document.created_at,
             )
         else:
             reader = _READERS.get(task_type, _read_custom)
-            if not reader(shapes, frame, value, metadata, names):
+            if not reader(shapes, frame, value, metadata, document.names):
                 chunk.reject(where, "unexpected label", f"{task_type}: {_dumps(value)[:200]}", size)
                 shapes = _Shapes()
-                _read_custom(shapes, frame, value, metadata, names)
+                _read_custom(shapes, frame, value)
             _add_inline_attributes(chunk, shapes, value)
             _write_shapes(chunk, document, shapes)
             (attributes,) = chunk.attributes_of([_inline_frame_attributes(value)])
-            _write_frame(chunk, document, 0, frame, len(shapes.label), attributes)
+            _write_frame(chunk, document, 0, frame, labels=len(shapes.label), attributes=attributes)
     single = task_type in _SINGLE_CHOICE and len(shapes.label) == 1
     chunk.sheet(staging.PARSED_TASK).add(
         *document.head,
-        object_id,
-        source_ref,
-        attribute,
+        document.object_id,
+        document.source_ref,
+        document.part,
         "labeled" if failure is None else "failed",
         _optional(failure),
         adjusted,
@@ -824,7 +826,7 @@ def _parse_label(
         None if pointed else len(shapes.label),
         None if pointed else int(failure is None),
         task_type == "label-verification" and failure is None,
-        created,
+        document.created_at,
     )
 
 
@@ -863,9 +865,15 @@ def _confidences(metadata: dict[str, Any], key: str, count: int) -> list[float |
 
 
 def _read_class(
-    shapes: _Shapes, frame: str | None, value: Any, metadata: dict[str, Any], names: dict[str, str], shape: str = "class"
+    shapes: _Shapes,
+    frame: str | None,
+    value: Any,
+    metadata: dict[str, Any],
+    names: dict[str, str],
+    *,
+    shape: str = "class",
 ) -> bool:
-    """image-classification, text-classification: a class number (text in the documentation, an integer in real files)."""
+    """image-classification, text-classification: a class number (text in the manuals, an integer in real files)."""
     if not isinstance(value, int | str):
         return False
     name = metadata.get("class-name")
@@ -874,16 +882,20 @@ def _read_class(
     return True
 
 
-def _read_verdict(shapes: _Shapes, frame: str | None, value: Any, metadata: dict[str, Any], names: dict[str, str]) -> bool:
+def _read_verdict(
+    shapes: _Shapes, frame: str | None, value: Any, metadata: dict[str, Any], names: dict[str, str]
+) -> bool:
     """label-verification: a class, with what the workers remarked."""
-    if not _read_class(shapes, frame, value, metadata, names, "verdict"):
+    if not _read_class(shapes, frame, value, metadata, names, shape="verdict"):
         return False
     feedback = metadata.get("worker-feedback")
     shapes.geometry[-1] = _dumps({"worker-feedback": feedback}) if feedback else None
     return True
 
 
-def _read_classes(shapes: _Shapes, frame: str | None, value: Any, metadata: dict[str, Any], names: dict[str, str]) -> bool:
+def _read_classes(
+    shapes: _Shapes, frame: str | None, value: Any, metadata: dict[str, Any], names: dict[str, str]
+) -> bool:
     """Multi-label classification: a list of class numbers with maps of names and confidences."""
     if not isinstance(value, list):
         return False
@@ -895,7 +907,9 @@ def _read_classes(shapes: _Shapes, frame: str | None, value: Any, metadata: dict
     return True
 
 
-def _read_boxes(shapes: _Shapes, frame: str | None, value: Any, metadata: dict[str, Any], names: dict[str, str]) -> bool:
+def _read_boxes(
+    shapes: _Shapes, frame: str | None, value: Any, metadata: dict[str, Any], names: dict[str, str]
+) -> bool:
     """object-detection: boxes in pixels, no whole numbers when several workers' boxes were joined."""
     boxes = value.get("annotations") if isinstance(value, dict) else None
     if not isinstance(boxes, list) or not all(isinstance(each, dict) for each in boxes):

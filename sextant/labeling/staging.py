@@ -2,7 +2,7 @@
 
 The schemas are `Table`s like those of `tables.py`, with the names that the SQL texts read (`parsed_…`). `Sheet` gathers
 rows by column. Values that hold for a whole document (its job, its source) are kept once with a count and written as a
-dictionary, and equal attribute maps are built once (their JSON text stands for them): this is what makes a row cost microseconds.
+dictionary, and equal attribute maps are built once (their JSON text stands for them): so a row costs microseconds.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ PARSED_ANSWER = _table(
     "parsed_answer",
     "One answer of a worker response; `place` is its object and position, `folder` that of its per-frame files.",
     "answer_id string; place string; job_name string; object_id string; iteration int; worker_id string; sub string; "
-    "provider string; issuer string; accepted_at timestamp; submitted_at timestamp; seconds double; label_count bigint; "
-    "frame_count bigint; label string; content string; framed string; entries array<string>; s3_prefix string; "
-    "folder string; source string",
+    "provider string; issuer string; accepted_at timestamp; submitted_at timestamp; seconds double; "
+    "label_count bigint; frame_count bigint; label string; content string; framed string; entries array<string>; "
+    "s3_prefix string; folder string; source string",
 )
 PARSED_WORKER_FRAME = _table(
     "parsed_worker_frame",
@@ -92,7 +92,8 @@ PARSED_REJECTED = _table(
 REFERENCE = _table(
     "reference",
     "A manifest line that points to a sequence file, for the parser of that file.",
-    f"{_JOB}; object_id string; source_ref string; target string; class_map string; human boolean; created_at timestamp",
+    f"{_JOB}; object_id string; source_ref string; target string; class_map string; human boolean; "
+    "created_at timestamp",
 )
 FACT = _table(
     "fact",
@@ -170,15 +171,17 @@ class Sheet:
             self._writer = pq.ParquetWriter(self.path, batch.schema, compression="snappy", store_schema=False)
         self._writer.write_batch(batch)
         self.rows += self._pending
-        self._counts, self._segments, self._pending = [], [], 0
+        self._counts.clear()
+        self._segments.clear()
+        self._pending = 0
 
-    def _array(self, field: pa.Field, values: Sequence[Any]) -> pa.Array:
+    def _array(self, field: pa.Field[Any], values: Sequence[Any]) -> pa.Array[Any]:
         counts = self._counts
         if not pa.types.is_list(field.type) and any(isinstance(each, list) for each in values):
             flat: list[Any] = []
             for value, count in zip(values, counts, strict=True):
                 flat += value if isinstance(value, list) else repeat(value, count)
-            values, counts = flat, []
+            values, counts = flat, list[int]()
         repeated = len(values) < self._pending
         if field.name in _REPEATING or pa.types.is_map(field.type):
             return _distinct(field.type, values, counts if repeated else [])
@@ -186,17 +189,17 @@ class Sheet:
         return built.take(_index(range(len(values)), counts)) if repeated else built
 
 
-def _distinct(kind: pa.DataType, values: Sequence[Any], counts: list[int]) -> pa.Array:
-    """The values, each as often as its count says (once without counts), equal ones built once; strings as a dictionary."""
+def _distinct(kind: pa.DataType, values: Sequence[Any], counts: list[int]) -> pa.Array[Any]:
+    """The values, each as often as its count says (once without counts); equal ones are built once."""
     encoded = pa.array(values, pa.string()).dictionary_encode()
     index = encoded.indices.take(_index(range(len(values)), counts)) if counts else encoded.indices
     if not pa.types.is_map(kind):
         return pa.DictionaryArray.from_arrays(index, encoded.dictionary)
-    maps = [[(name, value) for name, value in json.loads(each)] for each in encoded.dictionary.to_pylist()]
+    maps = [[(name, value) for name, value in json.loads(each or "[]")] for each in encoded.dictionary.to_pylist()]
     return pa.array(maps, kind).take(index)
 
 
-def _index(places: Sequence[int], counts: list[int]) -> pa.Array:
+def _index(places: Sequence[int], counts: list[int]) -> pa.Array[Any]:
     """Places as an Arrow array, each as often as its count says."""
     index = array("i", places)
     if counts:

@@ -211,4 +211,6 @@ def _split(uri: str) -> tuple[str, str]:
 @cache
 def _s3() -> Any:
     """One client per process: executors import this module for themselves."""
-    return boto3.client("s3", config=Config(retries={"mode": "adaptive", "max_attempts": 8}, max_pool_connections=READERS))
+    return boto3.client(
+        "s3", config=Config(retries={"mode": "adaptive", "max_attempts": 8}, max_pool_connections=READERS)
+    )

@@ -20,7 +20,9 @@ def pool_users(user_pool_id: str) -> list[tuple[str, str, str | None]]:
     if not user_pool_id:
         return []
     region = user_pool_id.partition("_")[0]
-    pages = boto3.client("cognito-idp", region_name=region).get_paginator("list_users").paginate(UserPoolId=user_pool_id)
+    pages = (
+        boto3.client("cognito-idp", region_name=region).get_paginator("list_users").paginate(UserPoolId=user_pool_id)
+    )
     return sorted(users_of(user for page in pages for user in page["Users"]))
 
 

@@ -283,15 +283,13 @@ def _attribute_columns(names: list[str]) -> tuple[tuple[str, str, str], ...]:
 
 
 def _audit_by_label(audit: str) -> View:
-    verdicts = (  # noqa: S608  `_name` admits identifiers only
-        "FROM (\n"
-        "  SELECT job_name, modality, task_type, label, value AS verdict, created_on, annotation_count\n"
-        f"  FROM attribute_count WHERE attribute = '{audit}'\n"
-        "  UNION ALL\n"
-        "  SELECT job_name, modality, task_type, '' AS label, label AS verdict, created_on, annotation_count\n"
-        "  FROM attribute_count WHERE attribute = '' AND task_type = 'label-verification'\n"
-        ") AS verdicts"
-    )
+    verdicts = f"""FROM (
+  SELECT job_name, modality, task_type, label, value AS verdict, created_on, annotation_count
+  FROM attribute_count WHERE attribute = '{audit}'
+  UNION ALL
+  SELECT job_name, modality, task_type, '' AS label, label AS verdict, created_on, annotation_count
+  FROM attribute_count WHERE attribute = '' AND task_type = 'label-verification'
+) AS verdicts"""  # noqa: S608  `_name` admits identifiers only
     return _view(
         "report_audit_by_label",
         "Audit results by label class: the audit attribute of audit jobs, and the verdicts of verification jobs.",

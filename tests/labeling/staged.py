@@ -15,9 +15,8 @@ def stage(folder, objects):
     for key, body in objects.items():
         path = source / key
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not isinstance(body, bytes):
-            body = (body if isinstance(body, str) else json.dumps(body)).encode()
-        path.write_bytes(body)
+        text = body if isinstance(body, bytes | str) else json.dumps(body)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
     return parse(source, staging)
 
 

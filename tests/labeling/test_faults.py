@@ -32,7 +32,11 @@ def test_killed_anywhere_and_run_again_gives_the_same(batch, tmp_path):
     whole = everything(tmp_path / "whole")
     target = tmp_path / "killed"
     cut = 0
-    for wait_for in ("_staging/parsed_answer/others-*.parquet", "_staging/made_task/*.parquet", "labels/answer/*.parquet"):
+    for wait_for in (
+        "_staging/parsed_answer/others-*.parquet",
+        "_staging/made_task/*.parquet",
+        "labels/answer/*.parquet",
+    ):
         process = start_job(source, target)
         while process.poll() is None and not list(target.glob(wait_for)):
             time.sleep(0.002)
@@ -106,9 +110,11 @@ def test_an_input_that_is_not_there_is_named(tmp_path):
 def test_ten_thousand_small_files(tmp_path):
     write_answers(tmp_path / "in", 10_000)
     run_job(tmp_path / "in" / "batch_manifests", tmp_path / "out")
-    ((answers, frames, jobs),) = catalog(tmp_path / "out").execute(
-        "SELECT count(*), sum(frame_count), count(DISTINCT job_name) FROM answer"
-    ).fetchall()
+    ((answers, frames, jobs),) = (
+        catalog(tmp_path / "out")
+        .execute("SELECT count(*), sum(frame_count), count(DISTINCT job_name) FROM answer")
+        .fetchall()
+    )
     assert (answers, frames, jobs) == (10_000, 300_000, 20)
     assert published(tmp_path / "out/labels/answer") == ["part-00000.parquet"]
 

@@ -34,7 +34,13 @@ def reasons(rows):
 
 @pytest.mark.parametrize("number", [9, "9"])
 def test_image_classification_with_a_class_that_is_a_number_or_text(tmp_path, number):
-    line = {"source-ref": "s3://b/a.jpg", "birds": number, "birds-metadata": metadata("image-classification", **{"class-name": "Canary", "confidence": 0.95, "human-annotated": "yes"})}
+    line = {
+        "source-ref": "s3://b/a.jpg",
+        "birds": number,
+        "birds-metadata": metadata(
+            "image-classification", **{"class-name": "Canary", "confidence": 0.95, "human-annotated": "yes"}
+        ),
+    }
     rows = stage(tmp_path, {MANIFEST: manifest(line)})
     (annotation,) = rows["parsed_annotation"]
     assert (annotation["label"], annotation["shape"], annotation["confidence"]) == ("Canary", "class", 0.95)
@@ -46,35 +52,69 @@ def test_image_classification_with_a_class_that_is_a_number_or_text(tmp_path, nu
 
 
 def test_text_classification_has_no_frame_name(tmp_path):
-    line = {"source": "good food/drink", "mood": "1", "mood-metadata": metadata("text-classification", **{"class-name": "positive"})}
+    line = {
+        "source": "good food/drink",
+        "mood": "1",
+        "mood-metadata": metadata("text-classification", **{"class-name": "positive"}),
+    }
     rows = stage(tmp_path, {MANIFEST: manifest(line)})
     assert [(each["source_ref"], each["frame"]) for each in rows["parsed_annotation"]] == [("good food/drink", None)]
 
 
 def test_multilabel_names_come_from_the_class_map(tmp_path):
     more = {"class-map": {"0": "road", "2": "night"}, "confidence-map": {"0": 0.5, "2": "0.75"}}
-    line = {"source-ref": "s3://b/a.jpg", "birds": [0, "2"], "birds-metadata": metadata("image-classification-multilabel", **more)}
+    line = {
+        "source-ref": "s3://b/a.jpg",
+        "birds": [0, "2"],
+        "birds-metadata": metadata("image-classification-multilabel", **more),
+    }
     rows = stage(tmp_path, {MANIFEST: manifest(line)})
-    assert [(each["label"], each["confidence"]) for each in rows["parsed_annotation"]] == [("road", 0.5), ("night", 0.75)]
+    assert [(each["label"], each["confidence"]) for each in rows["parsed_annotation"]] == [
+        ("road", 0.5),
+        ("night", 0.75),
+    ]
 
 
 def test_consolidated_boxes_are_fractions_and_keep_their_confidence(tmp_path):
     box = {"class_id": 0, "left": 164.60000000000002, "top": 1, "width": "20", "height": 4}
     value = {"image_size": [{"width": 9, "height": 9, "depth": 3}], "annotations": [box]}
-    line = {"source-ref": "s3://b/a.png", "birds": value, "birds-metadata": metadata("object-detection", **{"class-map": {"0": "wing"}, "objects": [{"confidence": 0.09}]})}
+    line = {
+        "source-ref": "s3://b/a.png",
+        "birds": value,
+        "birds-metadata": metadata(
+            "object-detection", **{"class-map": {"0": "wing"}, "objects": [{"confidence": 0.09}]}
+        ),
+    }
     (row,) = stage(tmp_path, {MANIFEST: manifest(line)})["parsed_annotation"]
-    assert (row["left_px"], row["width_px"], row["label"], row["confidence"]) == (164.60000000000002, 20.0, "wing", 0.09)
+    assert (row["left_px"], row["width_px"], row["label"], row["confidence"]) == (
+        164.60000000000002,
+        20.0,
+        "wing",
+        0.09,
+    )
 
 
 def test_segmentation_gives_one_mask_per_class_without_the_background(tmp_path):
-    colors = {"0": {"class-name": "BACKGROUND", "hex-color": "#fff"}, "1": {"class-name": "Bird", "hex-color": "#2ca02c", "confidence": 0.0}}
-    line = {"source-ref": "s3://b/a.png", "birds-ref": "s3://b/mask.png", "birds-ref-metadata": metadata("semantic-segmentation", **{"internal-color-map": colors})}
+    colors = {
+        "0": {"class-name": "BACKGROUND", "hex-color": "#fff"},
+        "1": {"class-name": "Bird", "hex-color": "#2ca02c", "confidence": 0.0},
+    }
+    line = {
+        "source-ref": "s3://b/a.png",
+        "birds-ref": "s3://b/mask.png",
+        "birds-ref-metadata": metadata("semantic-segmentation", **{"internal-color-map": colors}),
+    }
     (row,) = stage(tmp_path, {MANIFEST: manifest(line)})["parsed_annotation"]
     assert (row["label"], json.loads(row["geometry"])) == ("Bird", {"mask": "s3://b/mask.png", "color": "#2ca02c"})
 
 
 def test_entities_are_spans(tmp_path):
-    value = {"annotations": {"labels": [{"label": "Place"}], "entities": [{"label": "Place", "startOffset": 3, "endOffset": 9}]}}
+    value = {
+        "annotations": {
+            "labels": [{"label": "Place"}],
+            "entities": [{"label": "Place", "startOffset": 3, "endOffset": 9}],
+        }
+    }
     line = {"source": "to Berlin", "ner": value, "ner-metadata": metadata("text-span", entities=[{"confidence": 0.8}])}
     (row,) = stage(tmp_path, {MANIFEST: manifest(line)})["parsed_annotation"]
     assert (row["label"], row["shape"], row["confidence"]) == ("Place", "span", 0.8)
@@ -82,10 +122,26 @@ def test_entities_are_spans(tmp_path):
 
 
 def test_cuboids_in_the_line_with_class_map_spelled_with_underscore(tmp_path):
-    cuboid = {"class-id": 0, "object-id": "x", "object-name": "Car:1", "center-x": 1.5, "yaw": 3, "label-category-attributes": {"Parked": True}}
-    line = {"source-ref": "s3://b/0.bin", "3d-bounding-box": {"annotations": [cuboid]}, "3d-bounding-box-metadata": metadata("point_cloud_object_detection", class_map={"0": "Car"})}
+    cuboid = {
+        "class-id": 0,
+        "object-id": "x",
+        "object-name": "Car:1",
+        "center-x": 1.5,
+        "yaw": 3,
+        "label-category-attributes": {"Parked": True},
+    }
+    line = {
+        "source-ref": "s3://b/0.bin",
+        "3d-bounding-box": {"annotations": [cuboid]},
+        "3d-bounding-box-metadata": metadata("point_cloud_object_detection", class_map={"0": "Car"}),
+    }
     (row,) = stage(tmp_path, {MANIFEST: manifest(line)})["parsed_annotation"]
-    assert (row["label"], row["shape"], row["instance_id"], dict(row["attributes"])) == ("Car", "cuboid", "x", {"parked": "true"})
+    assert (row["label"], row["shape"], row["instance_id"], dict(row["attributes"])) == (
+        "Car",
+        "cuboid",
+        "x",
+        {"parked": "true"},
+    )
 
 
 def test_verification_is_a_verdict_and_the_verified_label_is_not_counted_again(tmp_path):
@@ -95,7 +151,9 @@ def test_verification_is_a_verdict_and_the_verified_label_is_not_counted_again(t
         "boxes": {"image_size": [], "annotations": [{"class_id": 0, "left": 1, "top": 1, "width": 1, "height": 1}]},
         "boxes-metadata": earlier,
         "verify-boxes": "1",
-        "verify-boxes-metadata": metadata("label-verification", **{"class-name": "bad", "worker-feedback": [{"comment": "blurred"}]}),
+        "verify-boxes-metadata": metadata(
+            "label-verification", **{"class-name": "bad", "worker-feedback": [{"comment": "blurred"}]}
+        ),
     }
     rows = stage(tmp_path, {MANIFEST: manifest(line)})
     assert annotations(rows) == [("bad", "verdict")]
@@ -106,14 +164,24 @@ def test_verification_is_a_verdict_and_the_verified_label_is_not_counted_again(t
 @pytest.mark.parametrize(("status", "adjusted"), [("adjusted", True), ("unadjusted", False)])
 def test_adjustment_status(tmp_path, status, adjusted):
     value = {"image_size": [], "annotations": []}
-    line = {"source-ref": "s3://b/a.jpg", "adjusted-x": value, "adjusted-x-metadata": metadata("object-detection", **{"adjustment-status": status})}
+    line = {
+        "source-ref": "s3://b/a.jpg",
+        "adjusted-x": value,
+        "adjusted-x-metadata": metadata("object-detection", **{"adjustment-status": status}),
+    }
     rows = stage(tmp_path, {MANIFEST: manifest(line)})
-    assert [(each["adjusted"], each["annotation_count"], each["frame_count"]) for each in rows["parsed_task"]] == [(adjusted, 0, 1)]
+    assert [(each["adjusted"], each["annotation_count"], each["frame_count"]) for each in rows["parsed_task"]] == [
+        (adjusted, 0, 1)
+    ]
     assert [each["label_count"] for each in rows["parsed_frame"]] == [0]
 
 
 def test_metadata_under_another_name_than_the_label(tmp_path):
-    line = {"source-ref": "s3://b/a.jpg", "birds": 1, "auto-label-metadata": metadata("image-classification", **{"class-name": "Owl", "human-annotated": "no"})}
+    line = {
+        "source-ref": "s3://b/a.jpg",
+        "birds": 1,
+        "auto-label-metadata": metadata("image-classification", **{"class-name": "Owl", "human-annotated": "no"}),
+    }
     rows = stage(tmp_path, {MANIFEST: manifest(line)})
     assert [(each["label"], each["human"]) for each in rows["parsed_annotation"]] == [("Owl", False)]
     assert [each["label_attribute"] for each in rows["parsed_task"]] == ["birds"]
@@ -134,16 +202,29 @@ def test_members_that_only_look_like_metadata_are_none(tmp_path):
 
 
 def test_failure_reason(tmp_path):
-    line = {"source-ref": "s3://b/a.jpg", "birds-metadata": {"failure-reason": "ClientError: too large", "job-name": "labeling-job/birds", "type": "groundtruth/image-classification"}}
+    line = {
+        "source-ref": "s3://b/a.jpg",
+        "birds-metadata": {
+            "failure-reason": "ClientError: too large",
+            "job-name": "labeling-job/birds",
+            "type": "groundtruth/image-classification",
+        },
+    }
     rows = stage(tmp_path, {MANIFEST: manifest(line)})
     assert [(each["status"], each["reason"]) for each in rows["parsed_task"]] == [("failed", "ClientError: too large")]
     assert rows["parsed_frame"] == rows["parsed_annotation"] == rows["parsed_rejected"] == []
 
 
 def test_invisible_characters_leave_the_source_reference(tmp_path):
-    line = {"source-ref": "s3://b/\u200ba\ufeff.jpg", "birds": 1, "birds-metadata": metadata("image-classification", **{"class-name": "Owl"})}
+    line = {
+        "source-ref": "s3://b/\u200ba\ufeff.jpg",
+        "birds": 1,
+        "birds-metadata": metadata("image-classification", **{"class-name": "Owl"}),
+    }
     rows = stage(tmp_path, {MANIFEST: manifest(line)})
-    assert [(each["source_ref"], each["frame"]) for each in rows["parsed_task"] and rows["parsed_annotation"]] == [("s3://b/a.jpg", "a.jpg")]
+    assert [(each["source_ref"], each["frame"]) for each in rows["parsed_task"] and rows["parsed_annotation"]] == [
+        ("s3://b/a.jpg", "a.jpg")
+    ]
 
 
 def test_unknown_task_type_is_kept_as_custom_and_reported(tmp_path):
@@ -165,7 +246,11 @@ def test_unknown_task_type_is_kept_as_custom_and_reported(tmp_path):
     ],
 )
 def test_a_bad_line_is_rejected_and_the_next_one_counts(tmp_path, line, reason):
-    good = {"source-ref": "s3://b/b.jpg", "birds": 1, "birds-metadata": metadata("image-classification", **{"class-name": "Owl"})}
+    good = {
+        "source-ref": "s3://b/b.jpg",
+        "birds": 1,
+        "birds-metadata": metadata("image-classification", **{"class-name": "Owl"}),
+    }
     rows = stage(tmp_path, {MANIFEST: manifest(line, good)})
     assert [(each["reason"], each["source"]) for each in rows["parsed_rejected"]] == [(reason, f"{MANIFEST}#0")]
     assert ("Owl", "class") in annotations(rows)
@@ -199,9 +284,18 @@ def test_class_map_and_date_come_from_the_manifest(tmp_path):
     line = {
         "source-ref": "s3://b/clip.json",
         "birds-ref": f"s3://elsewhere/{SEQUENCE}",
-        "birds-ref-metadata": metadata("video-object-detection", **{"class-map": {"0": "Adult"}, "human-annotated": "yes"}),
+        "birds-ref-metadata": metadata(
+            "video-object-detection", **{"class-map": {"0": "Adult"}, "human-annotated": "yes"}
+        ),
     }
-    shape = {"height": 1, "width": 1, "top": 1, "left": 1, "class-id": "0", "label-category-attributes": {"Occluded": "yes"}}
+    shape = {
+        "height": 1,
+        "width": 1,
+        "top": 1,
+        "left": 1,
+        "class-id": "0",
+        "label-category-attributes": {"Occluded": "yes"},
+    }
     frames = [{"annotations": [shape], "frame-no": "0", "frame": "0.jpg"}]
     rows = stage(tmp_path, {MANIFEST: manifest(line), SEQUENCE: {"detection-annotations": frames}})
     (row,) = rows["parsed_annotation"]
@@ -211,11 +305,17 @@ def test_class_map_and_date_come_from_the_manifest(tmp_path):
 
 
 def test_a_sequence_that_the_manifest_names_but_that_is_not_there(tmp_path):
-    line = {"source-ref": "s3://b/c.json", "birds-ref": f"s3://x/{SEQUENCE}", "birds-ref-metadata": metadata("video-object-tracking")}
+    line = {
+        "source-ref": "s3://b/c.json",
+        "birds-ref": f"s3://x/{SEQUENCE}",
+        "birds-ref-metadata": metadata("video-object-tracking"),
+    }
     assert reasons(stage(tmp_path, {MANIFEST: manifest(line)})) == ["label file missing"]
 
 
-@pytest.mark.parametrize(("key", "shape"), [("polylines", "polyline"), ("polygons", "polygon"), ("keypoints", "keypoint")])
+@pytest.mark.parametrize(
+    ("key", "shape"), [("polylines", "polyline"), ("polygons", "polygon"), ("keypoints", "keypoint")]
+)
 def test_other_shapes_of_a_frame(tmp_path, key, shape):
     drawn = {"vertices": [{"x": 1, "y": 2}], "class-id": "0", "object-name": "Lane:1", "object-id": "u"}
     frames = [{"annotations": [BOX], key: [drawn], "frame-no": "0", "frame": "0.jpg"}]
@@ -226,11 +326,24 @@ def test_other_shapes_of_a_frame(tmp_path, key, shape):
 
 
 def test_point_cloud_tracks(tmp_path):
-    cuboid = {"class-id": 0, "object-name": "Truck:1", "object-id": "t", "center-x": 1.0, "length": 4, "width": 2, "height": 1}
+    cuboid = {
+        "class-id": 0,
+        "object-name": "Truck:1",
+        "object-id": "t",
+        "center-x": 1.0,
+        "length": 4,
+        "width": 2,
+        "height": 1,
+    }
     frames = [{"frame-number": 0, "frame-name": "0.bin", "annotations": [cuboid], "frame-attributes": {"Fog": "no"}}]
     rows = stage(tmp_path, {SEQUENCE: {"tracking-annotations": frames}})
     (row,) = rows["parsed_annotation"]
-    assert (row["task_type"], row["shape"], row["frame"], row["width_px"]) == ("point_cloud_object_tracking", "cuboid", "0.bin", None)
+    assert (row["task_type"], row["shape"], row["frame"], row["width_px"]) == (
+        "point_cloud_object_tracking",
+        "cuboid",
+        "0.bin",
+        None,
+    )
     assert rows["parsed_frame"][0]["attributes"] == [("fog", "no")]
 
 
@@ -244,7 +357,9 @@ def test_linked_lidar_and_camera(tmp_path):
 
 def test_attribute_values_of_any_kind_become_text(tmp_path):
     found = {"Moving": True, "Count": 3, "Share": 0.5, "Tags": ["a"], "Nothing": None, "moving": "twice"}
-    frames = [{"annotations": [{**BOX, "label-category-attributes": found}], "frame-no": "0", "frame-attributes": {"N": 4}}]
+    frames = [
+        {"annotations": [{**BOX, "label-category-attributes": found}], "frame-no": "0", "frame-attributes": {"N": 4}}
+    ]
     rows = stage(tmp_path, {SEQUENCE: {"tracking-annotations": frames}})
     assert dict(rows["parsed_annotation"][0]["attributes"]) == {
         "count": "3",
@@ -281,6 +396,20 @@ def test_a_box_without_a_side_is_kept_as_custom(tmp_path):
     assert annotations(rows) == [("Vehicle", "box"), ("Vehicle", "custom")]
 
 
+def test_a_side_beyond_exact_doubles_is_kept(tmp_path):
+    box = {**BOX, "left": 2**53 + 1, "top": "1e999"}
+    rows = stage(tmp_path, {SEQUENCE: {"tracking-annotations": [{"annotations": [box], "frame-no": "0"}]}})
+    assert rows["parsed_annotation"][0]["left_px"] == float(2**53 + 1)
+    assert rows["parsed_annotation"][0]["top_px"] is None
+    assert reasons(rows) == ["not a number"]
+
+
+def test_labels_without_class_ids_are_told_apart(tmp_path):
+    shapes = [{key: BOX[key] for key in ("left", "top", "width", "height")} | {"label": label} for label in ("a", "b")]
+    rows = stage(tmp_path, {SEQUENCE: {"detection-annotations": [{"annotations": shapes, "frame-no": 0}]}})
+    assert annotations(rows) == [("a", "box"), ("b", "box")]
+
+
 def test_a_json_that_is_no_sequence(tmp_path):
     assert reasons(stage(tmp_path, {SEQUENCE: {"frames": []}})) == ["not a sequence"]
 
@@ -293,9 +422,16 @@ def answer(content, **more):
 
 
 def test_every_answer_of_every_worker(tmp_path):
-    said = [answer({"crowd-image-classifier": {"label": label}}, workerId=f"w{n}") for n, label in enumerate(("A", "B", "A"))]
+    said = [
+        answer({"crowd-image-classifier": {"label": label}}, workerId=f"w{n}")
+        for n, label in enumerate(("A", "B", "A"))
+    ]
     rows = stage(tmp_path, {RESPONSE: {"answers": said}})
-    assert [(each["worker_id"], each["label"], each["label_count"]) for each in rows["parsed_answer"]] == [("w0", "A", 1), ("w1", "B", 1), ("w2", "A", 1)]
+    assert [(each["worker_id"], each["label"], each["label_count"]) for each in rows["parsed_answer"]] == [
+        ("w0", "A", 1),
+        ("w1", "B", 1),
+        ("w2", "A", 1),
+    ]
     assert {each["provider"] for each in rows["parsed_answer"]} == {"public"}
     assert {each["seconds"] for each in rows["parsed_answer"]} == {None}
 
@@ -309,7 +445,9 @@ def test_private_answers_tell_times_and_identity(tmp_path):
 
 
 def test_time_spent_is_computed_when_it_is_missing(tmp_path):
-    (row,) = stage(tmp_path, {RESPONSE: {"answers": [answer({}, acceptanceTime="2026-09-01T09:58:30Z")]}})["parsed_answer"]
+    (row,) = stage(tmp_path, {RESPONSE: {"answers": [answer({}, acceptanceTime="2026-09-01T09:58:30Z")]}})[
+        "parsed_answer"
+    ]
     assert row["seconds"] == 90
 
 
@@ -319,7 +457,15 @@ def test_time_spent_is_computed_when_it_is_missing(tmp_path):
         ({"boundingBox": {"boundingBoxes": [{}, {}], "inputImageProperties": {}}}, 2),
         ({"annotations": {"boundingBoxes": [{}]}}, 1),
         ({"crowd-entity-annotation": {"entities": [{}, {}, {}]}}, 3),
-        ({"crowd-semantic-segmentation": {"labelMappings": {"a": {}, "b": {}}, "labeledImage": {"pngImageData": "A" * 999}}}, 2),
+        (
+            {
+                "crowd-semantic-segmentation": {
+                    "labelMappings": {"a": {}, "b": {}},
+                    "labeledImage": {"pngImageData": "A" * 999},
+                }
+            },
+            2,
+        ),
         ({"crowd-image-classifier-multi-select": {"labels": []}}, 0),
         ({"plate": "AB"}, None),
         ('{"crowd-classifier":{"label":"x"}}', 1),
@@ -336,7 +482,9 @@ def test_labels_in_an_answer(tmp_path, content, labels):
 def test_frames_of_a_tracking_answer(tmp_path):
     folder = RESPONSE.rpartition("/")[0]
     data = {"entries": ["frame_0001.jpeg.json", "frame_0002.jpeg.json"], "s3Prefix": f"s3://b/{folder}/ab12/"}
-    frame = {"trackingAnnotations": {"frameNumber": 1, "boundingBoxes": [{}, {}], "polylines": [{}], "frameAttributes": {}}}
+    frame = {
+        "trackingAnnotations": {"frameNumber": 1, "boundingBoxes": [{}, {}], "polylines": [{}], "frameAttributes": {}}
+    }
     clouds = [{"frameName": "x", "boundingCuboids": [{}]}]
     rows = stage(
         tmp_path,
@@ -377,23 +525,42 @@ JSON_VALUES = st.recursive(
     max_leaves=8,
 )
 NAMES = st.sampled_from(
-    ["tracking-annotations", "annotations", "frame-no", "left", "top", "width", "height", "class-id", "object-id", "object-name"]
-    + ["label-category-attributes", "frame-attributes", "answers", "answerContent", "workerId", "workerMetadata", "lidar"]
-    + ["source-ref", "birds", "birds-metadata", "type", "class-map", "internal-color-map", "trackingAnnotations", "frameData"]
-    + ["entries", "timeSpentInSeconds", "submissionTime", "creation-date", "identityData", "polylines", "center-x"]
+    [*BOX, "tracking-annotations", "annotations", "frame-no", "lidar", "polylines", "label-category-attributes"]
+    + ["frame-attributes", "center-x", "answers", "answerContent", "workerId", "workerMetadata", "identityData"]
+    + ["trackingAnnotations", "frameData", "entries", "timeSpentInSeconds", "submissionTime", "source-ref", "birds"]
+    + ["birds-metadata", "type", "class-map", "internal-color-map", "creation-date"]
 )
 DOCUMENTS = st.recursive(
-    JSON_VALUES | st.sampled_from(["groundtruth/object-detection", "groundtruth/text-span", "groundtruth/semantic-segmentation", "1"]),
+    JSON_VALUES
+    | st.sampled_from(
+        ["groundtruth/object-detection", "groundtruth/text-span", "groundtruth/semantic-segmentation", "1"]
+    ),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=6),
     max_leaves=40,
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(body=st.binary(max_size=40) | DOCUMENTS.map(lambda each: json.dumps(each).encode()), key=st.sampled_from([MANIFEST, SEQUENCE, RESPONSE]))
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(
+    body=st.binary(max_size=40) | DOCUMENTS.map(lambda each: json.dumps(each).encode()),
+    key=st.sampled_from([MANIFEST, SEQUENCE, RESPONSE]),
+)
 def test_any_document_is_parsed_or_rejected(tmp_path_factory, body, key):
     rows = stage(tmp_path_factory.mktemp("any"), {key: body})
     assert any(rows.values()), "a document left no trace"
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(sides=st.fixed_dictionaries(dict.fromkeys(BOX, JSON_VALUES)), number=JSON_VALUES, attributes=JSON_VALUES)
+def test_any_values_in_a_box_leave_one_annotation(tmp_path_factory, sides, number, attributes):
+    shape = {**sides, "label-category-attributes": attributes}
+    document = {
+        "tracking-annotations": [{"annotations": [shape, BOX], "frame-no": number, "frame-attributes": attributes}]
+    }
+    rows = stage(tmp_path_factory.mktemp("any"), {SEQUENCE: json.dumps(document)})
+    assert len(rows["parsed_annotation"]) == 2 or reasons(rows) == ["not JSON"]
 
 
 # --- places ---------------------------------------------------------------------------------------------------------
@@ -402,8 +569,18 @@ def test_any_document_is_parsed_or_rejected(tmp_path_factory, body, key):
 @pytest.mark.parametrize(
     ("key", "kind", "job_name", "modality"),
     [
-        ("VideoObjectTracking/b-first_level-x/output/x/manifests/output/output.manifest", Kind.MANIFEST, "b-first_level-x", "VideoObjectTracking"),
-        ("p/VideoObjectTrackingAudit/b-second_level-x/output/x/annotations/worker-response/iteration-3/7/t.json", Kind.RESPONSE, "b-second_level-x", "VideoObjectTrackingAudit"),
+        (
+            "VideoObjectTracking/b-first_level-x/output/x/manifests/output/output.manifest",
+            Kind.MANIFEST,
+            "b-first_level-x",
+            "VideoObjectTracking",
+        ),
+        (
+            "p/VideoObjectTrackingAudit/b-second_level-x/output/x/annotations/worker-response/iteration-3/7/t.json",
+            Kind.RESPONSE,
+            "b-second_level-x",
+            "VideoObjectTrackingAudit",
+        ),
         ("team/output/x/annotations/worker-response/iteration-1/7/ab/frame_0001.jpeg.json", Kind.WORKER_FRAME, "x", ""),
         ("x/annotations/consolidated-annotation/output/12/SeqLabel.json", Kind.SEQUENCE, "x", ""),
         ("x/annotations/consolidated-annotation/consolidation-request/iteration-1/t.json", Kind.WORKINGS, "", ""),

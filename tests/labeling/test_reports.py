@@ -37,7 +37,7 @@ def embedded_aws(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def on_s3(tmp_path_factory, embedded_aws):
+def on_s3(tmp_path_factory, embedded_aws):  # noqa: ARG001  it must be there first
     """The job over S3 and a user pool whose users were there before the sample."""
     folder = tmp_path_factory.mktemp("batch")
     generate(folder / "names", 7)
@@ -102,7 +102,11 @@ def test_unlisted_workers_are_shown_by_their_sub(on_s3):
     deleted = [each for each in workers if each["provider"] == "Cognito" and each["username"] == each["sub"]]
     assert len(deleted) == 1
     assert [each["username"].startswith("auth0|") for each in workers if each["provider"] == "Oidc"] == [True]
-    assert all(each["username"] == each["worker_id"] and each["sub"] is None for each in workers if each["provider"] == "public")
+    assert all(
+        each["username"] == each["worker_id"] and each["sub"] is None
+        for each in workers
+        if each["provider"] == "public"
+    )
 
 
 def test_worker_metrics_keep_the_nesting_of_the_original(on_s3):
