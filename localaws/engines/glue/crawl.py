@@ -163,7 +163,9 @@ class Crawl:
 
     def _may(self, action: str, database: str, table: str = "") -> None:
         base = f"arn:aws:glue:{self.call.region}:{self.call.account}"
-        resources = [f"{base}:catalog", f"{base}:database/{database}"] + ([f"{base}:table/{database}/{table}"] if table else [])
+        resources = [f"{base}:catalog", f"{base}:database/{database}"] + (
+            [f"{base}:table/{database}/{table}"] if table else []
+        )
         for resource in resources:
             self._allow(action, resource)
 
@@ -178,7 +180,9 @@ class Crawl:
             if prefix and not prefix.endswith("/") and entry.key != prefix and not entry.key.startswith(prefix + "/"):
                 continue
             below = entry.key[len(prefix) + 1 if not prefix.endswith("/") and prefix else len(prefix) :]
-            if entry.key.endswith("/") or any(part[:1] in ("_", ".") and "=" not in part for part in entry.key[len(base) :].split("/")):
+            if entry.key.endswith("/") or any(
+                part[:1] in ("_", ".") and "=" not in part for part in entry.key[len(base) :].split("/")
+            ):
                 continue
             if any(pattern.fullmatch(below) or pattern.fullmatch(entry.key[len(base) :]) for pattern in patterns):
                 continue
@@ -301,14 +305,21 @@ class Crawl:
         if self.new_folders_only or not (added or changed or removed):
             return known
         if not update:
-            self.log("INFO", f"Table {known['Name']}: {_difference(added, changed, removed)} only logged (UpdateBehavior LOG)")
+            self.log(
+                "INFO",
+                f"Table {known['Name']}: {_difference(added, changed, removed)} only logged (UpdateBehavior LOG)",
+            )
             return known
         self._may("glue:UpdateTable", database, known["Name"])
         columns = found["StorageDescriptor"]["Columns"]
         if self.merge_columns:
             columns = known["StorageDescriptor"]["Columns"] + [c for c in columns if c["Name"] in added]
         descriptor = {**found["StorageDescriptor"], "Columns": columns}
-        definition = {**found, "StorageDescriptor": descriptor, "PartitionKeys": known.get("PartitionKeys") or found["PartitionKeys"]}
+        definition = {
+            **found,
+            "StorageDescriptor": descriptor,
+            "PartitionKeys": known.get("PartitionKeys") or found["PartitionKeys"],
+        }
         definition["Parameters"] = {**(known.get("Parameters") or {}), **found["Parameters"]}
         definition["Parameters"].pop("DEPRECATED_BY_CRAWLER", None)
         self.catalog.put_table(database, definition)
@@ -330,7 +341,9 @@ class Crawl:
             "CrawlerSchemaSerializerVersion": "1.0",
             "CrawlerSchemaDeserializerVersion": "1.0",
         }
-        descriptor = storage_descriptor(table.classification, columns, table.location, dict(table.leaves[0].serde), parameters)
+        descriptor = storage_descriptor(
+            table.classification, columns, table.location, dict(table.leaves[0].serde), parameters
+        )
         return {
             "Name": table.name,
             "Owner": "owner",
@@ -338,7 +351,10 @@ class Crawl:
             "Retention": 0,
             "StorageDescriptor": descriptor,
             "PartitionKeys": [{"Name": key, "Type": "string"} for key in keys],
-            "Parameters": {**parameters, **({"skip.header.line.count": "1"} if dict(table.leaves[0].serde).get("header") else {})},
+            "Parameters": {
+                **parameters,
+                **({"skip.header.line.count": "1"} if dict(table.leaves[0].serde).get("header") else {}),
+            },
         }
 
     def _put_partitions(self, database: str, definition: Document, planned: Plan, table: Table) -> None:
@@ -350,10 +366,17 @@ class Crawl:
             own = Table(table.bucket, folder, "", leaves)
             columns = definition["StorageDescriptor"]["Columns"] if self.inherit else columns_of(own.columns())
             descriptor = {**definition["StorageDescriptor"], "Columns": columns, "Location": own.location}
-            entry = {"Values": list(values), "StorageDescriptor": descriptor, "Parameters": dict(descriptor.get("Parameters") or {})}
+            entry = {
+                "Values": list(values),
+                "StorageDescriptor": descriptor,
+                "Parameters": dict(descriptor.get("Parameters") or {}),
+            }
             if values not in known:
                 new.append(entry)
-            elif self.policy.get("UpdateBehavior", "UPDATE_IN_DATABASE") == "UPDATE_IN_DATABASE" and not self.new_folders_only:
+            elif (
+                self.policy.get("UpdateBehavior", "UPDATE_IN_DATABASE") == "UPDATE_IN_DATABASE"
+                and not self.new_folders_only
+            ):
                 before = known[values]["StorageDescriptor"]
                 if (before.get("Columns"), location_of(known[values])) != (columns, own.location):
                     changed.append(entry)
@@ -369,7 +392,9 @@ class Crawl:
         if gone and not self.new_folders_only:
             self._drop_partitions(database, definition["Name"], gone, known)
 
-    def _drop_partitions(self, database: str, name: str, gone: list[tuple[str, ...]], known: dict[tuple[str, ...], Document]) -> None:
+    def _drop_partitions(
+        self, database: str, name: str, gone: list[tuple[str, ...]], known: dict[tuple[str, ...], Document]
+    ) -> None:
         behaviour = self.policy.get("DeleteBehavior", "DEPRECATE_IN_DATABASE")
         self.log("INFO", f"Table {name}: {len(gone)} partitions have no objects any more ({behaviour})")
         if behaviour == "DELETE_FROM_DATABASE":
@@ -404,7 +429,9 @@ class Crawl:
                 self._may("glue:DeleteTable", database, name)
                 self.catalog.delete_table(database, name)
                 self.outcome.deleted.append(name)
-            elif behaviour == "DEPRECATE_IN_DATABASE" and "DEPRECATED_BY_CRAWLER" not in (table.get("Parameters") or {}):
+            elif behaviour == "DEPRECATE_IN_DATABASE" and "DEPRECATED_BY_CRAWLER" not in (
+                table.get("Parameters") or {}
+            ):
                 self._may("glue:UpdateTable", database, name)
                 parameters = {**(table.get("Parameters") or {}), "DEPRECATED_BY_CRAWLER": _epoch()}
                 self.catalog.put_table(database, {**table_input(table), "Parameters": parameters})
@@ -423,10 +450,17 @@ class Crawl:
         if not leaves:
             self.log("INFO", f"Table {name} has no objects at {location_of(known)}")
             return
-        most = max({leaf.classification for leaf in leaves}, key=lambda kind: sum(x.objects for x in leaves if x.classification == kind))
-        table = Table(bucket, slashed(prefix) if prefix else "", name, [leaf for leaf in leaves if leaf.classification == most])
+        most = max(
+            {leaf.classification for leaf in leaves},
+            key=lambda kind: sum(x.objects for x in leaves if x.classification == kind),
+        )
+        table = Table(
+            bucket, slashed(prefix) if prefix else "", name, [leaf for leaf in leaves if leaf.classification == most]
+        )
         planned = partition_plan(table, len(known.get("PartitionKeys") or ()))
-        definition = self._update(database, self._table_input(table, [k["Name"] for k in known.get("PartitionKeys") or ()]), known)
+        definition = self._update(
+            database, self._table_input(table, [k["Name"] for k in known.get("PartitionKeys") or ()]), known
+        )
         self._put_partitions(database, definition, planned, table)
 
 
@@ -443,7 +477,9 @@ def group(bucket: str, root: str, leaves: list[Leaf], *, combine: bool, level: i
     if level:
         by_folder: dict[str, list[Leaf]] = {}
         for leaf in leaves:
-            by_folder.setdefault("".join(part + "/" for part in leaf.folder.split("/")[:-1][: level - 1]), []).append(leaf)
+            by_folder.setdefault("".join(part + "/" for part in leaf.folder.split("/")[:-1][: level - 1]), []).append(
+                leaf
+            )
         return [table for folder, inside in by_folder.items() for table in _by_format(bucket, folder, inside)]
     if combine:
         return _by_format(bucket, root, leaves)
@@ -516,7 +552,9 @@ def partition_plan(table: Table, wanted: int | None) -> Plan:
         for folder, leaves in folders.items():
             parts = folder.split("/") if folder else []
             if len(parts) < wanted:
-                problems.append(f"{table.location}{folder}: {len(parts)} folders for a table with {wanted} partition keys")
+                problems.append(
+                    f"{table.location}{folder}: {len(parts)} folders for a table with {wanted} partition keys"
+                )
                 continue
             cut.setdefault("/".join(parts[:wanted]), []).extend(leaves)
         folders = cut
@@ -551,7 +589,11 @@ def _key_name(at: int, parts: list[str]) -> str:
 
 
 def _value(key: str, part: str) -> str:
-    return part if key.startswith("partition_") and not part.lower().startswith(f"{key}=") else unquote(part.partition("=")[2])
+    return (
+        part
+        if key.startswith("partition_") and not part.lower().startswith(f"{key}=")
+        else unquote(part.partition("=")[2])
+    )
 
 
 # -- small things --------------------------------------------------------------------------------------------------
@@ -562,14 +604,24 @@ def storage_descriptor(
 ) -> Document:
     """Glue's storage descriptor of a format."""
     names = {
-        "json": (TEXT_INPUT, TEXT_OUTPUT, "org.openx.data.jsonserde.JsonSerDe", {"paths": ",".join(sorted(c["Name"] for c in columns))}),
+        "json": (
+            TEXT_INPUT,
+            TEXT_OUTPUT,
+            "org.openx.data.jsonserde.JsonSerDe",
+            {"paths": ",".join(sorted(c["Name"] for c in columns))},
+        ),
         "parquet": (
             f"{HIVE_PARQUET}.MapredParquetInputFormat",
             f"{HIVE_PARQUET}.MapredParquetOutputFormat",
             f"{HIVE_PARQUET}.serde.ParquetHiveSerDe",
             {"serialization.format": "1"},
         ),
-        "csv": (TEXT_INPUT, TEXT_OUTPUT, "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe", {"field.delim": serde.get("delimiter", ",")}),
+        "csv": (
+            TEXT_INPUT,
+            TEXT_OUTPUT,
+            "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
+            {"field.delim": serde.get("delimiter", ",")},
+        ),
     }
     if serde.get("quote"):
         quoting = {"separatorChar": serde["delimiter"], "quoteChar": serde["quote"], "escapeChar": "\\"}
@@ -585,7 +637,10 @@ def storage_descriptor(
         "SerdeInfo": {"SerializationLibrary": library, "Parameters": settings},
         "BucketColumns": [],
         "SortColumns": [],
-        "Parameters": {**parameters, **({"skip.header.line.count": "1", "delimiter": serde["delimiter"]} if serde.get("header") else {})},
+        "Parameters": {
+            **parameters,
+            **({"skip.header.line.count": "1", "delimiter": serde["delimiter"]} if serde.get("header") else {}),
+        },
         "StoredAsSubDirectories": False,
     }
 
@@ -622,7 +677,11 @@ def table_input(table: Document) -> Document:
 
 
 def _difference(added: list[str], changed: list[str], removed: list[str]) -> str:
-    parts = [f"{verb} {', '.join(names[:20])}" for verb, names in (("new", added), ("changed", changed), ("gone", removed)) if names]
+    parts = [
+        f"{verb} {', '.join(names[:20])}"
+        for verb, names in (("new", added), ("changed", changed), ("gone", removed))
+        if names
+    ]
     return "; ".join(parts)
 
 

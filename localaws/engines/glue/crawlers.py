@@ -44,7 +44,10 @@ class Crawlers(State):
             now = self._now()
             crawler = {
                 "Name": name,
-                "SchemaChangePolicy": {"UpdateBehavior": "UPDATE_IN_DATABASE", "DeleteBehavior": "DEPRECATE_IN_DATABASE"},
+                "SchemaChangePolicy": {
+                    "UpdateBehavior": "UPDATE_IN_DATABASE",
+                    "DeleteBehavior": "DEPRECATE_IN_DATABASE",
+                },
                 "RecrawlPolicy": {"RecrawlBehavior": "CRAWL_EVERYTHING"},
                 "LineageConfiguration": {"CrawlerLineageSettings": "DISABLE"},
                 "Classifiers": [],
@@ -67,7 +70,9 @@ class Crawlers(State):
         with self._lock:
             crawler = self._require("crawlers", "Crawler", place, name)
             if crawler["State"] != "READY":
-                raise ServiceError("CrawlerRunningException", f"Crawler with name {name} is running: wait for it or stop it")
+                raise ServiceError(
+                    "CrawlerRunningException", f"Crawler with name {name} is running: wait for it or stop it"
+                )
             changed = {**crawler, **{key: params[key] for key in DEFINITION if key in params}}
             self._check_crawler(call, {**changed, "Schedule": params.get("Schedule")})
             if params.get("Schedule"):
@@ -100,7 +105,10 @@ class Crawlers(State):
         recrawl = (params.get("RecrawlPolicy") or {}).get("RecrawlBehavior", "CRAWL_EVERYTHING")
         if recrawl == "CRAWL_EVENT_MODE":
             raise invalid("CRAWL_EVENT_MODE is not supported here: use CRAWL_NEW_FOLDERS_ONLY")
-        if recrawl == "CRAWL_NEW_FOLDERS_ONLY" and (policy.get("UpdateBehavior"), policy.get("DeleteBehavior")) != ("LOG", "LOG"):
+        if recrawl == "CRAWL_NEW_FOLDERS_ONLY" and (policy.get("UpdateBehavior"), policy.get("DeleteBehavior")) != (
+            "LOG",
+            "LOG",
+        ):
             raise invalid("CRAWL_NEW_FOLDERS_ONLY requires a SchemaChangePolicy of LOG and LOG")
         if params.get("Schedule"):
             cron.parse(params["Schedule"])
@@ -126,7 +134,7 @@ class Crawlers(State):
         shown = dict(crawler)
         if crawler["State"] != "READY":
             shown["CrawlElapsedTime"] = int((self._now() - crawler["StartedOn"]).total_seconds() * 1000)
-        for key in ("StartedOn", "CrawlId"):
+        for key in ("StartedOn", "CrawlId", "Workflow"):
             shown.pop(key, None)
         return shown
 
@@ -208,7 +216,9 @@ class Crawlers(State):
         with self._lock:
             crawler = self._require("crawlers", "Crawler", place, name)
             if "Schedule" not in crawler:
-                raise ServiceError("NoScheduleException", f"Crawler {name} has no schedule: set one with UpdateCrawlerSchedule")
+                raise ServiceError(
+                    "NoScheduleException", f"Crawler {name} has no schedule: set one with UpdateCrawlerSchedule"
+                )
             if crawler["Schedule"]["State"] == state:
                 raise ServiceError(already, f"The schedule of crawler {name} is {state} already")
             crawler["Schedule"]["State"] = state
@@ -231,7 +241,14 @@ class Crawlers(State):
             crawl_id, now = str(uuid.uuid4()), self._now()
             # Keys sort by start.
             key = f"{now.timestamp():020.6f}-{crawl_id}"
-            crawl = {"CrawlId": crawl_id, "Key": key, "State": "RUNNING", "StartTime": now, "Summary": "{}", "Counts": [0, 0, 0]}
+            crawl = {
+                "CrawlId": crawl_id,
+                "Key": key,
+                "State": "RUNNING",
+                "StartTime": now,
+                "Summary": "{}",
+                "Counts": [0, 0, 0],
+            }
             self._write("crawls", place, crawl, name, key)
             crawler.update(State="RUNNING", StartedOn=now, CrawlId=crawl_id)
             self._write("crawlers", place, {**crawler, **({"Workflow": workflow} if workflow else {})}, name)
@@ -271,14 +288,23 @@ class Crawlers(State):
             crawler = self._require("crawlers", "Crawler", place, name)
             log("BENCHMARK", f"Running Start Crawl for Crawler {name}")
             call = self._home.as_role(*place, role_arn(place, crawler["Role"]), "glue.amazonaws.com")
-            classifiers = [self._require("classifiers", "Classifier", place, c) for c in crawler.get("Classifiers") or ()]
+            classifiers = [
+                self._require("classifiers", "Classifier", place, c) for c in crawler.get("Classifiers") or ()
+            ]
             run = Crawl(
-                self._home, crawler, call, classifiers=classifiers, log=log, stopping=lambda: crawl["CrawlId"] in self._cancelled
+                self._home,
+                crawler,
+                call,
+                classifiers=classifiers,
+                log=log,
+                stopping=lambda: crawl["CrawlId"] in self._cancelled,
             )
             outcome = run.outcome
             run.run()
             if outcome.skipped:
-                message = f"{len(outcome.skipped)} problems in {outcome.objects} objects, the first: {outcome.skipped[0]}"
+                message = (
+                    f"{len(outcome.skipped)} problems in {outcome.objects} objects, the first: {outcome.skipped[0]}"
+                )
         except Cancelled:
             status, message = "CANCELLED", "The crawler was stopped"
         except ServiceError as problem:
@@ -306,15 +332,31 @@ class Crawlers(State):
                 self._remove("crawls", place, name, old["Key"])
             workflow = (crawler or {}).pop("Workflow", None)
             if crawler is not None:
-                last = {"Status": status, "LogGroup": LOG_GROUP, "LogStream": name, "MessagePrefix": crawl["CrawlId"], "StartTime": crawl["StartTime"]}
-                crawler.update(State="READY", LastCrawl={**last, **({"ErrorMessage": message[:2048]} if message else {})})
+                last = {
+                    "Status": status,
+                    "LogGroup": LOG_GROUP,
+                    "LogStream": name,
+                    "MessagePrefix": crawl["CrawlId"],
+                    "StartTime": crawl["StartTime"],
+                }
+                crawler.update(
+                    State="READY", LastCrawl={**last, **({"ErrorMessage": message[:2048]} if message else {})}
+                )
                 crawler.pop("StartedOn", None)
                 crawler.pop("CrawlId", None)
                 self._write("crawlers", place, crawler, name)
         seconds = (now - crawl["StartTime"]).total_seconds()
         self._emit_crawl(place, name, status.capitalize(), message or "Crawler Succeeded", outcome, seconds)
-        detail = {"State": status, "StartedOn": crawl["StartTime"], "CompletedOn": now, "LogGroup": LOG_GROUP, "LogStream": name}
-        self._ended(place, "CRAWLER", name, {**detail, **({"ErrorMessage": message[:2048]} if message else {})}, workflow)
+        detail = {
+            "State": status,
+            "StartedOn": crawl["StartTime"],
+            "CompletedOn": now,
+            "LogGroup": LOG_GROUP,
+            "LogStream": name,
+        }
+        self._ended(
+            place, "CRAWLER", name, {**detail, **({"ErrorMessage": message[:2048]} if message else {})}, workflow
+        )
 
     def _emit_crawl(self, place: Place, name: str, state: str, message: str, outcome: Outcome, seconds: float) -> None:
         detail = {
@@ -332,7 +374,11 @@ class Crawlers(State):
             if crawler["State"] == "READY":
                 continue
             running = [c for c in self._all("crawls", place, crawler["Name"]) if c["State"] == "RUNNING"]
-            crawl = running[-1] if running else {"CrawlId": crawler["CrawlId"], "Key": crawler["CrawlId"], "StartTime": crawler["StartedOn"]}
+            crawl = (
+                running[-1]
+                if running
+                else {"CrawlId": crawler["CrawlId"], "Key": crawler["CrawlId"], "StartTime": crawler["StartedOn"]}
+            )
             self._end_crawl(place, crawler["Name"], crawl, "FAILED", INTERRUPTED, Outcome())
 
     def _reschedule(self) -> None:
@@ -355,7 +401,9 @@ class Crawlers(State):
         kind, definition = _classifier(params)
         with self._lock:
             if self._read("classifiers", place, definition["Name"]) is not None:
-                raise ServiceError("AlreadyExistsException", f"Classifier with name {definition['Name']} already exists")
+                raise ServiceError(
+                    "AlreadyExistsException", f"Classifier with name {definition['Name']} already exists"
+                )
             self._write_classifier(place, kind, definition, self._now(), 1)
         return {}
 

@@ -138,7 +138,9 @@ def parse(expression: str) -> Cron:
     """
     match = re.fullmatch(r"\s*cron\((.*)\)\s*", expression, re.DOTALL)
     if match is None:
-        raise _invalid(expression, "Glue takes cron(minutes hours day-of-month month day-of-week year), rate() does not exist")
+        raise _invalid(
+            expression, "Glue takes cron(minutes hours day-of-month month day-of-week year), rate() does not exist"
+        )
     parts = match.group(1).upper().split()
     if len(parts) != 6:
         raise _invalid(expression, f"it has {len(parts)} fields instead of 6")

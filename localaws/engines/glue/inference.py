@@ -385,9 +385,15 @@ def _csv(head: bytes, *, complete: bool, classifier: Document) -> Sample | None:
             continue
         width = len(rows[0]) if rows else 0
         alone = bool(classifier.get("AllowSingleColumn")) or bool(classifier.get("Header"))
-        if (width >= 2 or (alone and width)) and (len(rows) >= 2 or classifier) and all(len(row) == width for row in rows):
+        if (
+            (width >= 2 or (alone and width))
+            and (len(rows) >= 2 or classifier)
+            and all(len(row) == width for row in rows)
+        ):
             quoted = f"{quote}" in "".join(lines[:CSV_ROWS])
-            return _csv_sample(rows, delimiter, quote, quoted=quoted or bool(classifier.get("QuoteSymbol")), classifier=classifier)
+            return _csv_sample(
+                rows, delimiter, quote, quoted=quoted or bool(classifier.get("QuoteSymbol")), classifier=classifier
+            )
     return None
 
 
@@ -429,7 +435,13 @@ def _is_header(rows: list[list[str]]) -> bool:
     """
     first = rows[0]
     named = all(cell.strip() or at == len(first) - 1 for at, cell in enumerate(first))
-    texts = all(_csv_kind(cell) == "string" and len(cell) <= 150 and re.search(r"\w", cell) for cell in first if cell.strip())
+    texts = all(
+        _csv_kind(cell) == "string" and len(cell) <= 150 and re.search(r"\w", cell) for cell in first if cell.strip()
+    )
     distinct = len({cell.strip().lower() for cell in first}) == len(first)
-    numeric = any(all(_csv_kind(row[at]) != "string" for row in rows[1:] if row[at].strip()) and any(row[at].strip() for row in rows[1:]) for at in range(len(first)))
+    numeric = any(
+        all(_csv_kind(row[at]) != "string" for row in rows[1:] if row[at].strip())
+        and any(row[at].strip() for row in rows[1:])
+        for at in range(len(first))
+    )
     return named and texts and distinct and numeric

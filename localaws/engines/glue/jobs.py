@@ -25,7 +25,15 @@ DEFINITION = (
     "MaxRetries", "AllocatedCapacity", "Timeout", "MaxCapacity", "WorkerType", "NumberOfWorkers", "SecurityConfiguration",
     "NotificationProperty", "GlueVersion", "ExecutionClass", "SourceControlDetails", "MaintenanceWindow",
 )  # fmt: skip
-PER_RUN = ("WorkerType", "NumberOfWorkers", "MaxCapacity", "SecurityConfiguration", "NotificationProperty", "GlueVersion", "ExecutionClass")
+PER_RUN = (
+    "WorkerType",
+    "NumberOfWorkers",
+    "MaxCapacity",
+    "SecurityConfiguration",
+    "NotificationProperty",
+    "GlueVersion",
+    "ExecutionClass",
+)
 
 
 class Jobs(State):
@@ -73,7 +81,12 @@ class Jobs(State):
             kept = {key: job[key] for key in ("Role", "Command") if key not in update}
             merged = {**kept, **{key: update[key] for key in DEFINITION if key in update}}
             self._check_job(call, merged)
-            defaults = {"JobMode": "SCRIPT", "ExecutionProperty": {"MaxConcurrentRuns": 1}, "MaxRetries": 0, "Timeout": DEFAULT_TIMEOUT}
+            defaults = {
+                "JobMode": "SCRIPT",
+                "ExecutionProperty": {"MaxConcurrentRuns": 1},
+                "MaxRetries": 0,
+                "Timeout": DEFAULT_TIMEOUT,
+            }
             stamps = {"Name": name, "CreatedOn": job["CreatedOn"], "LastModifiedOn": self._now()}
             self._write("jobs", place, {**defaults, **merged, **stamps}, name)
         return {"JobName": name}
@@ -116,7 +129,10 @@ class Jobs(State):
 
     def batch_get_jobs(self, call: Call, params: Document) -> Document:
         found = {name: self._read("jobs", place_of(call), name) for name in params["JobNames"]}
-        return {"Jobs": [job for job in found.values() if job], "JobsNotFound": [n for n, job in found.items() if job is None]}
+        return {
+            "Jobs": [job for job in found.values() if job],
+            "JobsNotFound": [n for n, job in found.items() if job is None],
+        }
 
     # -- runs ------------------------------------------------------------------------------------------------------
 
@@ -124,7 +140,13 @@ class Jobs(State):
         return {"JobRunId": self._start_job_run(place_of(call), params)}
 
     def _start_job_run(
-        self, place: Place, params: Document, *, trigger: str = "", workflow: Document | None = None, predecessors: list[Document] | None = None
+        self,
+        place: Place,
+        params: Document,
+        *,
+        trigger: str = "",
+        workflow: Document | None = None,
+        predecessors: list[Document] | None = None,
     ) -> str:
         """Starts a run; `workflow` is `{"Name", "RunId", "Node"}` of the workflow run that asks."""
         name = params["JobName"]
@@ -139,12 +161,14 @@ class Jobs(State):
             active = sum(run["JobRunState"] in ACTIVE for run in self._all("job_runs", place, name))
             limit = int((job.get("ExecutionProperty") or {}).get("MaxConcurrentRuns") or 1)
             if active >= limit:
-                raise ServiceError("ConcurrentRunsExceededException", f"Concurrent runs exceeded for {name}: {active} of {limit}")
+                raise ServiceError(
+                    "ConcurrentRunsExceededException", f"Concurrent runs exceeded for {name}: {active} of {limit}"
+                )
             previous = params.get("JobRunId")
             if previous and self._read("job_runs", place, name, previous) is None:
                 raise not_found("Job run", previous)
             run = {
-                "Id": new_id("jr")[:67],
+                "Id": new_id("jr"),
                 "Attempt": 0,
                 **({"PreviousRunId": previous} if previous else {}),
                 **({"TriggerName": trigger} if trigger else {}),
@@ -160,7 +184,9 @@ class Jobs(State):
 
     def _enqueue(self, place: Place, name: str, run: Document) -> None:
         now = self._now()
-        run.update(JobName=name, JobMode="SCRIPT", JobRunState="STARTING", StartedOn=now, LastModifiedOn=now, ExecutionTime=0)
+        run.update(
+            JobName=name, JobMode="SCRIPT", JobRunState="STARTING", StartedOn=now, LastModifiedOn=now, ExecutionTime=0
+        )
         run["LogGroupName"] = "/aws-glue/jobs"
         self._write("job_runs", place, run, name, run["Id"])
         self._stops[run["Id"]] = threading.Event()
@@ -173,7 +199,9 @@ class Jobs(State):
         try:
             end = self._attempt(place, name, run_id, stop, folder)
         except (ServiceError, JobFailed) as problem:
-            end = End("FAILED", f"{problem.code}: {problem.message}" if isinstance(problem, ServiceError) else str(problem))
+            end = End(
+                "FAILED", f"{problem.code}: {problem.message}" if isinstance(problem, ServiceError) else str(problem)
+            )
         except Exception as problem:
             end = End("ERROR", f"Internal error of the job engine: {type(problem).__name__}: {problem}")
         shutil.rmtree(folder, ignore_errors=True)
@@ -195,7 +223,9 @@ class Jobs(State):
         shell = job["Command"]["Name"] == "pythonshell"
         spark = engine.name == "spark" and not shell
         if spark and not Path(engine.python).is_file():
-            raise JobFailed(f"SEXTANT_SPARK_PYTHON names no interpreter ({engine.python!r}): install requirements/spark.txt and point to its python")
+            raise JobFailed(
+                f"SEXTANT_SPARK_PYTHON names no interpreter ({engine.python!r}): install requirements/spark.txt and point to its python"
+            )
         specification = prepare(self._home, run, job["Command"], call, folder, engine)
         variables = environment(self._home.role_environment(*place, role, "glue.amazonaws.com"), folder)
         group = "/aws-glue/python-jobs" if shell else "/aws-glue/jobs"
@@ -225,23 +255,36 @@ class Jobs(State):
                 run["ErrorMessage"] = end.error[:2048]
             self._write("job_runs", place, run, name, run_id)
             finished = sorted(
-                (r for r in self._all("job_runs", place, name) if r["JobRunState"] not in ACTIVE), key=lambda r: r["StartedOn"]
+                (r for r in self._all("job_runs", place, name) if r["JobRunState"] not in ACTIVE),
+                key=lambda r: r["StartedOn"],
             )
             for old in finished[:-HISTORY]:
                 self._remove("job_runs", place, name, old["Id"])
-            again = end.state == "FAILED" and run["Attempt"] < run["Retries"] and self._read("jobs", place, name) is not None
+            again = (
+                end.state == "FAILED"
+                and run["Attempt"] < run["Retries"]
+                and self._read("jobs", place, name) is not None
+            )
             if again:
                 first = run_id.partition("_attempt_")[0]
                 keys = ("TriggerName", "PredecessorRuns", "Workflow", "Arguments", "Timeout", "Retries", *PER_RUN)
                 retry = {key: run[key] for key in keys if key in run}
-                retry.update(Id=f"{first}_attempt_{run['Attempt'] + 1}", Attempt=run["Attempt"] + 1, PreviousRunId=run_id)
+                retry.update(
+                    Id=f"{first}_attempt_{run['Attempt'] + 1}", Attempt=run["Attempt"] + 1, PreviousRunId=run_id
+                )
                 self._enqueue(place, name, retry)
         severity = {"SUCCEEDED": "INFO", "STOPPED": "INFO", "TIMEOUT": "WARN"}.get(end.state, "ERROR")
         message = end.error or ("Job run succeeded" if end.state == "SUCCEEDED" else f"Job run {end.state.lower()}")
         detail = {"jobName": name, "severity": severity, "state": end.state, "jobRunId": run_id, "message": message}
         self._home.emit(*place, "aws.glue", "Glue Job State Change", detail)
         if not again:
-            self._ended(place, "JOB", name, {"State": end.state, "RunId": run_id, "Trigger": run.get("TriggerName", "")}, run.get("Workflow"))
+            self._ended(
+                place,
+                "JOB",
+                name,
+                {"State": end.state, "RunId": run_id, "Trigger": run.get("TriggerName", "")},
+                run.get("Workflow"),
+            )
 
     def batch_stop_job_run(self, call: Call, params: Document) -> Document:
         place, name = place_of(call), params["JobName"]
@@ -255,7 +298,11 @@ class Jobs(State):
                     stopped.append({"JobName": name, "JobRunId": run_id})
                     continue
                 code = "EntityNotFoundException" if run is None else "JobRunNotInTerminalState"
-                message = f"Job run {run_id} not found" if run is None else f"Job run {run_id} is {run['JobRunState']} and cannot be stopped"
+                message = (
+                    f"Job run {run_id} not found"
+                    if run is None
+                    else f"Job run {run_id} is {run['JobRunState']} and cannot be stopped"
+                )
                 detail = {"ErrorCode": code if run is None else "InvalidInputException", "ErrorMessage": message}
                 errors.append({"JobName": name, "JobRunId": run_id, "ErrorDetail": detail})
         return {"SuccessfulSubmissions": stopped, "Errors": errors}
@@ -271,13 +318,19 @@ class Jobs(State):
         self._require("jobs", "Job", place, params["JobName"])
         run = self._read("job_runs", place, params["JobName"], params["RunId"])
         if run is None:
-            raise ServiceError("EntityNotFoundException", f"Job Run with id: {params['RunId']} not found for job {params['JobName']}.")
+            raise ServiceError(
+                "EntityNotFoundException", f"Job Run with id: {params['RunId']} not found for job {params['JobName']}."
+            )
         return {"JobRun": self._shown_run(run)}
 
     def get_job_runs(self, call: Call, params: Document) -> Document:
         place = place_of(call)
         self._require("jobs", "Job", place, params["JobName"])
-        runs = sorted(self._all("job_runs", place, params["JobName"]), key=lambda run: (run["StartedOn"], run["Attempt"]), reverse=True)
+        runs = sorted(
+            self._all("job_runs", place, params["JobName"]),
+            key=lambda run: (run["StartedOn"], run["Attempt"]),
+            reverse=True,
+        )
         return paged([self._shown_run(run) for run in runs], params, "JobRuns")
 
     def _shown_run(self, run: Document) -> Document:
@@ -289,7 +342,9 @@ class Jobs(State):
     def get_job_bookmark(self, call: Call, params: Document) -> Document:
         """There are no bookmarks: they belong to DynamicFrames, which exist only on AWS."""
         self._require("jobs", "Job", place_of(call), params["JobName"])
-        raise ServiceError("EntityNotFoundException", f"Job {params['JobName']} has no bookmark: bookmarks are not supported here")
+        raise ServiceError(
+            "EntityNotFoundException", f"Job {params['JobName']} has no bookmark: bookmarks are not supported here"
+        )
 
     def reset_job_bookmark(self, call: Call, params: Document) -> Document:
         return self.get_job_bookmark(call, params)
@@ -312,7 +367,9 @@ class Jobs(State):
 
 def _refuse_bookmarks(arguments: Document) -> None:
     if arguments.get("--job-bookmark-option") in ("job-bookmark-enable", "job-bookmark-pause"):
-        raise invalid("Job bookmarks are not supported here: set --job-bookmark-option to job-bookmark-disable and make the job idempotent")
+        raise invalid(
+            "Job bookmarks are not supported here: set --job-bookmark-option to job-bookmark-disable and make the job idempotent"
+        )
 
 
 def engine_from_environment() -> SparkEngine:

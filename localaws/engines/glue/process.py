@@ -141,11 +141,15 @@ def _library(file: Path, libraries: Path) -> str:
 def _must_be_installed(requirement: str, python: str) -> None:
     """Nothing is fetched from an index here: a module is there already, or comes as a wheel in S3."""
     name = re.split(r"[<>=!~\[; ]", requirement, maxsplit=1)[0]
-    remedy = f"put its wheel into S3 and list it in --additional-python-modules, or install {name} beside the embedded AWS"
+    remedy = (
+        f"put its wheel into S3 and list it in --additional-python-modules, or install {name} beside the embedded AWS"
+    )
     try:
         if python:
             code = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
-            found = subprocess.run([python, "-c", code, name], capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+            found = subprocess.run(
+                [python, "-c", code, name], capture_output=True, text=True, check=True, timeout=60
+            ).stdout.strip()
         else:
             found = importlib.metadata.version(name)
     except (importlib.metadata.PackageNotFoundError, subprocess.SubprocessError, OSError):
@@ -237,7 +241,11 @@ def run_process(
         return End("SUCCEEDED")
     with contextlib.suppress(OSError, ValueError):
         return End("FAILED", str(json.loads(Path(specification["outcome"]).read_text())["error"]))
-    how = f"was killed by signal {-process.returncode}" if process.returncode < 0 else f"ended with exit code {process.returncode}"
+    how = (
+        f"was killed by signal {-process.returncode}"
+        if process.returncode < 0
+        else f"ended with exit code {process.returncode}"
+    )
     return End("FAILED", f"The script's process {how}")
 
 

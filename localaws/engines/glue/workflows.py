@@ -56,7 +56,10 @@ class Workflows(Crawlers, Jobs):
         place, name = place_of(call), params["Name"]
         with self._lock:
             trigger = self._require("triggers", "Trigger", place, name)
-            changed = {**trigger, **{k: v for k, v in params["TriggerUpdate"].items() if k in TRIGGER and v is not None}}
+            changed = {
+                **trigger,
+                **{k: v for k, v in params["TriggerUpdate"].items() if k in TRIGGER and v is not None},
+            }
             self._check_trigger(place, name, changed)
             changed.pop("Seen", None)
             self._write("triggers", place, changed, name)
@@ -90,7 +93,11 @@ class Workflows(Crawlers, Jobs):
         if len(conditions) > 1 and not trigger["Predicate"].get("Logical"):
             raise invalid(f"Trigger {name} has several conditions: Predicate.Logical must be AND or ANY")
         if workflow and kind != "CONDITIONAL":
-            others = [t["Name"] for t in self._all("triggers", place) if t.get("WorkflowName") == workflow and t["Type"] != "CONDITIONAL"]
+            others = [
+                t["Name"]
+                for t in self._all("triggers", place)
+                if t.get("WorkflowName") == workflow and t["Type"] != "CONDITIONAL"
+            ]
             if [other for other in others if other != name]:
                 raise invalid(f"Workflow {workflow} has the starting trigger {others[0]} already")
 
@@ -109,7 +116,9 @@ class Workflows(Crawlers, Jobs):
         place, job = place_of(call), params.get("DependentJobName")
         if job and self._read("jobs", place, job) is None:
             raise not_found("Job", job)
-        return [t for t in self._all("triggers", place) if not job or any(a.get("JobName") == job for a in t["Actions"])]
+        return [
+            t for t in self._all("triggers", place) if not job or any(a.get("JobName") == job for a in t["Actions"])
+        ]
 
     def get_triggers(self, call: Call, params: Document) -> Document:
         return paged([_shown_trigger(trigger) for trigger in self._dependent(call, params)], params, "Triggers")
@@ -162,11 +171,20 @@ class Workflows(Crawlers, Jobs):
             raise first
 
     def _start_action(
-        self, place: Place, action: Document, trigger: str, workflow: Document | None, predecessors: list[Document] | None
+        self,
+        place: Place,
+        action: Document,
+        trigger: str,
+        workflow: Document | None,
+        predecessors: list[Document] | None,
     ) -> str:
         if action.get("CrawlerName"):
             return self._start_crawler(place, action["CrawlerName"], workflow)
-        params = {key: action[key] for key in ("JobName", "Arguments", "Timeout", "SecurityConfiguration", "NotificationProperty") if key in action}
+        params = {
+            key: action[key]
+            for key in ("JobName", "Arguments", "Timeout", "SecurityConfiguration", "NotificationProperty")
+            if key in action
+        }
         return self._start_job_run(place, params, trigger=trigger, workflow=workflow, predecessors=predecessors)
 
     # -- workflows -------------------------------------------------------------------------------------------------
@@ -178,7 +196,12 @@ class Workflows(Crawlers, Jobs):
                 raise ServiceError("AlreadyExistsException", f"Workflow with name {name} already exists")
             now = self._now()
             keys = ("Description", "DefaultRunProperties", "MaxConcurrentRuns")
-            workflow = {"Name": name, **{k: params[k] for k in keys if params.get(k) is not None}, "CreatedOn": now, "LastModifiedOn": now}
+            workflow = {
+                "Name": name,
+                **{k: params[k] for k in keys if params.get(k) is not None},
+                "CreatedOn": now,
+                "LastModifiedOn": now,
+            }
             self._write("workflows", place, workflow, name)
             self._set_tags(place, "workflow", name, params.get("Tags"))
         return {"Name": name}
@@ -228,7 +251,9 @@ class Workflows(Crawlers, Jobs):
         place, graph = place_of(call), bool(params.get("IncludeGraph"))
         found = {name: self._read("workflows", place, name) for name in params["Names"]}
         return {
-            "Workflows": [self._shown_workflow(place, workflow, graph=graph) for workflow in found.values() if workflow],
+            "Workflows": [
+                self._shown_workflow(place, workflow, graph=graph) for workflow in found.values() if workflow
+            ],
             "MissingWorkflows": [name for name, workflow in found.items() if workflow is None],
         }
 
@@ -243,13 +268,15 @@ class Workflows(Crawlers, Jobs):
             limit = workflow.get("MaxConcurrentRuns")
             active = [run for run in self._runs(place, name) if run["Status"] in ("RUNNING", "STOPPING")]
             if limit and len(active) >= limit:
-                raise ServiceError("ConcurrentRunsExceededException", f"Workflow {name} has {len(active)} of {limit} runs in progress")
+                raise ServiceError(
+                    "ConcurrentRunsExceededException", f"Workflow {name} has {len(active)} of {limit} runs in progress"
+                )
             nodes, edges = self._graph(place, name)
             if not any(node["Type"] == "TRIGGER" and node["Trigger"]["Type"] != "CONDITIONAL" for node in nodes):
                 raise invalid(f"Workflow {name} has no starting trigger: add one of type ON_DEMAND, SCHEDULED or EVENT")
             run = {
                 "Name": name,
-                "WorkflowRunId": new_id("wr")[:67],
+                "WorkflowRunId": new_id("wr"),
                 "WorkflowRunProperties": {**(workflow.get("DefaultRunProperties") or {}), **properties},
                 "StartedOn": self._now(),
                 "Status": "RUNNING",
@@ -272,7 +299,9 @@ class Workflows(Crawlers, Jobs):
 
         def node(kind: str, node_name: str, **more: Any) -> str:
             unique = "wnode_" + hashlib.sha256("/".join((*place, name, kind, node_name)).encode()).hexdigest()
-            nodes.setdefault(unique, {"Type": kind, "Name": node_name, "UniqueId": unique, "State": "", "Runs": []}).update(more)
+            nodes.setdefault(
+                unique, {"Type": kind, "Name": node_name, "UniqueId": unique, "State": "", "Runs": []}
+            ).update(more)
             return unique
 
         for trigger in self._all("triggers", place):
@@ -291,7 +320,9 @@ class Workflows(Crawlers, Jobs):
         predecessors = [
             {"JobName": other["Name"], "RunId": other["Runs"][-1]}
             for other in run["Nodes"]
-            if other["Type"] == "JOB" and other["Runs"] and {"SourceId": other["UniqueId"], "DestinationId": node["UniqueId"]} in run["Edges"]
+            if other["Type"] == "JOB"
+            and other["Runs"]
+            and {"SourceId": other["UniqueId"], "DestinationId": node["UniqueId"]} in run["Edges"]
         ]
         for action in node["Trigger"]["Actions"]:
             kind, name = ("CRAWLER", action["CrawlerName"]) if action.get("CrawlerName") else ("JOB", action["JobName"])
@@ -299,7 +330,13 @@ class Workflows(Crawlers, Jobs):
             self._start_node(place, run, target, action, node["Name"], predecessors)
 
     def _start_node(
-        self, place: Place, run: Document, target: Document, action: Document, trigger: str, predecessors: list[Document]
+        self,
+        place: Place,
+        run: Document,
+        target: Document,
+        action: Document,
+        trigger: str,
+        predecessors: list[Document],
     ) -> None:
         # The run is saved first: a very quick action reports its end to the saved one.
         origin = {"Name": run["Name"], "RunId": run["WorkflowRunId"], "Node": target["UniqueId"]}
@@ -336,6 +373,8 @@ class Workflows(Crawlers, Jobs):
     def _ended(self, place: Place, kind: str, name: str, detail: Document, workflow: Document | None) -> None:
         """A job or crawler has ended: goes on with its workflow run, or with triggers outside of workflows."""
         with self._lock:
+            if self._closing:
+                return  # the next start finds how the action ended and goes on
             if workflow:
                 run = self._read("workflow_runs", place, workflow["Name"], workflow["RunId"])
                 if run is None:
@@ -349,7 +388,11 @@ class Workflows(Crawlers, Jobs):
                 self._advance(place, run)
                 return
             for trigger in self._all("triggers", place):
-                if trigger["Type"] == "CONDITIONAL" and trigger["State"] == "ACTIVATED" and not trigger.get("WorkflowName"):
+                if (
+                    trigger["Type"] == "CONDITIONAL"
+                    and trigger["State"] == "ACTIVATED"
+                    and not trigger.get("WorkflowName")
+                ):
                     self._observe(place, trigger, kind, name, detail)
 
     def _observe(self, place: Place, trigger: Document, kind: str, name: str, detail: Document) -> None:
@@ -377,7 +420,9 @@ class Workflows(Crawlers, Jobs):
         with self._lock:
             run = self._workflow_run(place, params)
             if run["Status"] != "RUNNING":
-                raise ServiceError("IllegalWorkflowStateException", f"Workflow run {params['RunId']} is {run['Status']}")
+                raise ServiceError(
+                    "IllegalWorkflowStateException", f"Workflow run {params['RunId']} is {run['Status']}"
+                )
             run["Status"] = "STOPPING"
             self._save_run(place, run)
             for node in run["Nodes"]:
@@ -385,7 +430,9 @@ class Workflows(Crawlers, Jobs):
                     continue
                 if node["Type"] == "JOB":
                     for job_run in self._all("job_runs", place, node["Name"]):
-                        if (job_run.get("Workflow") or {}).get("RunId") == run["WorkflowRunId"] and job_run["JobRunState"] in ("STARTING", "RUNNING"):
+                        if (job_run.get("Workflow") or {}).get("RunId") == run["WorkflowRunId"] and job_run[
+                            "JobRunState"
+                        ] in ("STARTING", "RUNNING"):
                             self._stop_run(place, job_run)
                 else:
                     crawler = self._read("crawlers", place, node["Name"])
@@ -400,20 +447,19 @@ class Workflows(Crawlers, Jobs):
         with self._lock:
             old = self._workflow_run(place, params)
             if old["Status"] in ("RUNNING", "STOPPING"):
-                raise ServiceError("IllegalWorkflowStateException", f"Workflow run {params['RunId']} is {old['Status']}")
+                raise ServiceError(
+                    "IllegalWorkflowStateException", f"Workflow run {params['RunId']} is {old['Status']}"
+                )
             by_id = {node["UniqueId"]: node for node in old["Nodes"]}
             wanted = params["NodeIds"]
             wrong = [i for i in wanted if i not in by_id or by_id[i]["Type"] == "TRIGGER" or not by_id[i].get("Action")]
             if wrong or not wanted:
                 raise invalid(f"NodeIds {wrong} are no jobs or crawlers that ran in this workflow run")
             again = _downstream(wanted, old["Edges"])
-            nodes = [
-                {**node, "State": "", "Runs": []} if node["UniqueId"] in again else node
-                for node in old["Nodes"]
-            ]
+            nodes = [{**node, "State": "", "Runs": []} if node["UniqueId"] in again else node for node in old["Nodes"]]
             run = {
                 **{key: old[key] for key in ("Name", "WorkflowRunProperties", "Edges")},
-                "WorkflowRunId": new_id("wr")[:67],
+                "WorkflowRunId": new_id("wr"),
                 "PreviousRunId": old["WorkflowRunId"],
                 "StartedOn": self._now(),
                 "Status": "RUNNING",
@@ -436,7 +482,9 @@ class Workflows(Crawlers, Jobs):
         self._require("workflows", "Workflow", place, params["Name"])
         run = self._read("workflow_runs", place, params["Name"], params["RunId"])
         if run is None:
-            raise ServiceError("EntityNotFoundException", f"Workflow run {params['RunId']} of workflow {params['Name']} not found.")
+            raise ServiceError(
+                "EntityNotFoundException", f"Workflow run {params['RunId']} of workflow {params['Name']} not found."
+            )
         return run
 
     def get_workflow_run(self, call: Call, params: Document) -> Document:
@@ -447,7 +495,9 @@ class Workflows(Crawlers, Jobs):
         place = place_of(call)
         self._require("workflows", "Workflow", place, params["Name"])
         page = paged(self._runs(place, params["Name"]), params, "Runs")
-        page["Runs"] = [self._shown_workflow_run(place, run, graph=bool(params.get("IncludeGraph"))) for run in page["Runs"]]
+        page["Runs"] = [
+            self._shown_workflow_run(place, run, graph=bool(params.get("IncludeGraph"))) for run in page["Runs"]
+        ]
         return page
 
     def get_workflow_run_properties(self, call: Call, params: Document) -> Document:
@@ -468,7 +518,10 @@ class Workflows(Crawlers, Jobs):
             "SucceededActions": ("SUCCEEDED",), "FailedActions": ("FAILED",), "TimeoutActions": ("TIMEOUT",), "StoppedActions": ("STOPPED", "CANCELLED"),
             "RunningActions": ("RUNNING",), "ErroredActions": ("ERROR",), "WaitingActions": ("WAITING",),
         }  # fmt: skip
-        shown["Statistics"] = {"TotalActions": len(states), **{k: sum(s in of for s in states) for k, of in counted.items()}}
+        shown["Statistics"] = {
+            "TotalActions": len(states),
+            **{k: sum(s in of for s in states) for k, of in counted.items()},
+        }
         if graph:
             shown["Graph"] = self._shown_graph(place, run)
         return shown
@@ -501,7 +554,10 @@ class Workflows(Crawlers, Jobs):
         place, name = place_of(call), params["WorkflowName"]
         with self._lock:
             self._require("workflows", "Workflow", place, name)
-            trigger = next((t for t in self._all("triggers", place) if t.get("WorkflowName") == name and t["Type"] == "EVENT"), None)
+            trigger = next(
+                (t for t in self._all("triggers", place) if t.get("WorkflowName") == name and t["Type"] == "EVENT"),
+                None,
+            )
             if trigger is None:
                 raise invalid(f"Workflow {name} has no EVENT trigger")
             if trigger["State"] != "ACTIVATED":
@@ -545,7 +601,11 @@ class Workflows(Crawlers, Jobs):
         with self._lock:
             scheduled = [(place, "crawler", name, text) for place, name, text in self._scheduled_crawlers()]
             triggers = self._everywhere("triggers")
-            scheduled += [(p, "trigger", t["Name"], t["Schedule"]) for p, t in triggers if t["Type"] == "SCHEDULED" and t["State"] == "ACTIVATED"]
+            scheduled += [
+                (p, "trigger", t["Name"], t["Schedule"])
+                for p, t in triggers
+                if t["Type"] == "SCHEDULED" and t["State"] == "ACTIVATED"
+            ]
             for gone in self._due.keys() - set(scheduled):
                 del self._due[gone]
             for entry in scheduled:
@@ -581,8 +641,20 @@ class Workflows(Crawlers, Jobs):
     def _recover_workflows(self) -> None:
         """Runs whose actions ended while nobody listened go on."""
         for place, run in self._everywhere("workflow_runs"):
-            if run["Status"] in ("RUNNING", "STOPPING"):
-                self._advance(place, run)
+            if run["Status"] not in ("RUNNING", "STOPPING"):
+                continue
+            for node in run["Nodes"]:
+                if node["State"] == "RUNNING":
+                    node["State"] = self._state_reached(place, node)
+            self._advance(place, run)
+
+    def _state_reached(self, place: Place, node: Document) -> str:
+        """How a node's job or crawler stands, by its own records."""
+        if node["Type"] == "CRAWLER":
+            crawler = self._read("crawlers", place, node["Name"]) or {}
+            return str((crawler.get("LastCrawl") or {}).get("Status", "FAILED"))
+        run = self._read("job_runs", place, node["Name"], node["Runs"][-1]) or {}
+        return str(run.get("JobRunState", "FAILED"))
 
 
 def _shown_trigger(trigger: Document) -> Document:
@@ -601,11 +673,15 @@ def _check_condition(name: str, condition: Document) -> None:
     if bool(condition.get("JobName")) == bool(condition.get("CrawlerName")):
         raise invalid(f"Each condition of trigger {name} names either a job or a crawler")
     if condition.get("LogicalOperator", "EQUALS") != "EQUALS":
-        raise invalid(f"Trigger {name}: LogicalOperator {condition['LogicalOperator']!r} is unknown, EQUALS is the only one")
+        raise invalid(
+            f"Trigger {name}: LogicalOperator {condition['LogicalOperator']!r} is unknown, EQUALS is the only one"
+        )
     if condition.get("JobName") and condition.get("State") not in JOB_STATES:
         raise invalid(f"Trigger {name}: State {condition.get('State')!r} must be one of {', '.join(JOB_STATES)}")
     if condition.get("CrawlerName") and condition.get("CrawlState") not in CRAWL_STATES:
-        raise invalid(f"Trigger {name}: CrawlState {condition.get('CrawlState')!r} must be one of {', '.join(CRAWL_STATES)}")
+        raise invalid(
+            f"Trigger {name}: CrawlState {condition.get('CrawlState')!r} must be one of {', '.join(CRAWL_STATES)}"
+        )
 
 
 def _met(predicate: Document, states: dict[tuple[str, str], str]) -> bool:

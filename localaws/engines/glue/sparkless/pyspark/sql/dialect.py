@@ -133,7 +133,7 @@ def _first(node: exp.Anonymous) -> Any:
         raise unsupported(f"{node.this}() with a second argument that is not true or false")
     windowed = isinstance(node.parent, exp.Window)
     if windowed:
-        function = call(f"{name}_value", node.expressions[0])
+        function = (exp.FirstValue if name == "first" else exp.LastValue)(this=node.expressions[0])
         return (exp.IgnoreNulls(this=function) if skip else function), None
     if skip:
         _add_filter(node, exp.Not(this=exp.Is(this=exp.paren(node.expressions[0].copy()), expression=exp.Null())))
@@ -215,6 +215,17 @@ def _size(node: exp.Anonymous) -> Any:
     return exp.Case(
         ifs=[exp.If(this=exp.Is(this=value, expression=exp.Null()), true=exp.Literal.number(-1))], default=count
     ), None
+
+
+def _sequence(node: exp.Anonymous) -> Any:
+    """An array of bigint; of int, as in Spark, where the bounds are written as numbers or are sizes."""
+    bounds = [part.this if isinstance(part, exp.Neg) else part for part in node.expressions]
+    small = all(
+        (isinstance(part, exp.Literal) and not part.is_string) or (isinstance(part, exp.Cast) and part.is_type("int"))
+        for part in bounds
+    )
+    series = call("spark_sequence", *node.expressions)
+    return (exp.Cast(this=series, to=exp.DataType.build("int[]", dialect="duckdb")) if small else series), None
 
 
 def _lambda(name: str) -> Callable[[exp.Anonymous], Any]:
@@ -399,8 +410,8 @@ FUNCTIONS: dict[str, Callable[[exp.Anonymous], Any]] = {
     "ceiling": lambda node: (call("spark_ceil", *node.expressions), None), "sign": _only(1), "signum": lambda n: (call("spark_sign", *n.expressions), None),
     "round": _round,
     # strings
-    **{name: _same() for name in ("lower", "upper", "reverse", "repeat", "md5", "split_part", "ascii", "chr", "contains", "startswith", "endswith")},
-    "lcase": _same("lower"), "ucase": _same("upper"), "concat": _concat, "concat_ws": _concat_ws, "trim": _trim("trim"),
+    **{name: _same() for name in ("lower", "upper", "reverse", "repeat", "md5", "split_part", "ascii", "chr", "contains")},
+    "startswith": _same("starts_with"), "endswith": _same("ends_with"), "lcase": _same("lower"), "ucase": _same("upper"), "concat": _concat, "concat_ws": _concat_ws, "trim": _trim("trim"),
     "ltrim": _trim("ltrim"), "rtrim": _trim("rtrim"), "sha": _same("sha1"), "sha1": _same("sha1"), "sha2": _sha2,
     "length": _only(1), "char_length": lambda n: (call("spark_length", *n.expressions), None), "instr": _only(2), "locate": _only(2),
     "substring": _macro, "substr": lambda n: (call("spark_substring", *n.expressions), None), "left": _only(2), "right": _only(2),
@@ -411,7 +422,7 @@ FUNCTIONS: dict[str, Callable[[exp.Anonymous], Any]] = {
     "size": _size, "cardinality": _size, "array_size": _size, "array": _array,
     "map": _map, "struct": _struct, "named_struct": _named_struct, "element_at": _only(2), "sort_array": _macro, "array_sort": _only(1),
     "array_contains": _only(2), "array_join": _only(2), "array_max": _only(1), "array_min": _only(1), "array_distinct": _same("list_distinct"),
-    "flatten": _same("flatten"), "sequence": _macro, "slice": _only(3), "map_keys": _only(1), "map_values": _only(1), "map_entries": _only(1),
+    "flatten": _same("flatten"), "sequence": _sequence, "slice": _only(3), "map_keys": _only(1), "map_values": _only(1), "map_entries": _only(1),
     "map_from_arrays": _only(2), "map_from_entries": _only(1), "map_contains_key": _only(2),
     "transform": _lambda("list_transform"), "filter": _lambda("list_filter"), "aggregate": _aggregate, "reduce": _aggregate,
     # times

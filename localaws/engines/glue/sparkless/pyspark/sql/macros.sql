@@ -137,7 +137,7 @@ CREATE MACRO spark_date_sub(d, n) AS CAST(spark_date(d) - CAST(n AS INTEGER) AS 
 CREATE MACRO spark_last_day(d) AS last_day(spark_date(d));
 CREATE MACRO spark_unix_timestamp(x) AS CASE
     WHEN typeof(x) = 'VARCHAR' THEN CAST(floor(epoch(try_strptime(TRY_CAST(x AS VARCHAR), '%Y-%m-%d %H:%M:%S'))) AS BIGINT)
-    ELSE CAST(floor(epoch(spark_timestamp(x))) AS BIGINT) END;
+    ELSE CAST(trunc(epoch(spark_timestamp(x))) AS BIGINT) END;
 CREATE MACRO spark_unix_seconds(x) AS CAST(floor(epoch(spark_timestamp(x))) AS BIGINT);
 CREATE MACRO spark_unix_millis(x) AS CAST(floor(epoch_us(spark_timestamp(x)) / 1000) AS BIGINT);
 CREATE MACRO spark_unix_micros(x) AS epoch_us(spark_timestamp(x));

@@ -18,7 +18,9 @@ from . import dialect
 from .dataframe import DataFrame
 from .storage import scratch
 from .types import (
-    LongType,
+    ArrayType,
+    DataType,
+    MapType,
     Row,
     StructField,
     StructType,
@@ -245,7 +247,11 @@ class SparkSession:
         columns = []
         for at, field in enumerate(kind.fields):
             try:
-                columns.append(pa.array([_plain(_value(row, field.name, at)) for row in rows], target.field(at).type))
+                columns.append(
+                    pa.array(
+                        [_plain(field.dataType, _value(row, field.name, at)) for row in rows], target.field(at).type
+                    )
+                )
             except (pa.ArrowInvalid, pa.ArrowTypeError) as problem:
                 raise PySparkTypeError(
                     f"createDataFrame: column {field.name!r} ({field.dataType.simpleString()}): {problem}"
@@ -342,11 +348,14 @@ def _value(row: Any, name: str, at: int) -> Any:
     return row[fields.index(name)] if name in fields else row[at]
 
 
-def _plain(value: Any) -> Any:
-    """Rows inside rows as the dicts Arrow wants."""
-    if isinstance(value, Row) and value.__fields__:
-        return value.asDict(recursive=True)
+def _plain(kind: DataType, value: Any) -> Any:
+    """A Python value as Arrow wants it: structs from tuples, Rows or dicts become dicts, maps become pairs."""
+    if value is None:
+        return None
+    if isinstance(kind, StructType):
+        return {f.name: _plain(f.dataType, _value(value, f.name, at)) for at, f in enumerate(kind.fields)}
+    if isinstance(kind, ArrayType):
+        return [_plain(kind.elementType, item) for item in value]
+    if isinstance(kind, MapType):
+        return [(key, _plain(kind.valueType, item)) for key, item in value.items()]
     return value
-
-
-__all__ = ["LongType", "SparkSession"]
