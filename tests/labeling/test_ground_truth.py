@@ -524,12 +524,13 @@ JSON_VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-NAMES = st.sampled_from(
-    [*BOX, "tracking-annotations", "annotations", "frame-no", "lidar", "polylines", "label-category-attributes"]
-    + ["frame-attributes", "center-x", "answers", "answerContent", "workerId", "workerMetadata", "identityData"]
-    + ["trackingAnnotations", "frameData", "entries", "timeSpentInSeconds", "submissionTime", "source-ref", "birds"]
-    + ["birds-metadata", "type", "class-map", "internal-color-map", "creation-date"]
-)
+NAMES = st.sampled_from([
+    "height", "width", "top", "left", "tracking-annotations", "annotations", "frame-no", "lidar", "polylines",
+    "label-category-attributes", "frame-attributes", "center-x", "answers", "answerContent", "workerId",
+    "workerMetadata", "identityData", "trackingAnnotations", "frameData", "entries", "timeSpentInSeconds",
+    "submissionTime", "source-ref", "birds", "birds-metadata", "type", "class-map", "internal-color-map",
+    "creation-date", "class-id", "object-id", "object-name",
+])  # fmt: skip
 DOCUMENTS = st.recursive(
     JSON_VALUES
     | st.sampled_from(
