@@ -4,7 +4,7 @@ import { MOST_BARS, MOST_SLICES, draw, palette, specification, summary, theme } 
 import { csv, download } from "./csv.js";
 import { counted, group, natural, share, value, words } from "./format.js";
 import { html } from "./html.js";
-import { alias, csvTable, emptiness, groupTitle, ordered, points, records, sample, shownMeasures, table, unapplied } from "./report.js";
+import { alias, csvTable, emptiness, groupTitle, ordered, points, recorded, records, sample, shownMeasures, table, unapplied } from "./report.js";
 
 const isChart = (visual) => ["pie", "donut", "bar", "hbar"].includes(visual.type);
 
@@ -83,7 +83,9 @@ function Chart({ visual, dataset, found, domain }) {
 }
 
 function Table({ visual, dataset, found }) {
-  const { head, rows } = table(visual, dataset, found);
+  const kept = visual.type === "pivot" ? recorded(visual, found) : found;
+  const hidden = table(visual, dataset, found).rows.length - table(visual, dataset, kept).rows.length;
+  const { head, rows } = table(visual, dataset, kept);
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${`${visual.title}, table`}>
     <table>
       <thead><tr>${head.map((each, i) => html`<th key=${i} scope="col" class=${each.numeric ? "number" : ""}>${each.title}</th>`)}</tr></thead>
@@ -95,7 +97,8 @@ function Table({ visual, dataset, found }) {
         )}
       </tbody>
     </table>
-  </div>`;
+  </div>
+  ${hidden > 0 && html`<p class="quiet">${counted(hidden, `${groupTitle(dataset, visual.rows[0]).toLowerCase()}s`)} without any ${words(alias(visual.columns)).toLowerCase()} ${hidden === 1 ? "is" : "are"} only in the CSV.</p>`}`;
 }
 
 function Figures({ visual, dataset, found }) {

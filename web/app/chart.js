@@ -154,6 +154,7 @@ export function specification(visual, dataset, report, series, width, look) {
     };
   });
   const horizontal = visual.type === "hbar";
+  const slanted = order.length * 80 > width;
   if (isDay) {
     // Bars with a beginning and an end are not stacked by Vega-Lite: the floors are laid here.
     const floors = new Map();
@@ -177,7 +178,7 @@ export function specification(visual, dataset, report, series, width, look) {
         field: "k",
         type: "nominal",
         sort: order.map(group),
-        axis: { title: horizontal && !visual.pick ? groupTitle(dataset, reference) : null, grid: false, labelLimit: horizontal ? Math.max(90, width * 0.38) : 120, ticks: false, ...(horizontal ? { titleAnchor: "end", titleAngle: 0, titleAlign: "left", titleY: -10, titleX: 0, titleBaseline: "bottom", titleLimit: width } : { labelAngle: order.length * 90 > width ? -40 : 0 }) },
+        axis: { title: horizontal && !visual.pick ? groupTitle(dataset, reference) : null, grid: false, labelLimit: horizontal ? Math.max(90, width * 0.38) : slanted ? 120 : Math.floor((width - 60) / order.length) - 10, ticks: false, ...(horizontal ? { titleAnchor: "end", titleAngle: 0, titleAlign: "left", titleY: -10, titleX: 0, titleBaseline: "bottom", titleLimit: width } : { labelAngle: slanted ? -40 : 0 }) },
       };
   return {
     ...base,

@@ -54,6 +54,14 @@ export function table(visual, dataset, found) {
   return { head, rows };
 }
 
+// Without the rows of a pivot in which nothing is recorded: a job that has no such attribute says nothing about it.
+export function recorded(visual, found) {
+  const column = alias(visual.columns);
+  const row = alias(visual.rows[0]);
+  const told = new Set(found.filter((each) => each[column] !== null).map((each) => each[row]));
+  return found.filter((each) => told.has(each[row]));
+}
+
 export const sum = (numbers) => {
   const known = numbers.filter((each) => each !== null && each !== undefined);
   return known.length ? known.reduce((a, b) => a + b, 0) : null;
@@ -112,8 +120,8 @@ export function emptiness(visual, dataset, found, filtered) {
   if (!found.length) return `No ${dataset.counts}${under || " yet"}.`;
   const measure = dataset.measures[visual.measures[0]];
   if (found.every((each) => each[visual.measures[0]] === null)) return `No recorded ${measure.title.toLowerCase()}${under}.`;
-  const reference = visual.rows.at(-1);
-  if (["pie", "donut", "bar", "hbar"].includes(visual.type) && found.every((each) => each[alias(reference)] === null))
+  const reference = visual.type === "pivot" ? visual.columns : visual.rows.at(-1);
+  if (["pie", "donut", "bar", "hbar", "pivot"].includes(visual.type) && found.every((each) => each[alias(reference)] === null))
     return `None of the ${value(sum(found.map((each) => each[visual.measures[0]])), measure.unit)} ${dataset.counts}${under} has ${groupTitle(dataset, reference).toLowerCase()}.`;
   return undefined;
 }

@@ -49,7 +49,7 @@ function claims(token) {
   try {
     const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
     const found = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(payload), (each) => each.charCodeAt(0))));
-    return found["cognito:username"] ?? found.username ?? found.email ?? "";
+    return found.email ?? found["cognito:username"] ?? found.username ?? "";
   } catch {
     return "";
   }

@@ -238,7 +238,15 @@ ANNOTATIONS = Dashboard(
         Visual(
             id="labels", type="kpi", title="Labels", dataset="labels", measures=("labels", "jobs", "newest"), span=1
         ),
-        Visual(id="frames", type="kpi", title="Frames", dataset="frames", measures=("frames", "maximum"), span=1),
+        Visual(
+            id="frames",
+            type="kpi",
+            title="Frames",
+            note="An image or a text is one frame.",
+            dataset="frames",
+            measures=("frames", "maximum"),
+            span=1,
+        ),
         Visual(
             id="audit-share",
             type="kpi",
