@@ -584,13 +584,18 @@ def _patch_lambda() -> None:
         return result
 
     def execute(func: Document, event: Document, request_id: str) -> Document:
-        nested = (lambda_svc._invoke_depth.get() or 0) > 0
+        # A call through the API counts itself: depth 1 is from outside. An event's invocation starts at 0 and must
+        # count as 1 too, or what it invokes would look like a call from outside.
+        depth = lambda_svc._invoke_depth.get() or 0
+        nested = depth > 1
+        counted = lambda_svc._invoke_depth.set(max(depth, 1))
         if not nested:
             slots.acquire()
         try:
             last.error_type = None
             result = warm(func, event, request_id)
         finally:
+            lambda_svc._invoke_depth.reset(counted)
             if not nested:
                 slots.release()
         if result.get("error") and last.error_type:

@@ -30,6 +30,8 @@ ACCOUNT = "000000000000"
 REGION = "us-east-1"
 # Below this, objects and query results soon fail half-way; refusing at start is kinder.
 MINIMUM_FREE_BYTES = 200 * 1024 * 1024
+# The emulators this process started, by process id: they may outlive it, and a dead one is collected from here.
+_started: dict[int, subprocess.Popen[bytes]] = {}
 
 
 class EmulatorError(Exception):
@@ -114,6 +116,7 @@ def start(
             cwd=state,
             start_new_session=True,
         )
+    _started[process.pid] = process
     emulator = Emulator(pid=process.pid, port=emulator_port, console_port=emulator_console, state=state)
     deadline = time.monotonic() + timeout
     while not _healthy(emulator):
@@ -149,7 +152,8 @@ def stop_process(pid: int, grace: float = 15) -> None:
     # The Lambda workers and job processes of a killed emulator are in its session.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-    _collect(pid)
+    if pid in _started:
+        _started.pop(pid).wait(timeout=grace)
 
 
 def delete(state: Path) -> None:
@@ -250,7 +254,8 @@ def _healthy(emulator: Emulator) -> bool:
 
 
 def _alive(pid: int) -> bool:
-    _collect(pid)
+    if pid in _started:
+        return _started[pid].poll() is None
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -258,12 +263,6 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _collect(pid: int) -> None:
-    """A dead child stays in the process table until its parent asks for it."""
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
 
 
 def _tail(log: Path, lines: int = 12) -> str:

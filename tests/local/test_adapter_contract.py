@@ -151,7 +151,7 @@ def test_objects_are_files_that_engines_can_read_without_a_request(embedded):
     state = finished(athena, query["QueryExecutionId"])
 
     assert state["State"] == "SUCCEEDED", state
-    rows = athena.get_query_results(**query)["ResultSet"]["Rows"]
+    rows = athena.get_query_results(QueryExecutionId=query["QueryExecutionId"])["ResultSet"]["Rows"]
     assert rows[1]["Data"][0]["VarCharValue"] == "3"
     assert s3.get_object(Bucket="bodies", Key="a")["Body"].read() == b"a"
 

@@ -51,6 +51,10 @@ def bucket(value="a"):
     }
 
 
+QUERY = {"Name": "q", "Database": "d", "QueryString": "SELECT 1", "WorkGroup": "nowhere"}
+BROKEN = {"Resources": {"Query": {"Type": "AWS::Athena::NamedQuery", "Properties": QUERY}}}
+
+
 def test_stacks_are_deployed_after_those_they_depend_on(embedded, tmp_path):
     folder = write_assembly(tmp_path / "a", {"AFirst": (bucket(), ["BSecond"]), "BSecond": (bucket(), [])})
     seen = []
@@ -79,17 +83,15 @@ def test_a_change_updates_in_place_and_no_change_does_nothing(embedded, tmp_path
 
 
 def test_a_failure_names_stack_resource_and_reason(embedded, tmp_path):
-    broken = {"Resources": {"Fn": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": {"FunctionName": "nope"}}}}
-    folder = write_assembly(tmp_path / "a", {"Broken": (broken, [])})
+    folder = write_assembly(tmp_path / "a", {"Broken": (BROKEN, [])})
 
-    with pytest.raises(DeployError, match=r"Stack Broken: Fn \(AWS::Lambda::EventSourceMapping\) failed: .+"):
+    with pytest.raises(DeployError, match=r"Stack Broken: Query \(AWS::Athena::NamedQuery\) failed: .*nowhere"):
         deploy.deploy(folder, embedded.session)
 
 
 def test_a_failed_creation_is_made_anew_by_the_next_deployment(embedded, tmp_path):
-    broken = {"Resources": {"Fn": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": {"FunctionName": "nope"}}}}
     with pytest.raises(DeployError):
-        deploy.deploy(write_assembly(tmp_path / "a", {"Mended": (broken, [])}), embedded.session)
+        deploy.deploy(write_assembly(tmp_path / "a", {"Mended": (BROKEN, [])}), embedded.session)
 
     outputs = deploy.deploy(write_assembly(tmp_path / "b", {"Mended": (bucket(), [])}), embedded.session)
 
