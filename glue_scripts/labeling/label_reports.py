@@ -25,7 +25,7 @@ WORKER_METRICS = "processed_worker_metrics"
 
 
 def arguments() -> dict[str, str]:
-    """The job's arguments: by Glue's own reader where there is one, which refuses an empty value, else by argparse."""
+    """The job's arguments among those of Glue; its own getResolvedOptions knows no optional and no empty one."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     for name in ARGUMENTS:
         parser.add_argument(f"--{name}", required=name.endswith("_PATH"), default="")

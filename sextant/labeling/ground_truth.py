@@ -433,6 +433,12 @@ def _write_shapes(chunk: Chunk, document: Document, shapes: _Shapes) -> None:
 
 def _tally(chunk: Chunk, document: Document, shapes: _Shapes) -> None:
     """Adds to the pre-aggregates. Frames and tracked objects belong to one document, so its distinct counts add up."""
+    if len(shapes.label) == 1:  # an image or text has mostly one label
+        head, label, attributes, day = document.head, shapes.label[0], shapes.attributes[0], document.day
+        _add(chunk.labels, (head, label, attributes, day), 1, 1, 1)
+        for name, value in (("", ""), *(_loads(attributes) if attributes != NO_ATTRIBUTES else ())):
+            _add(chunk.attributes, (head, label, (name, value), day), 1, 1, 1)
+        return
     groups: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for row, key in enumerate(zip(shapes.label, shapes.attributes, strict=True)):
         groups[key].append(row)
@@ -442,19 +448,22 @@ def _tally(chunk: Chunk, document: Document, shapes: _Shapes) -> None:
         frames = {frame_no[row] for row in rows}
         # An annotation that is not tracked is an object of its own, known by its row.
         instances = {row if instance_id[row] is None else instance_id[row] for row in rows}
-        _count(chunk.labels, (document.head, label, attributes, document.day), (len(rows), frames, instances))
+        key = (document.head, label, attributes, document.day)
+        _add(chunk.labels, key, len(rows), len(frames), len(instances))
         for name, value in (("", ""), *_loads(attributes)):
             known = by_pair.get((label, (name, value)), (0, set(), set()))
             by_pair[label, (name, value)] = (known[0] + len(rows), known[1] | frames, known[2] | instances)
-    for (label, pair), distinct in by_pair.items():
-        _count(chunk.attributes, (document.head, label, pair, document.day), distinct)
+    for (label, pair), (count, frames, instances) in by_pair.items():
+        _add(chunk.attributes, (document.head, label, pair, document.day), count, len(frames), len(instances))
 
 
-def _count(tallies: dict[Any, list[int]], key: Any, distinct: tuple[int, set[int], set[Any]]) -> None:
-    counts = tallies.setdefault(key, [0, 0, 0])
-    counts[0] += distinct[0]
-    counts[1] += len(distinct[1])
-    counts[2] += len(distinct[2])
+def _add(tallies: dict[Any, list[int]], key: Any, annotations: int, frames: int, instances: int) -> None:
+    counts = tallies.get(key)
+    if counts is None:
+        counts = tallies[key] = [0, 0, 0]
+    counts[0] += annotations
+    counts[1] += frames
+    counts[2] += instances
 
 
 def _write_frame(

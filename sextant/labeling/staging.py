@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from itertools import repeat
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -127,7 +127,8 @@ class Sheet:
     """Rows of one staged table on their way to one Parquet file. The file appears with the first row.
 
     `add` takes one row; `extend` many of one document, where a column's value is a list, one per row, or a scalar for
-    all. A map is given as text: a JSON list of its (name, value) pairs, sorted by name.
+    all. One sheet is filled by one of them. A map is given as text: a JSON list of its (name, value) pairs, sorted by
+    name.
     """
 
     def __init__(self, table: Table, path: Path) -> None:
@@ -177,11 +178,9 @@ class Sheet:
 
     def _array(self, field: pa.Field[Any], values: Sequence[Any]) -> pa.Array[Any]:
         counts = self._counts
-        if not pa.types.is_list(field.type) and any(isinstance(each, list) for each in values):
-            flat: list[Any] = []
-            for value, count in zip(values, counts, strict=True):
-                flat += value if isinstance(value, list) else repeat(value, count)
-            values, counts = flat, list[int]()
+        # Whoever extends a sheet gives the same columns as lists every time.
+        if isinstance(values[0], list) and not pa.types.is_list(field.type):
+            values, counts = list(chain.from_iterable(values)), list[int]()
         repeated = len(values) < self._pending
         if field.name in _REPEATING or pa.types.is_map(field.type):
             return _distinct(field.type, values, counts if repeated else [])
