@@ -60,7 +60,12 @@ def aws(home, glue):
 
     def job(script, name="j", command="glueetl", **definition):
         put(f"{name}.py", script, "code")
-        request = {"Name": name, "Role": "runner", "Command": {"Name": command, "ScriptLocation": f"s3://code/{name}.py"}, **definition}
+        request = {
+            "Name": name,
+            "Role": "runner",
+            "Command": {"Name": command, "ScriptLocation": f"s3://code/{name}.py"},
+            **definition,
+        }
         glue.create_job(CALL, request)
         return name
 

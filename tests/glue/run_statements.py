@@ -35,11 +35,23 @@ def plain(value):
 
 def build(kind, value):
     """JSON gives no timestamps."""
-    return dt.datetime.fromisoformat(value) if kind == "timestamp" and value else dt.date.fromisoformat(value) if kind == "date" and value else value
+    return (
+        dt.datetime.fromisoformat(value)
+        if kind == "timestamp" and value
+        else dt.date.fromisoformat(value)
+        if kind == "date" and value
+        else value
+    )
 
 
-builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").config("spark.sql.session.timeZone", "UTC")
-spark = builder.config("spark.sql.shuffle.partitions", "1").config("spark.ui.showConsoleProgress", "false").getOrCreate()
+builder = (
+    SparkSession.builder.master("local[1]")
+    .config("spark.ui.enabled", "false")
+    .config("spark.sql.session.timeZone", "UTC")
+)
+spark = (
+    builder.config("spark.sql.shuffle.partitions", "1").config("spark.ui.showConsoleProgress", "false").getOrCreate()
+)
 spark.sparkContext.setLogLevel("OFF")
 work = json.load(sys.stdin)
 for name, (ddl, rows) in work["views"].items():
@@ -51,7 +63,12 @@ results = []
 for text in work["statements"]:
     try:
         frame = spark.sql(text)
-        results.append({"types": [f"{name} {kind}" for name, kind in frame.dtypes], "rows": [[plain(v) for v in row] for row in frame.collect()]})
+        results.append(
+            {
+                "types": [f"{name} {kind}" for name, kind in frame.dtypes],
+                "rows": [[plain(v) for v in row] for row in frame.collect()],
+            }
+        )
     except Exception as problem:
         results.append({"error": f"{type(problem).__name__}: {problem}"[:600]})
 spark.stop()

@@ -28,25 +28,63 @@ def parquet(**columns):
 def ground_truth(aws, modality, job, frames=1):
     """The folders a video job leaves behind."""
     base = f"batch_manifests/{modality}/b1-first-{job}/output/{job}/"
-    box = {"height": 66, "width": 83, "label-category-attributes": {"Moving": "Dynamic", "Vehicle_Type": "Car"}, "object-name": "Vehicle:1"}
-    sequence = [{"annotations": [box], "frame-no": str(at), "frame": f"{at}.jpg", "frame-attributes": {}} for at in range(frames)]
-    aws.put(f"{base}annotations/consolidated-annotation/output/0/SeqLabel.json", json.dumps({"tracking-annotations": sequence}))
-    aws.put(f"{base}annotations/consolidated-annotation/consolidation-response/iteration-1/2020.json", json.dumps([{"datasetObjectId": "0"}]))
+    box = {
+        "height": 66,
+        "width": 83,
+        "label-category-attributes": {"Moving": "Dynamic", "Vehicle_Type": "Car"},
+        "object-name": "Vehicle:1",
+    }
+    sequence = [
+        {"annotations": [box], "frame-no": str(at), "frame": f"{at}.jpg", "frame-attributes": {}}
+        for at in range(frames)
+    ]
+    aws.put(
+        f"{base}annotations/consolidated-annotation/output/0/SeqLabel.json",
+        json.dumps({"tracking-annotations": sequence}),
+    )
+    aws.put(
+        f"{base}annotations/consolidated-annotation/consolidation-response/iteration-1/2020.json",
+        json.dumps([{"datasetObjectId": "0"}]),
+    )
     aws.put(f"{base}annotations/worker-response/iteration-1/0/2020-12-28_19:00:00.json", json.dumps({"answers": []}))
     aws.put(f"{base}annotations/intermediate/1/annotations.json", "{}")
-    aws.put(f"{base}manifests/output/output.manifest", json.dumps({"source-ref": "s3://x", f"{job}-ref": "s3://y", f"{job}-ref-metadata": {"class-map": {"0": "Car"}}}) + "\n")
+    aws.put(
+        f"{base}manifests/output/output.manifest",
+        json.dumps({"source-ref": "s3://x", f"{job}-ref": "s3://y", f"{job}-ref-metadata": {"class-map": {"0": "Car"}}})
+        + "\n",
+    )
 
 
 def test_the_four_crawlers_of_the_labeling_reports(aws):
     ground_truth(aws, "VideoObjectTracking", "vehicle")
     ground_truth(aws, "VideoObjectTrackingAudit", "vehicle-audit")
     answers = [[{"trackingannotations": {"framedata": {"entries": ["x"]}}}]]
-    aws.put("processed_worker_metrics/part-00000.snappy.parquet", parquet(answercontent=answers, timespentinseconds=[1.5]))
+    aws.put(
+        "processed_worker_metrics/part-00000.snappy.parquet", parquet(answercontent=answers, timespentinseconds=[1.5])
+    )
     aws.put("processed_worker_metrics/_SUCCESS", b"")
-    aws.crawl("objects", "s3://lake/batch_manifests/VideoObjectTracking/", TablePrefix="output_manifest_", Configuration=COMBINE, exclusions=["**/annotations/**", "**/temp/**", "**/intermediate/**"])
-    aws.crawl("audit", "s3://lake/batch_manifests/VideoObjectTrackingAudit/", TablePrefix="output_manifest_", Configuration=COMBINE, exclusions=["**/annotations/**"])
+    aws.crawl(
+        "objects",
+        "s3://lake/batch_manifests/VideoObjectTracking/",
+        TablePrefix="output_manifest_",
+        Configuration=COMBINE,
+        exclusions=["**/annotations/**", "**/temp/**", "**/intermediate/**"],
+    )
+    aws.crawl(
+        "audit",
+        "s3://lake/batch_manifests/VideoObjectTrackingAudit/",
+        TablePrefix="output_manifest_",
+        Configuration=COMBINE,
+        exclusions=["**/annotations/**"],
+    )
     aws.crawl("metrics", "s3://lake/processed_worker_metrics/", TablePrefix="worker_metrics_", Configuration=COMBINE)
-    aws.crawl("annotations", "s3://lake/batch_manifests/", TablePrefix="annotations_", Configuration=COMBINE, exclusions=["**/worker-response/**", "**/temp/**", "**/intermediate/**", "**/manifests/**"])
+    aws.crawl(
+        "annotations",
+        "s3://lake/batch_manifests/",
+        TablePrefix="annotations_",
+        Configuration=COMBINE,
+        exclusions=["**/worker-response/**", "**/temp/**", "**/intermediate/**", "**/manifests/**"],
+    )
     assert aws.tables() == [
         "annotations_batch_manifests",
         "output_manifest_videoobjecttracking",
@@ -56,7 +94,10 @@ def test_the_four_crawlers_of_the_labeling_reports(aws):
     table = aws.catalog.table("db", "annotations_batch_manifests")
     assert [key["Name"] for key in table["PartitionKeys"]] == [f"partition_{at}" for at in range(8)]
     values = aws.partitions("annotations_batch_manifests")
-    assert {(v[0], v[1]) for v in values} == {("VideoObjectTracking", "b1-first-vehicle"), ("VideoObjectTrackingAudit", "b1-first-vehicle-audit")}
+    assert {(v[0], v[1]) for v in values} == {
+        ("VideoObjectTracking", "b1-first-vehicle"),
+        ("VideoObjectTrackingAudit", "b1-first-vehicle-audit"),
+    }
     assert aws.columns("annotations_batch_manifests")["tracking-annotations"] == (
         "array<struct<annotations:array<struct<height:int,width:int,label-category-attributes:struct<moving:string,vehicle_type:string>,"
         "object-name:string>>,frame-no:string,frame:string,frame-attributes:map<string,string>>>"
@@ -71,12 +112,19 @@ def test_the_four_crawlers_of_the_labeling_reports(aws):
     partition = aws.catalog.partitions("db", "annotations_batch_manifests")[0]
     assert partition["StorageDescriptor"]["Columns"] == descriptor["Columns"]  # InheritFromTable
     assert partition["StorageDescriptor"]["Location"].endswith("/")
-    assert aws.partitions("output_manifest_videoobjecttracking") == [("b1-first-vehicle", "output", "vehicle", "manifests", "output")]
+    assert aws.partitions("output_manifest_videoobjecttracking") == [
+        ("b1-first-vehicle", "output", "vehicle", "manifests", "output")
+    ]
 
 
 def test_a_second_crawl_adds_only_what_is_new(aws):
     ground_truth(aws, "VideoObjectTracking", "one")
-    aws.crawl("a", "s3://lake/batch_manifests/", exclusions=["**/worker-response/**", "**/manifests/**", "**/intermediate/**"], Configuration=COMBINE)
+    aws.crawl(
+        "a",
+        "s3://lake/batch_manifests/",
+        exclusions=["**/worker-response/**", "**/manifests/**", "**/intermediate/**"],
+        Configuration=COMBINE,
+    )
     before = aws.catalog.table("db", "batch_manifests")
     aws.run_crawler("a")
     assert aws.catalog.table("db", "batch_manifests") == before
@@ -184,7 +232,9 @@ def test_deleted_objects(aws, behaviour):
     aws.run_crawler("c")
     gone = [p for p in aws.catalog.partitions("db", "data") if p["Values"] == ["y"]]
     assert len(gone) == (0 if behaviour == "DELETE_FROM_DATABASE" else 1)
-    assert ("DEPRECATED_BY_CRAWLER" in gone[0]["Parameters"]) is (behaviour == "DEPRECATE_IN_DATABASE") if gone else True
+    assert (
+        ("DEPRECATED_BY_CRAWLER" in gone[0]["Parameters"]) is (behaviour == "DEPRECATE_IN_DATABASE") if gone else True
+    )
     aws.objects.delete("lake", "data/x/1.json")
     aws.run_crawler("c")
     assert aws.tables() == ([] if behaviour == "DELETE_FROM_DATABASE" else ["data"])
@@ -197,7 +247,11 @@ def test_a_declared_table_only_gets_partitions(aws):
         "Name": "annotations_data",
         "TableType": "EXTERNAL_TABLE",
         "PartitionKeys": [{"Name": f"partition_{at}", "Type": "string"} for at in range(2)],
-        "StorageDescriptor": {"Columns": [{"Name": "mine", "Type": "map<string,string>"}], "Location": "s3://lake/data", "SerdeInfo": {"SerializationLibrary": "x"}},
+        "StorageDescriptor": {
+            "Columns": [{"Name": "mine", "Type": "map<string,string>"}],
+            "Location": "s3://lake/data",
+            "SerdeInfo": {"SerializationLibrary": "x"},
+        },
         "Parameters": {"classification": "json"},
     }
     aws.catalog.put_table("db", declared)
@@ -225,11 +279,20 @@ def test_new_folders_only(aws):
 
 def test_catalog_targets(aws):
     aws.put("data/x/1.json", '{"a": 1, "b": 2}')
-    aws.catalog.put_table("db", {"Name": "t", "PartitionKeys": [{"Name": "p", "Type": "string"}], "StorageDescriptor": {"Columns": [{"Name": "a", "Type": "int"}], "Location": "s3://lake/data/"}})
+    aws.catalog.put_table(
+        "db",
+        {
+            "Name": "t",
+            "PartitionKeys": [{"Name": "p", "Type": "string"}],
+            "StorageDescriptor": {"Columns": [{"Name": "a", "Type": "int"}], "Location": "s3://lake/data/"},
+        },
+    )
     request = {"Name": "cat", "Role": "r", "Targets": {"CatalogTargets": [{"DatabaseName": "db", "Tables": ["t"]}]}}
     with pytest.raises(ServiceError, match="DeleteBehavior LOG"):
         aws.glue.create_crawler(aws.call, request)
-    aws.glue.create_crawler(aws.call, {**request, "SchemaChangePolicy": {"UpdateBehavior": "UPDATE_IN_DATABASE", "DeleteBehavior": "LOG"}})
+    aws.glue.create_crawler(
+        aws.call, {**request, "SchemaChangePolicy": {"UpdateBehavior": "UPDATE_IN_DATABASE", "DeleteBehavior": "LOG"}}
+    )
     assert aws.run_crawler("cat")["Status"] == "SUCCEEDED"
     assert aws.columns("t") == {"a": "int", "b": "int"}
     assert aws.partitions("t") == [("x",)]
@@ -316,7 +379,10 @@ def test_stop_and_running_errors(aws, monkeypatch):
 
     monkeypatch.setattr(crawl_module, "sample_file", slow)
     aws.put("data/b.json", '{"a": 1}')
-    aws.glue.create_crawler(aws.call, {"Name": "c", "Role": "r", "DatabaseName": "db", "Targets": {"S3Targets": [{"Path": "s3://lake/data/"}]}})
+    aws.glue.create_crawler(
+        aws.call,
+        {"Name": "c", "Role": "r", "DatabaseName": "db", "Targets": {"S3Targets": [{"Path": "s3://lake/data/"}]}},
+    )
     with pytest.raises(ServiceError) as error:
         aws.glue.stop_crawler(aws.call, {"Name": "c"})
     assert error.value.code == "CrawlerNotRunningException"
@@ -331,7 +397,9 @@ def test_stop_and_running_errors(aws, monkeypatch):
         aws.glue.stop_crawler(aws.call, {"Name": "c"})
     assert error.value.code == "CrawlerStoppingException"
     go_on.set()
-    crawler = aws.wait(lambda: (c := aws.glue.get_crawler(aws.call, {"Name": "c"})["Crawler"])["State"] == "READY" and c)
+    crawler = aws.wait(
+        lambda: (c := aws.glue.get_crawler(aws.call, {"Name": "c"})["Crawler"])["State"] == "READY" and c
+    )
     assert crawler["LastCrawl"]["Status"] == "CANCELLED"
     assert aws.tables() == []
     assert aws.glue.list_crawls(aws.call, {"CrawlerName": "c"})["Crawls"][0]["State"] == "STOPPED"

@@ -79,7 +79,11 @@ def test_firing_is_the_first_moment_that_matches(minute, hour, day, moment):
         year, month = (year, month + 1) if month < 12 else (year + 1, 1)
 
 
-@given(st.sets(hours, min_size=1), st.sets(st.sampled_from(["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]), min_size=1), moments)
+@given(
+    st.sets(hours, min_size=1),
+    st.sets(st.sampled_from(["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]), min_size=1),
+    moments,
+)
 def test_agrees_with_stepping_through_the_hours(at, weekdays, moment):
     found = parse(f"cron(0 {','.join(map(str, sorted(at)))} ? * {','.join(sorted(weekdays))} *)").after(moment)
     step = moment.replace(minute=0, second=0, microsecond=0) + dt.timedelta(hours=1)

@@ -109,7 +109,10 @@ def test_parquet_types_come_from_the_footer(tmp_path):
 
 def test_csv(tmp_path):
     found = sample(tmp_path, "Name,Age,Score\nada,36,1.5\nbob,41,2\n")
-    assert (types(found), dict(found.serde)) == ({"name": "string", "age": "bigint", "score": "double"}, {"delimiter": ",", "header": "1"})
+    assert (types(found), dict(found.serde)) == (
+        {"name": "string", "age": "bigint", "score": "double"},
+        {"delimiter": ",", "header": "1"},
+    )
     found = sample(tmp_path, "1|x\n2|y\n")
     assert (types(found), dict(found.serde)) == ({"col0": "bigint", "col1": "string"}, {"delimiter": "|"})
     found = sample(tmp_path, 'id\ttext\n1\t"a\tb"\n2\t"c"\n')
@@ -130,11 +133,17 @@ def test_a_large_manifest_is_sampled_to_its_end(tmp_path):
 def test_a_huge_single_document_is_understood_from_its_start(tmp_path):
     entry = json.dumps({"frame-no": "0", "annotations": [{"height": 1}]})
     body = '{"tracking-annotations": [' + ",".join([entry] * (SAMPLE // len(entry) + 10)) + "]}"
-    assert types(sample(tmp_path, body)) == {"tracking-annotations": "array<struct<frame-no:string,annotations:array<struct<height:int>>>>"}
+    assert types(sample(tmp_path, body)) == {
+        "tracking-annotations": "array<struct<frame-no:string,annotations:array<struct<height:int>>>>"
+    }
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**40), 2**40)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "c"]), inner, max_size=3),
     max_leaves=12,
 )

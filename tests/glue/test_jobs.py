@@ -23,11 +23,21 @@ print("to the error log", file=sys.stderr)
 
 
 def states(aws):
-    return [(e["detail"]["state"], e["detail"]["severity"]) for e in aws.home.events if e["detail-type"] == "Glue Job State Change"]
+    return [
+        (e["detail"]["state"], e["detail"]["severity"])
+        for e in aws.home.events
+        if e["detail-type"] == "Glue Job State Change"
+    ]
 
 
 def test_a_glueetl_job_runs_with_arguments_logs_and_event(aws):
-    aws.job(HELLO, DefaultArguments={"--WORD": "default", "--extra-py-files": "", "--enable-metrics": "true"}, GlueVersion="5.1", WorkerType="G.1X", NumberOfWorkers=2)
+    aws.job(
+        HELLO,
+        DefaultArguments={"--WORD": "default", "--extra-py-files": "", "--enable-metrics": "true"},
+        GlueVersion="5.1",
+        WorkerType="G.1X",
+        NumberOfWorkers=2,
+    )
     run = aws.run(Arguments={"--WORD": "given"})
     assert run["JobRunState"] == "SUCCEEDED", aws.log("/aws-glue/jobs/error", run["Id"])
     assert run["Arguments"] == {"--WORD": "given", "--extra-py-files": "", "--enable-metrics": "true"}
@@ -53,7 +63,11 @@ def test_a_job_sees_only_its_role_and_its_libraries(aws, monkeypatch):
 
 
 def test_python_shell(aws):
-    aws.job("import sys, importlib.util\nprint(sys.argv[1:], importlib.util.find_spec('pyspark'))", command="pythonshell", DefaultArguments={"--day": "x y"})
+    aws.job(
+        "import sys, importlib.util\nprint(sys.argv[1:], importlib.util.find_spec('pyspark'))",
+        command="pythonshell",
+        DefaultArguments={"--day": "x y"},
+    )
     run = aws.run()
     assert run["JobRunState"] == "SUCCEEDED"
     assert aws.log("/aws-glue/python-jobs/output", run["Id"]).endswith("'--day', 'x y'] None")
@@ -71,7 +85,13 @@ def test_libraries(aws):
     aws.put("lib/one-1.0-py3-none-any.whl", wheel(pack__inner="value = 1"), "code")
     aws.put("lib/two.zip", wheel(two="value = 2"), "code")
     aws.put("lib/three.py", "value = 3", "code")
-    aws.job("from pack.inner import value as a\nimport two, three, pyarrow\nprint(a, two.value, three.value)", DefaultArguments={"--extra-py-files": "s3://code/lib/two.zip,s3://code/lib/three.py", "--additional-python-modules": "pyarrow, s3://code/lib/one-1.0-py3-none-any.whl"})
+    aws.job(
+        "from pack.inner import value as a\nimport two, three, pyarrow\nprint(a, two.value, three.value)",
+        DefaultArguments={
+            "--extra-py-files": "s3://code/lib/two.zip,s3://code/lib/three.py",
+            "--additional-python-modules": "pyarrow, s3://code/lib/one-1.0-py3-none-any.whl",
+        },
+    )
     run = aws.run()
     assert run["JobRunState"] == "SUCCEEDED", aws.log("/aws-glue/jobs/error", run["Id"])
     assert aws.log("/aws-glue/jobs/output", run["Id"]) == "1 2 3"
@@ -102,9 +122,15 @@ def test_missing_libraries_fail_the_run_with_the_remedy(aws, arguments, reason):
         ("def broken(:\n  pass", "SyntaxError"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "killed by signal 9"),
         ("import os; os._exit(7)", "exit code 7"),
-        ("from pyspark.sql import SparkSession\nSparkSession.builder.getOrCreate().sql('select xxhash64(1)')", "xxhash64() is not supported"),
+        (
+            "from pyspark.sql import SparkSession\nSparkSession.builder.getOrCreate().sql('select xxhash64(1)')",
+            "xxhash64() is not supported",
+        ),
         ("from pyspark.sql.functions import col", "write the expression as Spark SQL"),
-        ("import sys\nfrom awsglue.utils import getResolvedOptions\ngetResolvedOptions(sys.argv, ['MISSING'])", "--MISSING"),
+        (
+            "import sys\nfrom awsglue.utils import getResolvedOptions\ngetResolvedOptions(sys.argv, ['MISSING'])",
+            "--MISSING",
+        ),
         ("from awsglue.context import GlueContext\nGlueContext().create_dynamic_frame", "DynamicFrames"),
     ],
 )
@@ -146,7 +172,10 @@ def gone(pid):
 def test_timeout_ends_the_whole_process_group(home, aws):
     engine = Glue(home, engine=SparkEngine(), minute=1.0, schedule=False)
     aws.put("s.py", SLEEP, "code")
-    engine.create_job(aws.call, {"Name": "s", "Role": "r", "Command": {"Name": "glueetl", "ScriptLocation": "s3://code/s.py"}, "Timeout": 2})
+    engine.create_job(
+        aws.call,
+        {"Name": "s", "Role": "r", "Command": {"Name": "glueetl", "ScriptLocation": "s3://code/s.py"}, "Timeout": 2},
+    )
     run_id = engine.start_job_run(aws.call, {"JobName": "s"})["JobRunId"]
     child = child_of(aws, run_id)
     state = lambda: engine.get_job_run(aws.call, {"JobName": "s", "RunId": run_id})["JobRun"]["JobRunState"]  # noqa: E731
@@ -170,7 +199,14 @@ def test_stop(aws):
 def test_retries_are_runs_of_their_own(aws):
     aws.job("raise ValueError('again')", MaxRetries=2)
     first = aws.run()
-    runs = aws.wait(lambda: (r := aws.glue.get_job_runs(aws.call, {"JobName": "j"})["JobRuns"]) and len(r) == 3 and all(x["JobRunState"] == "FAILED" for x in r) and r)
+    runs = aws.wait(
+        lambda: (
+            (r := aws.glue.get_job_runs(aws.call, {"JobName": "j"})["JobRuns"])
+            and len(r) == 3
+            and all(x["JobRunState"] == "FAILED" for x in r)
+            and r
+        )
+    )
     assert [run["Attempt"] for run in runs] == [2, 1, 0]
     assert runs[0]["Id"] == f"{first['Id']}_attempt_2"
     assert runs[0]["PreviousRunId"] == f"{first['Id']}_attempt_1"
@@ -221,14 +257,24 @@ def test_a_job_killed_in_mid_run_gives_the_same_when_run_again(aws, tmp_path):
         (source / str(at)).mkdir(parents=True)
         (source / str(at) / f"{at}.json").write_text("x" * (at % 7))
     aws.job(ETL)
-    assert aws.run(Arguments={"--INPUT": f"file://{source}", "--OUTPUT": f"file://{undisturbed}", "--PAUSE": "0"})["JobRunState"] == "SUCCEEDED"
-    run_id = aws.glue.start_job_run(aws.call, {"JobName": "j", "Arguments": {"--INPUT": str(source), "--OUTPUT": str(disturbed), "--PAUSE": "600"}})["JobRunId"]
+    assert (
+        aws.run(Arguments={"--INPUT": f"file://{source}", "--OUTPUT": f"file://{undisturbed}", "--PAUSE": "0"})[
+            "JobRunState"
+        ]
+        == "SUCCEEDED"
+    )
+    run_id = aws.glue.start_job_run(
+        aws.call, {"JobName": "j", "Arguments": {"--INPUT": str(source), "--OUTPUT": str(disturbed), "--PAUSE": "600"}}
+    )["JobRunId"]
     aws.wait(lambda: "half" in aws.log("/aws-glue/jobs/output", run_id))
     (process,) = [p for p in children() if "launch.py" in p[1]]
     os.kill(process[0], signal.SIGKILL)
     killed = aws.finish("j", run_id)
     assert (killed["JobRunState"], "signal 9" in killed["ErrorMessage"]) == ("FAILED", True)
-    assert aws.run(Arguments={"--INPUT": str(source), "--OUTPUT": str(disturbed), "--PAUSE": "0"})["JobRunState"] == "SUCCEEDED"
+    assert (
+        aws.run(Arguments={"--INPUT": str(source), "--OUTPUT": str(disturbed), "--PAUSE": "0"})["JobRunState"]
+        == "SUCCEEDED"
+    )
     one, two = content(undisturbed), content(disturbed)
     assert sorted(one.values()) == sorted(two.values())
     assert [name.split("-")[0] for name in two] == [name.split("-")[0] for name in one]
@@ -257,8 +303,15 @@ def test_jobs_end_with_the_emulator(aws, tmp_path):
 
     script = tmp_path / "script.py"
     script.write_text(SLEEP)
-    (tmp_path / "spec.json").write_text(json.dumps({"script": str(script), "argv": [], "path": [], "hide": [], "outcome": str(tmp_path / "o")}))
-    started = subprocess.Popen([sys.executable, "-u", str(process.HERE / "launch.py"), str(tmp_path / "spec.json")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+    (tmp_path / "spec.json").write_text(
+        json.dumps({"script": str(script), "argv": [], "path": [], "hide": [], "outcome": str(tmp_path / "o")})
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-u", str(process.HERE / "launch.py"), str(tmp_path / "spec.json")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
     child = int(started.stdout.readline().split()[1])
     started.stdin.close()
     assert started.wait(20) == -signal.SIGKILL
@@ -291,7 +344,9 @@ def test_definitions(aws):
             aws.glue.create_job(aws.call, {"Name": "j", **base, **change})
         assert error.value.code == "InvalidInputException"
     for at in range(3):
-        aws.glue.create_job(aws.call, {"Name": f"j{at}", **base, "MaxRetries": 1, "NonOverridableArguments": {"--fixed": "1"}})
+        aws.glue.create_job(
+            aws.call, {"Name": f"j{at}", **base, "MaxRetries": 1, "NonOverridableArguments": {"--fixed": "1"}}
+        )
     with pytest.raises(ServiceError) as error:
         aws.glue.create_job(aws.call, {"Name": "j0", **base})
     assert error.value.code == "AlreadyExistsException"
@@ -309,7 +364,12 @@ def test_definitions(aws):
     assert error.value.code == "EntityNotFoundException"
     aws.glue.delete_job(aws.call, {"JobName": "j0"})
     aws.glue.delete_job(aws.call, {"JobName": "j0"})  # as on AWS, deleting twice is no error
-    for operation, params in [("get_job", {}), ("start_job_run", {}), ("get_job_runs", {}), ("get_job_run", {"RunId": "x"})]:
+    for operation, params in [
+        ("get_job", {}),
+        ("start_job_run", {}),
+        ("get_job_runs", {}),
+        ("get_job_run", {"RunId": "x"}),
+    ]:
         with pytest.raises(ServiceError) as error:
             getattr(aws.glue, operation)(aws.call, {"JobName": "j0", **params})
         assert error.value.code == "EntityNotFoundException"
@@ -319,7 +379,9 @@ def test_the_script_is_read_as_the_role(aws, monkeypatch):
     def authorize(action, resource):
         raise ServiceError("AccessDeniedException", f"{action} on {resource}")
 
-    monkeypatch.setattr(aws.home, "as_role", lambda account, region, role, service: Call(account, region, authorize, role))
+    monkeypatch.setattr(
+        aws.home, "as_role", lambda account, region, role, service: Call(account, region, authorize, role)
+    )
     aws.job("print(1)")
     run = aws.run()
     assert run["ErrorMessage"] == "AccessDeniedException: s3:GetObject on arn:aws:s3:::code/j.py"

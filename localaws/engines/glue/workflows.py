@@ -13,7 +13,7 @@ from typing import Any
 
 from localaws.engines.glue import cron
 from localaws.engines.glue.crawlers import Crawlers
-from localaws.engines.glue.jobs import Jobs
+from localaws.engines.glue.jobs import ACTIVE, Jobs
 from localaws.engines.glue.state import Place, invalid, new_id, not_found, paged, place_of
 from localaws.home import Call, Document, ServiceError
 
@@ -652,9 +652,10 @@ class Workflows(Crawlers, Jobs):
         """How a node's job or crawler stands, by its own records."""
         if node["Type"] == "CRAWLER":
             crawler = self._read("crawlers", place, node["Name"]) or {}
-            return str((crawler.get("LastCrawl") or {}).get("Status", "FAILED"))
-        run = self._read("job_runs", place, node["Name"], node["Runs"][-1]) or {}
-        return str(run.get("JobRunState", "FAILED"))
+            running = crawler.get("State", "READY") != "READY"
+            return "RUNNING" if running else str((crawler.get("LastCrawl") or {}).get("Status", "FAILED"))
+        state = str((self._read("job_runs", place, node["Name"], node["Runs"][-1]) or {}).get("JobRunState", "FAILED"))
+        return "RUNNING" if state in ACTIVE else state
 
 
 def _shown_trigger(trigger: Document) -> Document:
