@@ -35,7 +35,7 @@ def run_job(source, target, **options):
     """Runs the job to its end and returns what it printed."""
     process = start_job(source, target, **options)
     out, err = process.communicate(timeout=280)
-    assert process.returncode == 0, err[-4000:]
+    assert process.returncode == 0, f"ended with {process.returncode}: {err[-4000:]}"
     return out
 
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sextant.labeling import etl
+from sextant.labeling.staging import STAGED
 
 
 def stage(folder, objects):
@@ -22,16 +23,17 @@ def stage(folder, objects):
 
 def parse(source, staging):
     found = etl.survey(f"{source}/")
-    etl.prepare(str(staging))
     for work in (etl.manifest_work, etl.other_work):
         batch = pa.RecordBatch.from_pydict({"work": work(found, str(staging))})
         list(etl.parse(iter([batch])))
-    tables = {each.name for each in staging.iterdir()}
-    rows = {name: [] for name in tables}
-    for name in tables:
-        for path in sorted((staging / name).glob("*.parquet")):
-            rows[name] += pq.ParquetFile(path).read().to_pylist()
-    return rows
+    return {
+        table.name: [
+            row
+            for path in sorted((staging / table.name).glob("*.parquet"))
+            for row in pq.ParquetFile(path).read().to_pylist()
+        ]
+        for table in STAGED
+    }
 
 
 def manifest(*lines):
