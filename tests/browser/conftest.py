@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.handlers.lake import DuckAthena, database, truth
+from tests.handlers.lake import LakeAthena, truth
 from tests.handlers.serving import event, load_handler
 from web.site import files, security_headers
 
@@ -83,11 +83,30 @@ def chromium():
 @pytest.fixture(scope="session")
 def console():
     facts = truth()
-    athena = DuckAthena(database(facts))
+    athena = LakeAthena(facts)
     server, url = serve(athena)
     yield SimpleNamespace(url=url, athena=athena, truth=facts)
     server.shutdown()
     server.server_close()
+    athena.close()
+
+
+@pytest.fixture
+def lake_of():
+    """The console over other facts (none: an empty lake); gives its URL."""
+    running = []
+
+    def served(facts=None, **options):
+        athena = LakeAthena(facts)
+        server, url = serve(athena, **options)
+        running.append((server, athena))
+        return url
+
+    yield served
+    for server, athena in running:
+        server.shutdown()
+        server.server_close()
+        athena.close()
 
 
 @pytest.fixture

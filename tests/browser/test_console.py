@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from sextant.labeling.dashboards.spec import SPECIFICATION
-from tests.browser.conftest import serve
-from tests.handlers.lake import AUDIT_JOBS, TRACKING, DuckAthena, database, truth
+from tests.handlers.lake import AUDIT_JOBS, TRACKING, truth
 
 pytestmark = pytest.mark.browser
 
@@ -309,7 +308,7 @@ def test_while_reports_load_old_numbers_are_marked_as_old(open_page, console_url
     page.wait_for_timeout(100)
     held[0].continue_()
     settle(page)
-    assert "As of 20 Mar 2026" in page.get_by_role("status").inner_text()
+    assert re.match(r"As of \d+ \w+ \d{4}, \d\d:\d\d · ", page.get_by_role("status").inner_text())
 
 
 def test_refresh_asks_athena_anew(annotations, console):
@@ -332,18 +331,14 @@ def test_filters_without_matches_offer_the_way_out(open_page, console):
     page.wait_for_selector("#vehicle-type .plot[data-drawn]")
 
 
-def test_an_empty_lake_says_how_to_fill_it(open_page):
-    server, url = serve(DuckAthena(database()))
-    try:
-        page = open_page(address(url, "annotations"))
-        settle_empty = page.get_by_role("heading", name="There is no data yet")
-        settle_empty.wait_for()
-        assert "SMGT-Glue-Workflow" in page.locator(".empty.page").inner_text()
-        page.goto(address(url, "workers"))
-        page.get_by_role("heading", name="There is no data yet").wait_for()
-    finally:
-        server.shutdown()
-        server.server_close()
+def test_an_empty_lake_says_how_to_fill_it(open_page, lake_of):
+    url = lake_of()
+    page = open_page(address(url, "annotations"))
+    settle_empty = page.get_by_role("heading", name="There is no data yet")
+    settle_empty.wait_for()
+    assert "SMGT-Glue-Workflow" in page.locator(".empty.page").inner_text()
+    page.goto(address(url, "workers"))
+    page.get_by_role("heading", name="There is no data yet").wait_for()
 
 
 @pytest.mark.parametrize(
@@ -412,23 +407,19 @@ def test_slices_are_as_wide_as_their_numbers(annotations, console):
     assert sorted(angles) == pytest.approx(share, abs=0.01)
 
 
-def test_many_workers_are_capped_in_the_chart_only(open_page):
+def test_many_workers_are_capped_in_the_chart_only(open_page, lake_of):
     facts = truth()
     facts.answers = [
         {**facts.answers[0], "worker": f"worker-{i:03}", "seconds": 10.0 + i, "modality": f"Modality{i % 11}"}
         for i in range(97)
     ]
-    server, url = serve(DuckAthena(database(facts)))
-    try:
-        page = open_page(address(url, "workers"))
-        settle(page)
-        card = page.locator("#time-per-worker")
-        assert "The first 40 of 97; table and CSV have all." in card.inner_text()
-        assert "Other (4 values)" in card.inner_text()
-        assert len(table_of(page, "time-per-worker")) == 97
-    finally:
-        server.shutdown()
-        server.server_close()
+    url = lake_of(facts)
+    page = open_page(address(url, "workers"))
+    settle(page)
+    card = page.locator("#time-per-worker")
+    assert "The first 40 of 97; table and CSV have all." in card.inner_text()
+    assert "Other (4 values)" in card.inner_text()
+    assert len(table_of(page, "time-per-worker")) == 97
 
 
 def test_a_value_keeps_its_colour_when_others_are_filtered_away(open_page, console):
@@ -593,66 +584,58 @@ def cognito(tmp_path_factory):
         log.close()
 
 
-def test_signing_in_by_authorization_code_and_pkce(open_page, cognito):
+def test_signing_in_by_authorization_code_and_pkce(open_page, lake_of, cognito):
     endpoint, idp = cognito
     config = {"apiBase": "", "cognito": {"endpoint": endpoint, "clientId": "", "scopes": ["openid", "email"]}}
-    server, url = serve(DuckAthena(database(truth())), connect=[endpoint], config=config)
-    try:
-        pool = idp.create_user_pool(PoolName="console")["UserPool"]["Id"]
-        client = idp.create_user_pool_client(
-            UserPoolId=pool,
-            ClientName="console",
-            AllowedOAuthFlows=["code"],
-            AllowedOAuthFlowsUserPoolClient=True,
-            AllowedOAuthScopes=["openid", "email"],
-            SupportedIdentityProviders=["COGNITO"],
-            CallbackURLs=[f"{url}/"],
-            LogoutURLs=[f"{url}/"],
-        )["UserPoolClient"]["ClientId"]
-        idp.admin_create_user(UserPoolId=pool, Username="ada", MessageAction="SUPPRESS")
-        idp.admin_set_user_password(UserPoolId=pool, Username="ada", Password="Correct-Horse-9", Permanent=True)
-        config["cognito"]["clientId"] = client
+    url = lake_of(truth(), connect=[endpoint], config=config)
+    pool = idp.create_user_pool(PoolName="console")["UserPool"]["Id"]
+    client = idp.create_user_pool_client(
+        UserPoolId=pool,
+        ClientName="console",
+        AllowedOAuthFlows=["code"],
+        AllowedOAuthFlowsUserPoolClient=True,
+        AllowedOAuthScopes=["openid", "email"],
+        SupportedIdentityProviders=["COGNITO"],
+        CallbackURLs=[f"{url}/"],
+        LogoutURLs=[f"{url}/"],
+    )["UserPoolClient"]["ClientId"]
+    idp.admin_create_user(UserPoolId=pool, Username="ada", MessageAction="SUPPRESS")
+    idp.admin_set_user_password(UserPoolId=pool, Username="ada", Password="Correct-Horse-9", Permanent=True)
+    config["cognito"]["clientId"] = client
 
-        page = open_page(address(url, "workers", "?worker=ada"))
-        page.expected_errors = ["favicon.ico"]  # of the hosted page
-        assert "Sign in to Sextant" in page.locator("main").inner_text()
-        page.get_by_role("button", name="Sign in").click()
-        page.get_by_label("Username").fill("ada")
-        page.get_by_label("Password").fill("Correct-Horse-9")
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_selector("#answers .figure")
-        assert page.url == address(url, "workers", "?worker=ada"), "back where the reader came from, without the code"
-        assert page.locator(".user").inner_text() == "ada"
+    page = open_page(address(url, "workers", "?worker=ada"))
+    page.expected_errors = ["favicon.ico"]  # of the hosted page
+    assert "Sign in to Sextant" in page.locator("main").inner_text()
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("Username").fill("ada")
+    page.get_by_label("Password").fill("Correct-Horse-9")
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_selector("#answers .figure")
+    assert page.url == address(url, "workers", "?worker=ada"), "back where the reader came from, without the code"
+    assert page.locator(".user").inner_text() == "ada"
 
-        # A renewed token keeps the reader signed in; one that cannot be renewed asks to sign in again.
-        page.evaluate(EXPIRE, None)
-        page.reload()
-        page.wait_for_selector("#answers .figure")
-        page.expected_errors += ["/oauth2/token"]
-        page.evaluate(EXPIRE, "gone")
-        page.reload()
-        page.get_by_role("heading", name="Sign in to Sextant").wait_for()
+    # A renewed token keeps the reader signed in; one that cannot be renewed asks to sign in again.
+    page.evaluate(EXPIRE, None)
+    page.reload()
+    page.wait_for_selector("#answers .figure")
+    page.expected_errors += ["/oauth2/token"]
+    page.evaluate(EXPIRE, "gone")
+    page.reload()
+    page.get_by_role("heading", name="Sign in to Sextant").wait_for()
 
-        page.get_by_role("button", name="Sign in").click()
-        page.get_by_label("Username").fill("ada")
-        page.get_by_label("Password").fill("Correct-Horse-9")
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_selector("#answers .figure")
-        page.get_by_role("button", name="Sign out").click()
-        page.get_by_role("heading", name="Sign in to Sextant").wait_for()
-        assert page.evaluate("sessionStorage.getItem('sextant.tokens')") is None
-    finally:
-        server.shutdown()
-        server.server_close()
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("Username").fill("ada")
+    page.get_by_label("Password").fill("Correct-Horse-9")
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_selector("#answers .figure")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("heading", name="Sign in to Sextant").wait_for()
+    assert page.evaluate("sessionStorage.getItem('sextant.tokens')") is None
 
 
-def test_a_foreign_way_back_from_signing_in_is_refused(open_page):
+def test_a_foreign_way_back_from_signing_in_is_refused(open_page, lake_of):
     config = {"apiBase": "", "cognito": {"endpoint": "https://signin.invalid", "clientId": "c"}}
-    server, url = serve(DuckAthena(database()), config=config)
-    try:
-        page = open_page(f"{url}/?code=stolen&state=forged")
-        assert "This sign-in was not started in this tab." in page.get_by_role("alert").inner_text()
-        assert "code=" not in page.url
-    finally:
-        server.shutdown()
-        server.server_close()
+    url = lake_of(config=config)
+    page = open_page(f"{url}/?code=stolen&state=forged")
+    assert "This sign-in was not started in this tab." in page.get_by_role("alert").inner_text()
+    assert "code=" not in page.url

@@ -1,18 +1,21 @@
-"""A small labeling lake with known truth, behind an Athena client made of DuckDB: what tests give the handler."""
+"""A small labeling lake with known truth, and a client of the embedded Athena over it: what tests give the handler."""
 
 import datetime as dt
-import itertools
 import random
-import threading
+import tempfile
+import time
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
-import duckdb
 import pyarrow as pa
-import sqlglot
+import pyarrow.parquet as pq
 from botocore.exceptions import ClientError
 
-from sextant.labeling.tables import TABLES, arrow_schema, table
+from localaws.engines.athena import Athena
+from localaws.folder_home import FolderHome
+from localaws.home import Call, ServiceError
+from sextant.labeling.tables import TABLES, arrow_schema, glue_columns
 from sextant.labeling.views import VIEWS
 
 DAY = dt.date(2026, 3, 2)
@@ -200,102 +203,97 @@ def _rows(facts):
     )
 
 
-def database(facts=None) -> duckdb.DuckDBPyConnection:
-    """Every typed table (empty without facts) and every report view."""
-    connection = duckdb.connect()
-    given = dict(_rows(facts)) if facts else {}
-    for each in TABLES:
-        rows = pa.Table.from_pylist(given.get(each.name, []), schema=arrow_schema(table(each.name)))
-        connection.register("incoming", rows)
-        connection.execute(f"CREATE TABLE {each.name} AS SELECT * FROM incoming")
-    for view in VIEWS:
-        connection.execute(f"CREATE VIEW {view.name} AS {_duck(view.sql)}")
-    return connection
-
-
-def _duck(sql, parameters=()):
-    values = iter(parameters)
-
-    def bound(node):
-        return sqlglot.parse_one(next(values), read="athena") if isinstance(node, sqlglot.exp.Placeholder) else node
-
-    tree = sqlglot.parse_one(sql, read="athena").transform(bound)
-    assert next(values, None) is None, "more parameters than placeholders"
-    # DuckDB unnests lists, not maps.
-    pairs = "(SELECT unnest(map_keys(attributes)) AS attribute, unnest(map_values(attributes)) AS value) AS pair"
-    return (
-        tree.sql("duckdb")
-        .replace("UNNEST(attributes) AS pair(attribute, value)", pairs)
-        .replace("UNNEST(attributes) AS pairs(attribute, value)", f"{pairs}s")
-    )
-
-
-TYPES = {
-    "VARCHAR": "varchar",
-    "BIGINT": "bigint",
-    "HUGEINT": "bigint",
-    "INTEGER": "integer",
-    "DOUBLE": "double",
-    "DATE": "date",
+DATABASE, WORKGROUP = "smgt-gluedatabase", "SMGTReportsWorkGroup"
+CALL = Call("111122223333", "eu-central-1")
+PARQUET = {
+    "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+    "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+    "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
 }
 
 
-class DuckAthena:
-    """The part of the Athena client that the dashboards use. `fail` maps a piece of SQL to a failure reason.
+class LakeAthena:
+    """The embedded Athena over those facts (none: empty tables), called as a boto3 client is.
 
-    Kept as strict as Athena where it matters: results are text in pages of `page_size`, and `?` takes SQL literals.
+    `fail` maps a piece of SQL to the reason its queries fail for, `hang` lets queries run for ever, `refuse` is the
+    code of an error that refuses them: the faults that no good lake shows.
     """
 
-    def __init__(self, connection, page_size=1000):
-        self.connection, self.page_size = connection, page_size
-        self.requests, self.stopped, self.executions = [], [], {}
+    def __init__(self, facts=None, page_size=1000):
+        self.page_size = page_size
+        self.requests, self.stopped = [], []
         self.fail, self.hang, self.refuse = {}, False, None
-        self.ids, self.lock = itertools.count(1), threading.Lock()
+        self.failed = {}
+        self.folder = tempfile.TemporaryDirectory(prefix="sextant-lake-")
+        home = FolderHome(Path(self.folder.name))
+        objects, catalog = home.objects(CALL.account), home.catalog(CALL.account, CALL.region)
+        objects.create_bucket("lake")
+        catalog.create_database({"Name": DATABASE})
+        given = dict(_rows(facts)) if facts else {}
+        for each in TABLES:
+            if each.name in given:
+                body = pa.BufferOutputStream()
+                pq.write_table(pa.Table.from_pylist(given[each.name], schema=arrow_schema(each)), body)
+                objects.write("lake", f"labels/{each.name}/part-0.parquet", body.getvalue().to_pybytes())
+            storage = {"Columns": glue_columns(each.columns), "Location": f"s3://lake/labels/{each.name}/", **PARQUET}
+            catalog.put_table(
+                DATABASE, {"Name": each.name, "TableType": "EXTERNAL_TABLE", "StorageDescriptor": storage}
+            )
+        self.engine = Athena(home)
+        output = {"ResultConfiguration": {"OutputLocation": "s3://lake/results/"}}
+        self.engine.create_work_group(CALL, {"Name": WORKGROUP, "Configuration": output})
+        for view in VIEWS:
+            self._setup(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
+
+    def _setup(self, sql):
+        context = {"QueryExecutionContext": {"Database": DATABASE}, "WorkGroup": WORKGROUP}
+        started = self.engine.start_query_execution(CALL, {"QueryString": sql, **context})
+        while (status := self.engine.get_query_execution(CALL, started)["QueryExecution"]["Status"])["State"] not in (
+            "SUCCEEDED",
+            "FAILED",
+        ):
+            time.sleep(0.002)
+        assert status["State"] == "SUCCEEDED", status
+
+    def close(self):
+        self.engine.close()
+        self.folder.cleanup()
 
     def start_query_execution(self, **request):
         if self.refuse:
             raise ClientError(
-                {"Error": {"Code": self.refuse, "Message": "not allowed to athena:StartQueryExecution"}},
-                "StartQueryExecution",
+                {"Error": {"Code": self.refuse, "Message": "not allowed to athena:StartQueryExecution"}}, ""
             )
-        with self.lock:
-            self.requests.append(request)
-            execution_id = f"execution-{next(self.ids)}"
-            status = {"State": "RUNNING", "SubmissionDateTime": dt.datetime(2026, 3, 20, 9, 30, tzinfo=dt.UTC)}
-            self.executions[execution_id] = {"Status": status, "result": None}
-            reason = next((why for piece, why in self.fail.items() if piece in request["QueryString"]), None)
-            if reason:
-                status |= {"State": "FAILED", "StateChangeReason": reason}
-            elif not self.hang:
-                found = self.connection.cursor().execute(
-                    _duck(request["QueryString"], request.get("ExecutionParameters", ()))
-                )
-                columns = [
-                    {"Name": name, "Type": TYPES[str(kind).split("(")[0]]} for name, kind, *_ in found.description
-                ]
-                self.executions[execution_id]["result"] = columns, found.fetchall()
-                status["State"] = "SUCCEEDED"
-            return {"QueryExecutionId": execution_id}
+        self.requests.append(request)
+        try:
+            started = self.engine.start_query_execution(CALL, request)
+        except ServiceError as error:
+            raise ClientError({"Error": {"Code": error.code, "Message": error.message}}, "") from error
+        reason = next((why for piece, why in self.fail.items() if piece in request["QueryString"]), None)
+        if reason:
+            self.failed[started["QueryExecutionId"]] = {"State": "FAILED", "StateChangeReason": reason}
+        elif self.hang:
+            self.failed[started["QueryExecutionId"]] = {"State": "RUNNING"}
+        return started
 
-    def get_query_execution(self, QueryExecutionId):  # noqa: N803  as boto3 calls it
-        statistics = {"DataScannedInBytes": 1024, "ResultReuseInformation": {"ReusedPreviousResult": False}}
-        return {"QueryExecution": {"Status": self.executions[QueryExecutionId]["Status"], "Statistics": statistics}}
+    def get_query_execution(self, **request):
+        found = self.engine.get_query_execution(CALL, request)
+        found["QueryExecution"]["Status"] |= self.failed.get(request["QueryExecutionId"], {})
+        return found
 
-    def stop_query_execution(self, QueryExecutionId):  # noqa: N803  as boto3 calls it
-        self.stopped.append(QueryExecutionId)
+    def stop_query_execution(self, **request):
+        self.stopped.append(request["QueryExecutionId"])
+        return self.engine.stop_query_execution(CALL, request)
 
     def get_paginator(self, name):
         assert name == "get_query_results"
         return SimpleNamespace(paginate=self._pages)
 
-    def _pages(self, QueryExecutionId):  # noqa: N803  as boto3 calls it
-        columns, rows = self.executions[QueryExecutionId]["result"]
-        texts = [[each["Name"] for each in columns], *rows]
-        for start in range(0, len(texts), self.page_size):
-            page = texts[start : start + self.page_size]
-            data = [{"Data": [{} if cell is None else {"VarCharValue": _text(cell)} for cell in row]} for row in page]
-            yield {"ResultSet": {"Rows": data, "ResultSetMetadata": {"ColumnInfo": columns}}}
-
-
-def _text(cell):
-    return str(cell).lower() if isinstance(cell, bool) else str(cell)
+    def _pages(self, **request):
+        token = {}
+        while True:
+            page = self.engine.get_query_results(CALL, {**request, "MaxResults": self.page_size, **token})
+            yield page
+            if "NextToken" not in page:
+                return
+            token = {"NextToken": page["NextToken"]}

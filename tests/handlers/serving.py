@@ -7,6 +7,8 @@ from types import SimpleNamespace
 from unittest import mock
 from urllib.parse import urlsplit
 
+from tests.handlers.lake import DATABASE, WORKGROUP
+
 CONTEXT = SimpleNamespace(
     function_name="dashboards",
     memory_limit_in_mb=512,
@@ -14,8 +16,8 @@ CONTEXT = SimpleNamespace(
     aws_request_id="8f2c",
 )
 ENVIRONMENT = {
-    "DATABASE": "smgt-gluedatabase",
-    "WORKGROUP": "SMGTReportsWorkGroup",
+    "DATABASE": DATABASE,
+    "WORKGROUP": WORKGROUP,
     "AWS_DEFAULT_REGION": "eu-central-1",
 }
 

@@ -1,5 +1,6 @@
 """The Lambda handler on API Gateway v2 events: routes, errors, time limits, and the committed OpenAPI document."""
 
+import datetime as dt
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from sextant.labeling.dashboards.athena import Lake, QueryError, cell, run
 from sextant.labeling.dashboards.model import Filters
 from sextant.labeling.dashboards.query import query
 from sextant.labeling.dashboards.spec import SPECIFICATION
-from tests.handlers.lake import DuckAthena, database, truth
+from tests.handlers.lake import DATABASE, WORKGROUP, LakeAthena, truth
 from tests.handlers.serving import event, load_handler
 
 OPENAPI = Path(__file__).parents[2] / "docs" / "labeling-dashboards.openapi.json"
@@ -17,7 +18,9 @@ OPENAPI = Path(__file__).parents[2] / "docs" / "labeling-dashboards.openapi.json
 
 @pytest.fixture
 def athena():
-    return DuckAthena(database(truth()))
+    client = LakeAthena(truth())
+    yield client
+    client.close()
 
 
 @pytest.fixture
@@ -48,9 +51,10 @@ def test_a_query_answers_typed_rows_with_their_origin(call, athena):
     assert status == 200
     assert answer["columns"] == [{"name": "mean", "type": "double"}, {"name": "timed", "type": "bigint"}]
     assert isinstance(answer["rows"][0][1], int)
-    assert answer["as_of"] == "2026-03-20T09:30:00Z"
-    assert answer["bytes_scanned"] == 1024
-    assert answer["query_execution_id"] == "execution-1"
+    execution = athena.get_query_execution(QueryExecutionId=answer["query_execution_id"])["QueryExecution"]
+    assert dt.datetime.fromisoformat(answer["as_of"]) == execution["Status"]["SubmissionDateTime"]
+    assert answer["bytes_scanned"] == execution["Statistics"]["DataScannedInBytes"] > 0
+    assert answer["cached"] is False
     (request,) = athena.requests
     assert request["ExecutionParameters"] == ["'ada'", "'o''neill'"]
     assert request["WorkGroup"] == "SMGTReportsWorkGroup"
@@ -125,11 +129,11 @@ def test_a_query_that_takes_too_long_is_stopped(athena):
         pauses.append(seconds)
         now[0] += seconds
 
-    lake = Lake(DATABASE="db", WORKGROUP="w", QUERY_TIMEOUT_SECONDS=20)
+    lake = Lake(DATABASE=DATABASE, WORKGROUP=WORKGROUP, QUERY_TIMEOUT_SECONDS=20)
     with pytest.raises(QueryError, match="after 20 s") as raised:
         run(athena, lake, query(SPECIFICATION, "workers", "team", Filters()), clock=lambda: now[0], sleep=sleep)
     assert raised.value.status == 504
-    assert athena.stopped == ["execution-1"]
+    assert athena.stopped == [raised.value.query_execution_id]
     assert 15 < now[0] <= 20
     assert pauses == sorted(pauses), "the pauses grow"
     assert len(pauses) < 40, "and they are few"

@@ -13,10 +13,10 @@ from sextant.labeling.dashboards.athena import Lake, run
 from sextant.labeling.dashboards.model import Dashboard, Filters, Specification, Visual
 from sextant.labeling.dashboards.query import UnknownReportError, literal, query
 from sextant.labeling.dashboards.spec import SPECIFICATION, WORK
-from tests.handlers.lake import AUDIT_JOBS, JOBS, TRACKING, DuckAthena, database, truth
+from tests.handlers.lake import AUDIT_JOBS, DATABASE, JOBS, TRACKING, WORKGROUP, LakeAthena, truth
 
 VISUALS = [(each.id, visual.id) for each in SPECIFICATION.dashboards for visual in each.visuals]
-LAKE = Lake(DATABASE="db", WORKGROUP="reports")
+LAKE = Lake(DATABASE=DATABASE, WORKGROUP=WORKGROUP)
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 hostile = st.sampled_from(["'", "''; DROP TABLE job; --", "a' OR '1'='1", "?", "{values}", "{name}", '"', "\\'", "';"])
@@ -87,12 +87,13 @@ def facts():
 
 @pytest.fixture(scope="module")
 def ask(facts):
-    athena = DuckAthena(database(facts), page_size=3)
+    athena = LakeAthena(facts, page_size=3)
 
     def asked(dashboard, visual, **chosen):
         return run(athena, LAKE, query(SPECIFICATION, dashboard, visual, Filters(**chosen)))
 
-    return asked
+    yield asked
+    athena.close()
 
 
 def test_vehicles_by_type_under_filters(facts, ask):
@@ -196,7 +197,9 @@ def test_a_cut_answer_says_so(ask, facts):
         datasets={"work": WORK},
         dashboards=(Dashboard(id="d", title="D", description="", filters=(), visuals=(visual,)),),
     )
-    cut = run(DuckAthena(database(facts)), LAKE, query(small, "d", "few", Filters()))
+    athena = LakeAthena(facts)
+    cut = run(athena, LAKE, query(small, "d", "few", Filters()))
+    athena.close()
     assert cut.truncated
     assert (
         cut.rows
