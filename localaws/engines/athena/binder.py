@@ -4,7 +4,7 @@ sqlglot reads the text; everything after that is decided here, from the catalog'
 DuckDB's own coercions and aliases: each relation gets an alias of ours, each output column the name `_o<n>`, each
 expression a Trino type. A construct this module does not know raises NOT_SUPPORTED with its name.
 
-One liberty, on purpose: `UNNEST(array(row)) AS t(x)` with a single alias for rows of several fields (or none) gives the
+One liberty, on purpose: `UNNEST(array(row)) AS t(x)` with a single alias gives the
 row itself. Trino wants one alias per field, but queries written for older Athena engines, such as the Ground Truth
 reports', rely on the row.
 """
@@ -377,7 +377,9 @@ class Binder:
             if not relations:
                 raise SqlError("TABLE_NOT_FOUND", f"Unable to resolve reference {'.'.join(wanted)}", syntax.place(item))
         elif not any(r.names or r.fields[0].name != "" for r in relations):
-            raise SqlError("COLUMN_NOT_FOUND", "SELECT * not allowed in queries without FROM clause", syntax.place(item))
+            raise SqlError(
+                "COLUMN_NOT_FOUND", "SELECT * not allowed in queries without FROM clause", syntax.place(item)
+            )
         else:
             yield from scope.merged.values()
         for relation in relations:
@@ -519,7 +521,11 @@ class Binder:
         if isinstance(node, (exp.Subquery, exp.Values)):
             if node.args.get("sample") or node.args.get("pivots"):
                 raise unsupported("TABLESAMPLE or PIVOT", node)
-            bound = self._values(node, scope.parent) if isinstance(node, exp.Values) else self.query(_bare(node), scope.parent)
+            bound = (
+                self._values(node, scope.parent)
+                if isinstance(node, exp.Values)
+                else self.query(_bare(node), scope.parent)
+            )
             return self._derived(bound, node, scope)
         raise unsupported(f"{type(node).__name__} in FROM", node)
 
@@ -555,7 +561,9 @@ class Binder:
             raise SqlError("CATALOG_NOT_FOUND", f"Catalog '{catalog}' does not exist", syntax.place(node))
         database = database or (self.database or "")
         if not database:
-            raise SqlError("MISSING_SCHEMA_NAME", "Schema must be specified when session schema is not set", syntax.place(node))
+            raise SqlError(
+                "MISSING_SCHEMA_NAME", "Schema must be specified when session schema is not set", syntax.place(node)
+            )
         try:
             found = self.describe(database, name)
         except SqlError as error:
@@ -631,7 +639,7 @@ class Binder:
                 columns.append(f"unnest({argument.sql})")
                 lengths.append(f"len({argument.sql})")
                 element = argument.type.element
-                itself = len(arguments) == 1 and wanted == 1 and len(element.args) != 1
+                itself = len(arguments) == 1 and wanted == 1
                 if element.name == "row" and not itself:
                     fields += [
                         Field(own, of, f"struct_extract({start}, {literal(inner)})")
@@ -713,10 +721,14 @@ class Binder:
         for name in names:
             if base.type.name != "row":
                 shown = "COLUMN_NOT_FOUND" if base.type.name == "map" else "TYPE_MISMATCH"
-                raise SqlError(shown, f"Expression is not of type ROW: field '{name}' of {base.type}", syntax.place(node))
+                raise SqlError(
+                    shown, f"Expression is not of type ROW: field '{name}' of {base.type}", syntax.place(node)
+                )
             found = [(n, of) for n, of in base.type.fields() if n.lower() == name]
             if not found:
-                raise SqlError("COLUMN_NOT_FOUND", f"Column '{name}' cannot be resolved in {base.type}", syntax.place(node))
+                raise SqlError(
+                    "COLUMN_NOT_FOUND", f"Column '{name}' cannot be resolved in {base.type}", syntax.place(node)
+                )
             base = self._regrouped(base.typed(f"struct_extract({base.sql}, {literal(found[0][0])})", found[0][1]))
         return base
 
@@ -735,7 +747,9 @@ class Binder:
     def boolean(self, node: exp.Expr, scope: Scope, what: str) -> Expr:
         bound = self.expr(node, scope)
         if bound.type.name not in ("boolean", "unknown"):
-            raise SqlError("TYPE_MISMATCH", f"{what} must evaluate to a boolean: actual type {bound.type}", syntax.place(node))
+            raise SqlError(
+                "TYPE_MISMATCH", f"{what} must evaluate to a boolean: actual type {bound.type}", syntax.place(node)
+            )
         return bound
 
     def common(self, parts: Sequence[Expr], what: str, node: exp.Expr) -> Type:
@@ -744,7 +758,9 @@ class Binder:
         for part in parts[1:]:
             found = t.common_type(of, part.type)
             if found is None:
-                raise SqlError("TYPE_MISMATCH", f"{what} must have the same type: {of}, {part.type}", syntax.place(node))
+                raise SqlError(
+                    "TYPE_MISMATCH", f"{what} must have the same type: {of}, {part.type}", syntax.place(node)
+                )
             of = found
         return of
 
@@ -797,7 +813,9 @@ class Binder:
             case exp.EQ() | exp.NEQ() | exp.GT() | exp.GTE() | exp.LT() | exp.LTE():
                 return self._comparison(node, scope)
             case exp.NullSafeEQ() | exp.NullSafeNEQ():
-                a, b = self._pair(self.expr(node.this, scope), self.expr(node.expression, scope), "IS DISTINCT FROM", node)
+                a, b = self._pair(
+                    self.expr(node.this, scope), self.expr(node.expression, scope), "IS DISTINCT FROM", node
+                )
                 word = "NOT DISTINCT" if isinstance(node, exp.NullSafeEQ) else "DISTINCT"
                 return combine(f"({a.sql} IS {word} FROM {b.sql})", t.BOOLEAN, a, b)
             case exp.Is():
@@ -854,7 +872,9 @@ class Binder:
             case exp.Extract():
                 return self.call(node.this.name.lower(), [node.expression], scope, node)
             case exp.Trim():
-                name = {"": "trim", "BOTH": "trim", "LEADING": "ltrim", "TRAILING": "rtrim"}[(node.args.get("position") or "").upper()]
+                name = {"": "trim", "BOTH": "trim", "LEADING": "ltrim", "TRAILING": "rtrim"}[
+                    (node.args.get("position") or "").upper()
+                ]
                 return self.call(name, [e for e in (node.this, node.expression) if e], scope, node)
             case exp.StrPosition():
                 return self.call("strpos", [node.this, node.args["substr"]], scope, node)
@@ -904,7 +924,10 @@ class Binder:
         if kind.name == "row" and operator in ("=", "<>"):
             parts = [
                 self._compare(
-                    Expr(f"struct_extract({a.sql}, {literal(n)})", of), Expr(f"struct_extract({b.sql}, {literal(n)})", of), "=", node
+                    Expr(f"struct_extract({a.sql}, {literal(n)})", of),
+                    Expr(f"struct_extract({b.sql}, {literal(n)})", of),
+                    "=",
+                    node,
                 )
                 for n, of in kind.fields()
             ]
@@ -981,7 +1004,12 @@ class Binder:
         if node.args.get("format") or node.args.get("action"):
             raise unsupported("CAST … FORMAT", node)
         target = sql_type(node.to)
-        if isinstance(node.this, exp.Literal) and node.this.is_string and target.name == "decimal" and not node.to.expressions:
+        if (
+            isinstance(node.this, exp.Literal)
+            and node.this.is_string
+            and target.name == "decimal"
+            and not node.to.expressions
+        ):
             return _literal(exp.Literal.number(node.this.name))
         try:
             return ex.cast(inner, target, safe=isinstance(node, exp.TryCast), failures=self.failures)
@@ -1091,10 +1119,19 @@ class Binder:
         return self.call(name, node.expressions, scope, node)
 
     def _aggregate(
-        self, name: str, node: exp.Anonymous, scope: Scope, condition: exp.Expr | None, within: exp.Expr | None, *, windowed: bool
+        self,
+        name: str,
+        node: exp.Anonymous,
+        scope: Scope,
+        condition: exp.Expr | None,
+        within: exp.Expr | None,
+        *,
+        windowed: bool,
     ) -> Expr:
         if self._aggregate_depth:
-            raise SqlError("NESTED_AGGREGATION", f"Cannot nest aggregations inside aggregation '{name}'", syntax.place(node))
+            raise SqlError(
+                "NESTED_AGGREGATION", f"Cannot nest aggregations inside aggregation '{name}'", syntax.place(node)
+            )
         trees, distinct, order = list(node.expressions), False, within
         if len(trees) == 1 and isinstance(trees[0], exp.Star):
             trees = []
@@ -1127,17 +1164,21 @@ class Binder:
         after = f" FILTER (WHERE {test.sql})" if test else ""
         return self._modified(made, before, inside, after, node)
 
-    def _modified(self, made: Expr, before: str = "", inside: str = "", after: str = "", node: exp.Expr | None = None) -> Expr:
+    def _modified(
+        self, made: Expr, before: str = "", inside: str = "", after: str = "", node: exp.Expr | None = None
+    ) -> Expr:
         """Puts DISTINCT, ORDER BY, FILTER or OVER to the DuckDB call that a template wraps (`CAST(sum(x) AS BIGINT)`)."""
-        found = _AGGREGATE_CALL.search(made.sql)
-        if not found:
+        text, at, changed = made.sql, 0, False
+        while found := _AGGREGATE_CALL.search(text, at):
+            start, changed = found.end(), True
+            end = _closing(text, start)
+            filtered = text.startswith(" FILTER (", end + 1)
+            last = _closing(text, end + 10) if filtered else end
+            new = f"{before}{text[start:end]}{inside}){text[end + 1 : last + 1]}{after}"
+            text, at = f"{text[:start]}{new}{text[last + 1 :]}", start + len(new)
+        if not changed:
             raise unsupported("DISTINCT, ORDER BY, FILTER or OVER in this function", node)
-        start = found.end()
-        end = _closing(made.sql, start)
-        if not (inside or before) and made.sql.startswith(" FILTER (", end + 1):
-            end = _closing(made.sql, end + 10)
-            return replace(made, sql=f"{made.sql[: end + 1]}{after}{made.sql[end + 1 :]}")
-        return replace(made, sql=f"{made.sql[:start]}{before}{made.sql[start:end]}{inside}){after}{made.sql[end + 1 :]}")
+        return replace(made, sql=text)
 
     def call(self, name: str, trees: Sequence[exp.Expr], scope: Scope, node: exp.Expr) -> Expr:
         """A scalar function by its Athena name."""
@@ -1196,7 +1237,12 @@ class Binder:
         return names, self.expr(node.this, inner)
 
     def _apply(
-        self, table: dict[str, list[functions.Function]], name: str, arguments: list[Expr], node: exp.Expr, nulls: str = ""
+        self,
+        table: dict[str, list[functions.Function]],
+        name: str,
+        arguments: list[Expr],
+        node: exp.Expr,
+        nulls: str = "",
     ) -> Expr:
         try:
             function, bindings = functions.resolve(name, table, list(arguments))

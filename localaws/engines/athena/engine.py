@@ -116,12 +116,16 @@ class Athena(SavedQueries, Metadata):
             elif arguments:
                 filled = f"EXECUTE {statement.name} USING {', '.join(arguments)}"
             for inner in [statements.parse(filled)]:
-                if isinstance(inner, (statements.Query, statements.Insert, statements.CreateTableAs, statements.CreateView)):
+                if isinstance(
+                    inner, (statements.Query, statements.Insert, statements.CreateTableAs, statements.CreateView)
+                ):
                     syntax.parse(inner.sql)
         except SqlError as error:
             # Athena refuses what its parser cannot read; what it can read fails later, as a query.
             if error.code in ("SYNTAX_ERROR", "INVALID_PARAMETER_USAGE"):
-                raise ServiceError("InvalidRequestException", error.message, AthenaErrorCode="MALFORMED_QUERY") from error
+                raise ServiceError(
+                    "InvalidRequestException", error.message, AthenaErrorCode="MALFORMED_QUERY"
+                ) from error
             kind, filled = ("DDL", "UNKNOWN"), sql
         else:
             kind = statements.kind_of(statement)
@@ -182,7 +186,10 @@ class Athena(SavedQueries, Metadata):
 
     def _permit_output(self, run: execution.Run) -> None:
         bucket, prefix = run.output
-        for action, resource in (("s3:GetBucketLocation", f"arn:aws:s3:::{bucket}"), ("s3:PutObject", f"arn:aws:s3:::{bucket}/{prefix}*")):
+        for action, resource in (
+            ("s3:GetBucketLocation", f"arn:aws:s3:::{bucket}"),
+            ("s3:PutObject", f"arn:aws:s3:::{bucket}/{prefix}*"),
+        ):
             try:
                 run.call.authorize(action, resource)
             except ServiceError as error:
@@ -206,9 +213,13 @@ class Athena(SavedQueries, Metadata):
             suffix = ".csv" if outcome.csv or record["type"] == "DML" else ".txt"
             body: bytes | Path = outcome.csv or "".join(f"{line}\n" for line in outcome.lines or ()).encode()
             run.objects.write(bucket, f"{prefix}{run.id}{suffix}.metadata", metadata, "application/octet-stream")
-            run.objects.write(bucket, f"{prefix}{run.id}{suffix}", body, "text/csv" if suffix == ".csv" else "text/plain")
+            run.objects.write(
+                bucket, f"{prefix}{run.id}{suffix}", body, "text/csv" if suffix == ".csv" else "text/plain"
+            )
         except ServiceError as error:
-            raise SqlError("ACCESS_DENIED", f"Unable to write results to s3://{bucket}/{prefix}: {error.message}") from error
+            raise SqlError(
+                "ACCESS_DENIED", f"Unable to write results to s3://{bucket}/{prefix}: {error.message}"
+            ) from error
         return f"s3://{bucket}/{prefix}{run.id}{suffix}"
 
     # --- records ----------------------------------------------------------------------------------------------------
@@ -241,7 +252,9 @@ class Athena(SavedQueries, Metadata):
             self.home.emit(shown["account"], shown["region"], "aws.athena", "Athena Query State Change", detail)
         return shown
 
-    def _finish(self, key: str, state: str, *, run: execution.Run | None = None, started: float = 0.0, **changes: Any) -> None:
+    def _finish(
+        self, key: str, state: str, *, run: execution.Run | None = None, started: float = 0.0, **changes: Any
+    ) -> None:
         now = time.monotonic()
         executed = changes.pop("executed", now)
         if run is not None:
@@ -271,7 +284,9 @@ class Athena(SavedQueries, Metadata):
             return self._executions[key]
         except KeyError:
             raise ServiceError(
-                "InvalidRequestException", f"QueryExecution {identity} was not found", AthenaErrorCode="INVALID_QUERY_EXECUTION_ID"
+                "InvalidRequestException",
+                f"QueryExecution {identity} was not found",
+                AthenaErrorCode="INVALID_QUERY_EXECUTION_ID",
             ) from None
 
     # --- reading executions -----------------------------------------------------------------------------------------
@@ -285,7 +300,13 @@ class Athena(SavedQueries, Metadata):
             try:
                 found.append(_shown(self._find(call, identity)))
             except ServiceError as error:
-                missing.append({"QueryExecutionId": identity, "ErrorCode": "INVALID_QUERY_EXECUTION_ID", "ErrorMessage": error.message})
+                missing.append(
+                    {
+                        "QueryExecutionId": identity,
+                        "ErrorCode": "INVALID_QUERY_EXECUTION_ID",
+                        "ErrorMessage": error.message,
+                    }
+                )
         return {"QueryExecutions": found, "UnprocessedQueryExecutionIds": missing}
 
     def list_query_executions(self, call: Call, params: Document) -> Document:
@@ -302,7 +323,10 @@ class Athena(SavedQueries, Metadata):
         statistics = record.get("statistics") or {}
         scanned = statistics.get("DataScannedInBytes", 0)
         timeline = {k: v for k, v in statistics.items() if k.endswith("InMillis")}
-        timeline |= {"QueryQueueTimeInMillis": record.get("queued_ms", 0), "TotalExecutionTimeInMillis": record.get("total_ms", 0)}
+        timeline |= {
+            "QueryQueueTimeInMillis": record.get("queued_ms", 0),
+            "TotalExecutionTimeInMillis": record.get("total_ms", 0),
+        }
         rows = {"InputBytes": scanned, "OutputRows": record.get("rows", 0)}
         return {"QueryRuntimeStatistics": {"Timeline": timeline, "Rows": rows}}
 
@@ -350,7 +374,9 @@ def _result_configuration(group: Document, params: Document) -> Document:
     configuration = group["Configuration"]
     own = {k: v for k, v in (configuration.get("ResultConfiguration") or {}).items() if v}
     given = {k: v for k, v in (params.get("ResultConfiguration") or {}).items() if v}
-    merged = own if configuration.get("EnforceWorkGroupConfiguration") and own.get("OutputLocation") else {**own, **given}
+    merged = (
+        own if configuration.get("EnforceWorkGroupConfiguration") and own.get("OutputLocation") else {**own, **given}
+    )
     location = merged.get("OutputLocation")
     if not location:
         raise ServiceError(
@@ -393,7 +419,9 @@ def _shown(record: Document) -> Document:
     statistics |= {"TotalExecutionTimeInMillis": now, "QueryQueueTimeInMillis": record.get("queued_ms", 0)}
     statistics["ResultReuseInformation"] = {"ReusedPreviousResult": False}
     bucket, prefix = _location(record["output"])
-    location = record.get("location") or f"s3://{bucket}/{prefix}{record['id']}{'.csv' if record['type'] == 'DML' else '.txt'}"
+    location = (
+        record.get("location") or f"s3://{bucket}/{prefix}{record['id']}{'.csv' if record['type'] == 'DML' else '.txt'}"
+    )
     if record.get("manifest"):
         statistics["DataManifestLocation"] = f"{location}-manifest.csv"
     shown = {

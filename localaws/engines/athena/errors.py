@@ -48,6 +48,8 @@ def from_duckdb(error: Exception) -> SqlError:
         return SqlError("SUBQUERY_MULTIPLE_ROWS", "Scalar sub-query has returned multiple rows")
     if "Out of Memory" in text or "could not allocate" in text:
         return SqlError("EXCEEDED_LOCAL_MEMORY_LIMIT", f"Query exhausted resources at this scale factor. {first}")
+    if "field value out of range" in first:
+        return SqlError("INVALID_CAST_ARGUMENT", f"Value cannot be cast: {first.removeprefix('Conversion Error: ')}")
     if "out of range" in text or "Out of Range" in text or "Could not cast value" in text:
         return SqlError("NUMERIC_VALUE_OUT_OF_RANGE", first)
     if text.startswith("Conversion Error"):

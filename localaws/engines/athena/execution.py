@@ -384,7 +384,9 @@ def _information(run: Run, table: str) -> str:
                 rows.append((CATALOG, schema, document["Name"], "VIEW" if is_view else "BASE TABLE"))
             elif table == "views":
                 if is_view:
-                    rows.append((CATALOG, schema, document["Name"], views.decode(document["ViewOriginalText"], schema).sql))
+                    rows.append(
+                        (CATALOG, schema, document["Name"], views.decode(document["ViewOriginalText"], schema).sql)
+                    )
             else:
                 rows += _information_columns(schema, document)
     columns = _INFORMATION[table]
@@ -396,7 +398,9 @@ def _information(run: Run, table: str) -> str:
     def cell(value: Any, of: Type) -> str:
         return f"CAST({'NULL' if value is None else literal(str(value))} AS {t.storage(of)})"
 
-    text = ", ".join("(" + ", ".join(cell(v, of) for v, (_, of) in zip(row, columns, strict=True)) + ")" for row in rows)
+    text = ", ".join(
+        "(" + ", ".join(cell(v, of) for v, (_, of) in zip(row, columns, strict=True)) + ")" for row in rows
+    )
     return f"(SELECT * FROM (VALUES {text}) i({heads}))"
 
 
@@ -408,7 +412,18 @@ def _information_columns(schema: str, document: Document) -> list[tuple[Any, ...
         return []  # a table this engine cannot read is listed in `tables`, without columns
     columns = described.columns if isinstance(described, View) else (*described.columns, *described.partition_keys)
     return [
-        (CATALOG, schema, document["Name"], name, at, None, "YES", str(of), None, "partition key" if name in keys else None)
+        (
+            CATALOG,
+            schema,
+            document["Name"],
+            name,
+            at,
+            None,
+            "YES",
+            str(of),
+            None,
+            "partition key" if name in keys else None,
+        )
         for at, (name, of) in enumerate(columns, 1)
     ]
 
@@ -455,7 +470,10 @@ def _write(run: Run, sql: str, target: _Target) -> tuple[int, list[str], list[tu
         keys = ", ".join(quote(name) for name, _ in target.keys)
         groups = cursor.execute(f"SELECT DISTINCT {keys} FROM written ORDER BY ALL").fetchall() if keys else [()]  # noqa: S608 - compiled
         if len(groups) > _MOST_WRITERS:
-            raise SqlError("HIVE_TOO_MANY_OPEN_PARTITIONS", f"Exceeded limit of {_MOST_WRITERS} open writers for partitions/buckets")
+            raise SqlError(
+                "HIVE_TOO_MANY_OPEN_PARTITIONS",
+                f"Exceeded limit of {_MOST_WRITERS} open writers for partitions/buckets",
+            )
         total, addresses, partitions = 0, [], []
         for number, group in enumerate(groups):
             run.check()
@@ -480,12 +498,15 @@ def _write_group(run: Run, target: _Target, group: tuple[Any, ...], number: int)
     file = run.engine.folder / f"{stamp}_{number:05d}_{run.id}{_suffix(target)}"
     where = " AND ".join(f"{quote(name)} IS NOT DISTINCT FROM ?" for name, _ in target.keys)
     values = tuple(
-        tables.NULL_PARTITION if value is None else str(value).lower() if isinstance(value, bool) else str(value) for value in group
+        tables.NULL_PARTITION if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        for value in group
     )
     if target.format == "lazy":
         nested = [name for name, of in target.columns if of.args]
         if nested:
-            raise SqlError("NOT_SUPPORTED", f"Writing nested columns {nested} as TEXTFILE is not supported by this engine")
+            raise SqlError(
+                "NOT_SUPPORTED", f"Writing nested columns {nested} as TEXTFILE is not supported by this engine"
+            )
         cells = [f"coalesce({text_of(quote(n), of)}, '\\N')" for n, of in target.columns]
         heads = f"concat_ws({literal(target.delimiter)}, {', '.join(cells)}) AS line"
     else:
@@ -513,11 +534,17 @@ def _suffix(target: _Target) -> str:
 
 
 def _compression(properties: dict[str, object], file_format: str, default: str) -> str:
-    given = properties.get("write_compression") or properties.get(f"{file_format}_compression") or properties.get("compression")
+    given = (
+        properties.get("write_compression")
+        or properties.get(f"{file_format}_compression")
+        or properties.get("compression")
+    )
     name = str(given or default).lower()
     allowed = {"parquet": ("gzip", "snappy", "zstd", "none", "uncompressed")}.get(file_format, ("gzip", "none"))
     if name not in allowed:
-        raise SqlError("NOT_SUPPORTED", f"Compression {name.upper()} for {file_format.upper()} is not supported by this engine")
+        raise SqlError(
+            "NOT_SUPPORTED", f"Compression {name.upper()} for {file_format.upper()} is not supported by this engine"
+        )
     if name in ("none", "uncompressed"):
         return "uncompressed" if file_format == "parquet" else ""
     return name
@@ -533,7 +560,9 @@ def _file_format(properties: dict[str, object]) -> str:
 def _known(properties: dict[str, object], allowed: Sequence[str], what: str) -> None:
     for name in properties:
         if name not in allowed:
-            raise SqlError("INVALID_TABLE_PROPERTY", f"line 1:1: {what} property '{name}' does not exist or is not supported")
+            raise SqlError(
+                "INVALID_TABLE_PROPERTY", f"line 1:1: {what} property '{name}' does not exist or is not supported"
+            )
 
 
 def _empty(run: Run, bucket: str, prefix: str) -> bool:
@@ -545,12 +574,23 @@ def _create_table_as(run: Run, statement: st.CreateTableAs) -> Outcome:
     if run.catalog.table(database, name) is not None:
         if statement.if_not_exists:
             return Outcome(columns=[results.column_info("rows", t.BIGINT)])
-        raise SqlError("TABLE_ALREADY_EXISTS", f"line 1:1: Destination table '{CATALOG}.{database}.{name}' already exists")
+        raise SqlError(
+            "TABLE_ALREADY_EXISTS", f"line 1:1: Destination table '{CATALOG}.{database}.{name}' already exists"
+        )
     _require_database(run, database)
     properties = statement.properties
     _known(
         properties,
-        ("format", "external_location", "partitioned_by", "write_compression", "parquet_compression", "field_delimiter", "is_external", "table_type"),
+        (
+            "format",
+            "external_location",
+            "partitioned_by",
+            "write_compression",
+            "parquet_compression",
+            "field_delimiter",
+            "is_external",
+            "table_type",
+        ),
         "CREATE TABLE AS",
     )
     if str(properties.get("table_type", "HIVE")).upper() != "HIVE":
@@ -564,7 +604,10 @@ def _create_table_as(run: Run, statement: st.CreateTableAs) -> Outcome:
     if len(set(names)) < len(names):
         raise SqlError("DUPLICATE_COLUMN_NAME", f"line 1:1: Column name specified more than once: {names}")
     if keys and names[-len(keys) :] != keys:
-        raise SqlError("HIVE_COLUMN_ORDER_MISMATCH", f"Partition keys must be the last columns in the table and in the same order: {keys}")
+        raise SqlError(
+            "HIVE_COLUMN_ORDER_MISMATCH",
+            f"Partition keys must be the last columns in the table and in the same order: {keys}",
+        )
     for column, of in compiled.columns:
         if of == t.UNKNOWN:
             raise SqlError("COLUMN_TYPE_UNKNOWN", f"line 1:1: Column type is unknown: {column}")
@@ -586,7 +629,11 @@ def _create_table_as(run: Run, statement: st.CreateTableAs) -> Outcome:
     run.catalog.put_table(database, document)
     _put_partitions(run, database, document, target, partitions)
     return Outcome(
-        columns=[results.column_info("rows", t.BIGINT)], rows=0, update_count=rows, manifest=addresses, created=f"s3://{bucket}/{prefix}"
+        columns=[results.column_info("rows", t.BIGINT)],
+        rows=0,
+        update_count=rows,
+        manifest=addresses,
+        created=f"s3://{bucket}/{prefix}",
     )
 
 
@@ -612,7 +659,9 @@ def _table_input(name: str, target: _Target, location: str) -> Document:
     }
 
 
-def _put_partitions(run: Run, database: str, document: Document, target: _Target, partitions: list[tuple[str, ...]]) -> None:
+def _put_partitions(
+    run: Run, database: str, document: Document, target: _Target, partitions: list[tuple[str, ...]]
+) -> None:
     if not target.keys or not partitions:
         return
     run.permit_catalog("BatchCreatePartition", database, document["Name"])
@@ -630,7 +679,10 @@ def _partition_input(document: Document, values: dict[str, str], location: str) 
     keys = [c["Name"] for c in document.get("PartitionKeys") or ()]
     missing = [k for k in keys if k.lower() not in values]
     if missing or len(values) != len(keys):
-        raise SqlError("INVALID_PARTITION", f"FAILED: SemanticException partition spec {values} does not match the partition columns {keys}")
+        raise SqlError(
+            "INVALID_PARTITION",
+            f"FAILED: SemanticException partition spec {values} does not match the partition columns {keys}",
+        )
     descriptor = dict(document["StorageDescriptor"])
     base = descriptor["Location"].rstrip("/")
     descriptor["Location"] = location or base + "".join(f"/{k}={values[k.lower()]}" for k in keys) + "/"
@@ -662,12 +714,21 @@ def _insert(run: Run, statement: st.Insert) -> Outcome:
         )
     # The columns in the table's order, those left out as NULL.
     items = ", ".join(
-        f'i."{wanted.index(n)}"' if n in wanted else f"CAST(NULL AS {of if of.name != 'timestamp' else 'timestamp(3)'})" for n, of in every
+        f'i."{wanted.index(n)}"' if n in wanted else f"CAST(NULL AS {of if of.name != 'timestamp' else 'timestamp(3)'})"
+        for n, of in every
     )
     heads = ", ".join(f'"{i}"' for i in range(len(wanted)))
     sql = f"SELECT {items} FROM ({statement.sql}) i({heads})"  # noqa: S608 - Athena SQL, bound like any query
     delimiter = table.serde.get("field.delim", "\x01")
-    target = _Target(bucket, prefix, table.format, "snappy" if table.format == "parquet" else "", delimiter, table.columns, table.keys)
+    target = _Target(
+        bucket,
+        prefix,
+        table.format,
+        "snappy" if table.format == "parquet" else "",
+        delimiter,
+        table.columns,
+        table.keys,
+    )
     rows, addresses, partitions = _write(run, sql, target)
     _put_partitions(run, database, document, target, partitions)
     return Outcome(columns=[results.column_info("rows", t.BIGINT)], update_count=rows, manifest=addresses)
@@ -690,11 +751,15 @@ def _unload(run: Run, statement: st.Unload) -> Outcome:
     compiled, _ = compile_query(run, statement.sql)
     names = [n for n, _ in compiled.columns]
     if keys and names[-len(keys) :] != keys:
-        raise SqlError("HIVE_COLUMN_ORDER_MISMATCH", f"Partition keys must be the last columns in the same order: {keys}")
+        raise SqlError(
+            "HIVE_COLUMN_ORDER_MISMATCH", f"Partition keys must be the last columns in the same order: {keys}"
+        )
     cut = len(names) - len(keys)
     compression = _compression(properties, file_format, "gzip")
     delimiter = str(properties.get("field_delimiter", "\x01"))
-    target = _Target(bucket, prefix, file_format, compression, delimiter, compiled.columns[:cut], compiled.columns[cut:])
+    target = _Target(
+        bucket, prefix, file_format, compression, delimiter, compiled.columns[:cut], compiled.columns[cut:]
+    )
     rows, addresses, _ = _write(run, statement.sql, target)
     return Outcome(columns=[results.column_info("rows", t.BIGINT)], update_count=rows, manifest=addresses)
 
@@ -725,7 +790,9 @@ def _create_table(run: Run, statement: st.CreateTable) -> Outcome:
     if run.catalog.table(database, name) is not None:
         if statement.if_not_exists:
             return Outcome(lines=[])
-        raise SqlError("ALREADY_EXISTS", f"FAILED: Execution Error: AlreadyExistsException(message:Table {name} already exists)")
+        raise SqlError(
+            "ALREADY_EXISTS", f"FAILED: Execution Error: AlreadyExistsException(message:Table {name} already exists)"
+        )
     bucket, prefix = tables.split_location(statement.location)
     run.permit_objects(("s3:GetBucketLocation",), bucket, prefix)
     parquet = "parquet" in statement.serde.lower()
@@ -777,7 +844,9 @@ def _drop(run: Run, statement: st.Drop) -> Outcome:
                 return Outcome(lines=[])
             raise SqlError("SCHEMA_NOT_FOUND", f"FAILED: SemanticException Database does not exist: {name}")
         if run.catalog.tables(name) and not statement.cascade:
-            raise SqlError("SCHEMA_NOT_EMPTY", f"FAILED: Execution Error: Database {name} is not empty. One or more tables exist.")
+            raise SqlError(
+                "SCHEMA_NOT_EMPTY", f"FAILED: Execution Error: Database {name} is not empty. One or more tables exist."
+            )
         run.permit_catalog("DeleteDatabase", name)
         run.catalog.delete_database(name)
         return Outcome(lines=[])
@@ -789,7 +858,10 @@ def _drop(run: Run, statement: st.Drop) -> Outcome:
         raise SqlError("TABLE_NOT_FOUND", f"{statement.kind.capitalize()} '{CATALOG}.{database}.{name}' does not exist")
     is_view = found.get("TableType") == "VIRTUAL_VIEW"
     if is_view != (statement.kind == "VIEW"):
-        raise SqlError("TABLE_NOT_FOUND", f"'{database}.{name}' is a {'view' if is_view else 'table'}: use DROP {'VIEW' if is_view else 'TABLE'}")
+        raise SqlError(
+            "TABLE_NOT_FOUND",
+            f"'{database}.{name}' is a {'view' if is_view else 'table'}: use DROP {'VIEW' if is_view else 'TABLE'}",
+        )
     run.permit_catalog("DeleteTable", database, name)
     run.catalog.delete_table(database, name)
     return Outcome(lines=[])
@@ -822,16 +894,22 @@ def _show(run: Run, statement: st.Show) -> Outcome:
             raise SqlError("INVALID_TABLE", f"FAILED: SemanticException Table {table} is not a partitioned table")
         run.permit_catalog("GetPartitions", database, table)
         lines = sorted(
-            "/".join(f"{k}={v}" for k, v in zip(keys, p["Values"], strict=True)) for p in run.catalog.partitions(database, table)
+            "/".join(f"{k}={v}" for k, v in zip(keys, p["Values"], strict=True))
+            for p in run.catalog.partitions(database, table)
         )
         return Outcome(columns=[results.text_column("partition")], lines=lines, rows=len(lines))
     if what == "COLUMNS":
-        lines = [f"{c['Name']:<20}" for c in (*document["StorageDescriptor"]["Columns"], *(document.get("PartitionKeys") or ()))]
+        lines = [
+            f"{c['Name']:<20}"
+            for c in (*document["StorageDescriptor"]["Columns"], *(document.get("PartitionKeys") or ()))
+        ]
         return Outcome(columns=[results.text_column("field")], lines=lines, rows=len(lines))
     if what == "TBLPROPERTIES":
         parameters = document.get("Parameters") or {}
         lines = [f"{k}\t{v}" for k, v in sorted(parameters.items()) if statement.pattern in (None, k)]
-        return Outcome(columns=[results.text_column("prpt_name"), results.text_column("prpt_value")], lines=lines, rows=len(lines))
+        return Outcome(
+            columns=[results.text_column("prpt_name"), results.text_column("prpt_value")], lines=lines, rows=len(lines)
+        )
     is_view = document.get("TableType") == "VIRTUAL_VIEW"
     if what == "CREATE VIEW":
         if not is_view:
@@ -860,7 +938,8 @@ def _create_text(document: Document) -> list[str]:
 
     def columns(of: Sequence[Document]) -> list[str]:
         lines = [
-            f"  `{c['Name']}` {c['Type']}" + (f" COMMENT {_quoted(c['Comment'])}" if c.get("Comment") else "") for c in of
+            f"  `{c['Name']}` {c['Type']}" + (f" COMMENT {_quoted(c['Comment'])}" if c.get("Comment") else "")
+            for c in of
         ]
         return [line + ("," if i < len(lines) - 1 else ")") for i, line in enumerate(lines)]
 
@@ -887,7 +966,11 @@ def _create_text(document: Document) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").encode("unicode_escape").decode().replace("\\\\", "\\") + "'"
+    return (
+        "'"
+        + text.replace("\\", "\\\\").replace("'", "\\'").encode("unicode_escape").decode().replace("\\\\", "\\")
+        + "'"
+    )
 
 
 def _describe(run: Run, name: st.Name) -> Outcome:
@@ -922,16 +1005,21 @@ def _repair(run: Run, name: st.Name) -> Outcome:
     for stored in run.objects.list(bucket, prefix):
         folders = stored.key[len(prefix) :].split("/")[:-1][: len(keys)]
         values = tuple(folder.partition("=")[2] for folder in folders)
-        if len(folders) == len(keys) and [folder.partition("=")[0].lower() for folder in folders] == [k.lower() for k in keys]:
+        if len(folders) == len(keys) and [folder.partition("=")[0].lower() for folder in folders] == [
+            k.lower() for k in keys
+        ]:
             found.setdefault(values, f"s3://{bucket}/{prefix}{'/'.join(folders)}/")
     new = {values: place for values, place in found.items() if values not in known}
     if new:
         run.permit_catalog("BatchCreatePartition", database, table)
         inputs = [
-            _partition_input(document, dict(zip((k.lower() for k in keys), values, strict=True)), place) for values, place in new.items()
+            _partition_input(document, dict(zip((k.lower() for k in keys), values, strict=True)), place)
+            for values, place in new.items()
         ]
         run.catalog.put_partitions(database, table, inputs)
-    specs = [":".join((table, "/".join(f"{k}={v}" for k, v in zip(keys, values, strict=True)))) for values in sorted(new)]
+    specs = [
+        ":".join((table, "/".join(f"{k}={v}" for k, v in zip(keys, values, strict=True)))) for values in sorted(new)
+    ]
     lines = []
     if specs:
         lines.append(f"Partitions not in metastore: {chr(9).join(specs)}")

@@ -192,7 +192,9 @@ def cast(expr: Expr, target: Type, *, safe: bool, failures: Failures, nested: bo
                 return done(f"substring({text}, 1, {target.precision})")
             return done(
                 failures.unless(
-                    f"length({text}) <= {target.precision}", text, "INVALID_CAST_ARGUMENT",
+                    f"length({text}) <= {target.precision}",
+                    text,
+                    "INVALID_CAST_ARGUMENT",
                     f"'Value ' || {text} || ' cannot be represented as varchar({target.precision})'",
                 )  # fmt: skip
                 if not safe
@@ -225,7 +227,9 @@ def cast(expr: Expr, target: Type, *, safe: bool, failures: Failures, nested: bo
         case "map", "map":
             item = _fresh(sql)
             key = cast(Expr(f"{item}.key", source.args[0]), target.args[0], safe=safe, failures=failures, nested=True)
-            value = cast(Expr(f"{item}.value", source.args[1]), target.args[1], safe=safe, failures=failures, nested=True)
+            value = cast(
+                Expr(f"{item}.value", source.args[1]), target.args[1], safe=safe, failures=failures, nested=True
+            )
             pair = f"struct_pack(k := {key.sql}, v := {value.sql})"
             return done(f"map_from_entries(list_transform(map_entries({sql}), lambda {item}: {pair}))")
         case "row", "row" if len(source.args) == len(target.args):

@@ -146,13 +146,14 @@ scalars(r"""
 """)
 
 # Text. Positions and lengths count code points in both engines.
-scalars(r"""
+scalars(
+    r"""
     length(varchar) -> bigint => length({0})
     char_length(varchar) -> bigint => length({0})
     character_length(varchar) -> bigint => length({0})
     length(varbinary) -> bigint => octet_length({0})
     lower(varchar) -> varchar => lower({0})
-    upper(varchar) -> varchar => upper({0})
+    upper(varchar) -> varchar => array_to_string(list_transform(string_split({0}, 'ß'), lambda x_: upper(x_)), 'ß')
     trim(varchar) -> varchar => trim({0}, E' \t\n\r\f\x0b')
     ltrim(varchar) -> varchar => ltrim({0}, E' \t\n\r\f\x0b')
     rtrim(varchar) -> varchar => rtrim({0}, E' \t\n\r\f\x0b')
@@ -184,7 +185,8 @@ scalars(r"""
     split_to_map(varchar, varchar, varchar) -> map(varchar, varchar) => \
 map_from_entries(list_transform(string_split({0}, {1}), \
 lambda p_: struct_pack(k := string_split(p_, {2})[1], v := string_split(p_, {2})[2])))
-""".replace("\\\n", ""))
+""".replace("\\\n", "")
+)
 
 # Date and time. `D` arguments come through `local`, so that a zone is respected.
 scalars(r"""
@@ -218,7 +220,8 @@ scalars(r"""
 
 # Arrays and maps. Trino's three-valued `contains`, first-occurrence order of `array_distinct`, one NULL kept.
 _HAS_NULL = "list_count({0}) < len({0})"
-scalars(rf"""
+scalars(
+    rf"""
     cardinality(array(T)) -> bigint => len({{0}})
     cardinality(map(K, V)) -> bigint => CAST(cardinality({{0}}) AS BIGINT)
     contains(array(T), T) -> boolean => CASE WHEN {{0}} IS NULL OR {{1}} IS NULL THEN NULL \
@@ -265,20 +268,24 @@ map_from_entries(list_filter(map_entries({{0}}), {{pair:1}}))
 lambda e_: struct_pack(k := e_.key, v := {{apply:1:e_}})))
     transform_keys(map(K, V), function(K,V,U)) -> map(U, V) => map_from_entries(list_transform(map_entries({{0}}), \
 lambda e_: struct_pack(k := {{apply:1:e_}}, v := e_.value)))
-""".replace("\\\n", ""))
+""".replace("\\\n", "")
+)
 
 # JSON. Malformed text gives NULL in the extracting functions and an error in json_parse, as in Trino.
-scalars(r"""
+scalars(
+    r"""
     json_parse(varchar) -> json => CAST({0} AS JSON)
     json_format(json) -> varchar => CAST({0} AS VARCHAR)
     json_array_length(json) -> bigint => CASE WHEN json_type({0}) = 'ARRAY' THEN CAST(json_array_length({0}) AS BIGINT) END
     json_array_length(varchar) -> bigint => CASE WHEN json_type(TRY_CAST({0} AS JSON)) = 'ARRAY' \
 THEN CAST(json_array_length(TRY_CAST({0} AS JSON)) AS BIGINT) END
     is_json_scalar(json) -> boolean => (json_type({0}) NOT IN ('ARRAY', 'OBJECT'))
-""".replace("\\\n", ""))
+""".replace("\\\n", "")
+)
 
 # Regular expressions run on RE2: what only Java's engine knows (lookaround, backreferences) fails, named by RE2.
-scalars(r"""
+scalars(
+    r"""
     regexp_like(varchar, varchar) -> boolean => regexp_matches({0}, {1})
     regexp_extract(varchar, varchar) -> varchar => CASE WHEN regexp_matches({0}, {1}) THEN regexp_extract({0}, {1}) END
     regexp_extract(varchar, varchar, bigint) -> varchar => \
@@ -288,9 +295,11 @@ CASE WHEN regexp_matches({0}, {1}) THEN regexp_extract({0}, {1}, CAST({2} AS INT
     regexp_replace(varchar, varchar) -> varchar => regexp_replace({0}, {1}, '', 'g')
     regexp_split(varchar, varchar) -> array(varchar) => string_split_regex({0}, {1})
     regexp_count(varchar, varchar) -> bigint => len(regexp_extract_all({0}, {1}))
-""".replace("\\\n", ""))
+""".replace("\\\n", "")
+)
 
-aggregates(r"""
+aggregates(
+    r"""
     count() -> bigint => count(*)
     count(T) -> bigint => count({0})
     count_if(boolean) -> bigint => CAST(count_if({0}) AS BIGINT)
@@ -343,7 +352,8 @@ aggregates(r"""
     multimap_agg(K, V) -> map(K, array(V)) => athena_multimap(list(struct_pack(k := {0}, v := {1})))
     map_union(map(K, V)) -> map(K, V) => athena_map(flatten(list(list_transform(map_entries({0}), \
 lambda x_: struct_pack(k := x_.key, v := x_.value)))))
-""".replace("\\\n", ""))
+""".replace("\\\n", "")
+)
 
 windows(r"""
     row_number() -> bigint => row_number()
@@ -404,7 +414,9 @@ UNSUPPORTED = frozenset(
 )
 
 
-def resolve(name: str, table: dict[str, list[Function]], arguments: list[Expr | None]) -> tuple[Function, dict[str, Type]]:
+def resolve(
+    name: str, table: dict[str, list[Function]], arguments: list[Expr | None]
+) -> tuple[Function, dict[str, Type]]:
     """The overload that takes the arguments (None stands for a lambda), and what its type variables are.
 
     Raises:
@@ -439,7 +451,9 @@ def _match(function: Function, arguments: list[Expr | None], *, exact: bool) -> 
 def _bind(pattern: Type, actual: Type, bindings: dict[str, Type], *, exact: bool) -> bool:
     variable = pattern.name
     if len(variable) == 1 and variable.isupper():
-        allowed = {"N": t.NUMBERS, "I": t.INTEGERS, "D": ("date", "timestamp", "timestamp with time zone")}.get(variable)
+        allowed = {"N": t.NUMBERS, "I": t.INTEGERS, "D": ("date", "timestamp", "timestamp with time zone")}.get(
+            variable
+        )
         known = bindings.get(variable)
         if known is None:
             if allowed and actual.name not in allowed:

@@ -24,7 +24,11 @@ def enabled(parameters: Mapping[str, str]) -> bool:
 
 
 def partitions(
-    keys: list[str], parameters: Mapping[str, str], location: str, wanted: Mapping[str, set[str]], now: datetime | None = None
+    keys: list[str],
+    parameters: Mapping[str, str],
+    location: str,
+    wanted: Mapping[str, set[str]],
+    now: datetime | None = None,
 ) -> list[tuple[tuple[str, ...], str]]:
     """Values and location of every projected partition that the query's equality conditions leave.
 
@@ -44,13 +48,17 @@ def partitions(
     for choice in choices:
         total *= len(choice)
     if total > MOST:
-        raise SqlError("INVALID_TABLE_PROPERTY", f"Projection would give {total} partitions, more than {MOST}: narrow the query")
+        raise SqlError(
+            "INVALID_TABLE_PROPERTY", f"Projection would give {total} partitions, more than {MOST}: narrow the query"
+        )
     template = parameters.get("storage.location.template")
     if template is None:
         template = location.rstrip("/") + "".join(f"/{key}=${{{key}}}" for key in keys) + "/"
     missing = [key for key in keys if f"${{{key}}}" not in template]
     if missing:
-        raise SqlError("INVALID_TABLE_PROPERTY", f"storage.location.template does not use the partition columns {missing}")
+        raise SqlError(
+            "INVALID_TABLE_PROPERTY", f"storage.location.template does not use the partition columns {missing}"
+        )
     made = []
     for values in itertools.product(*choices):
         place = template
@@ -83,7 +91,9 @@ def _values(key: str, settings: Mapping[str, str], wanted: set[str] | None, now:
     elif kind == "date":
         found = _dates(setting, now)
     else:
-        raise SqlError("INVALID_TABLE_PROPERTY", f"projection.{key}.type = {kind}: expected enum, integer, date or injected")
+        raise SqlError(
+            "INVALID_TABLE_PROPERTY", f"projection.{key}.type = {kind}: expected enum, integer, date or injected"
+        )
     numbers = kind == "integer" and wanted is not None
     if numbers:
         digits = int(setting("digits", "0"))
@@ -100,7 +110,15 @@ def _dates(setting: object, now: datetime) -> list[str]:
     assert callable(setting)
     java = setting("format")
     pattern = re.sub("yyyy|MM|dd|HH|mm|ss|'[^']*'", lambda m: _JAVA.get(m[0], m[0].strip("'")), java)
-    units = {"YEARS": 365 * 86400, "MONTHS": 0, "WEEKS": 604800, "DAYS": 86400, "HOURS": 3600, "MINUTES": 60, "SECONDS": 1}
+    units = {
+        "YEARS": 365 * 86400,
+        "MONTHS": 0,
+        "WEEKS": 604800,
+        "DAYS": 86400,
+        "HOURS": 3600,
+        "MINUTES": 60,
+        "SECONDS": 1,
+    }
     fine = "HOURS" if "HH" in java else "DAYS" if "dd" in java else "MONTHS" if "MM" in java else "YEARS"
     unit = setting("interval.unit", fine).upper()
     step = int(setting("interval", "1"))

@@ -86,7 +86,9 @@ class SavedQueries(Workgroups):
     def create_prepared_statement(self, call: Call, params: Document) -> Document:
         key = self._prepared_key(call, params)
         if key in self.prepared:
-            raise ServiceError("InvalidRequestException", f"Prepared statement {params['StatementName']} already exists")
+            raise ServiceError(
+                "InvalidRequestException", f"Prepared statement {params['StatementName']} already exists"
+            )
         self.prepared[key] = {
             "StatementName": params["StatementName"],
             "QueryStatement": params["QueryStatement"],
@@ -120,7 +122,9 @@ class SavedQueries(Workgroups):
             try:
                 found.append(_prepared(self._prepared(call, {"StatementName": name, "WorkGroup": params["WorkGroup"]})))
             except ServiceError as error:
-                missing.append({"StatementName": name, "ErrorCode": "STATEMENT_NOT_FOUND", "ErrorMessage": error.message})
+                missing.append(
+                    {"StatementName": name, "ErrorCode": "STATEMENT_NOT_FOUND", "ErrorMessage": error.message}
+                )
         return {"PreparedStatements": found, "UnprocessedPreparedStatementNames": missing}
 
     def list_prepared_statements(self, call: Call, params: Document) -> Document:
@@ -181,7 +185,9 @@ class PreparedStatements:
         try:
             self.call.authorize(f"athena:{operation}", self.arn)
         except ServiceError as error:
-            raise SqlError("ACCESS_DENIED", f"Insufficient permissions to execute the query. {error.message}") from error
+            raise SqlError(
+                "ACCESS_DENIED", f"Insufficient permissions to execute the query. {error.message}"
+            ) from error
 
 
 def prepared_statements(athena: SavedQueries, call: Call, group: str) -> PreparedStatements:

@@ -73,7 +73,9 @@ def lines(path: Path, key: str, skip: int = 0) -> Iterator[bytes]:
         FileNotFoundError: the object went away.
     """
     name = key.lower()
-    opener: Callable[[Path], Any] = gzip.open if name.endswith(".gz") else bz2.open if name.endswith(".bz2") else open_plain
+    opener: Callable[[Path], Any] = (
+        gzip.open if name.endswith(".gz") else bz2.open if name.endswith(".bz2") else open_plain
+    )
     if name.endswith((".snappy", ".lz4", ".zst", ".lzo")):
         raise SqlError("NOT_SUPPORTED", f"Compression of {key} is not supported by this engine")
     try:
@@ -102,7 +104,9 @@ class BadValue(ValueError):
 # --- JSON -----------------------------------------------------------------------------------------------------------
 
 
-def json_serde(columns: Sequence[tuple[str, Type]], parameters: Mapping[str, str]) -> Callable[[bytes], Sequence[Any] | None]:
+def json_serde(
+    columns: Sequence[tuple[str, Type]], parameters: Mapping[str, str]
+) -> Callable[[bytes], Sequence[Any] | None]:
     """One JSON object a line; keys are matched without case. None for a blank line."""
     lenient = parameters.get("ignore.malformed.json", "false").lower() == "true"
     exact = parameters.get("case.insensitive", "true").lower() == "false"
@@ -135,7 +139,9 @@ def json_serde(columns: Sequence[tuple[str, Type]], parameters: Mapping[str, str
         elif lenient:
             return empty
         else:
-            raise SqlError("HIVE_CURSOR_ERROR", "Row is not a valid JSON Object: a JSON object is expected on each line")
+            raise SqlError(
+                "HIVE_CURSOR_ERROR", "Row is not a valid JSON Object: a JSON object is expected on each line"
+            )
         row = empty.copy()
         for at, value in pairs:
             if at is not None and value is not None:
@@ -143,7 +149,8 @@ def json_serde(columns: Sequence[tuple[str, Type]], parameters: Mapping[str, str
                     row[at] = readers[at](value)
                 except (BadValue, ValueError, OverflowError) as error:
                     raise SqlError(
-                        "HIVE_BAD_DATA", f"Error parsing field value '{value}' for field {at} ({columns[at][0]}): {error}"
+                        "HIVE_BAD_DATA",
+                        f"Error parsing field value '{value}' for field {at} ({columns[at][0]}): {error}",
                     ) from error
         return row
 
@@ -288,12 +295,16 @@ def _timestamp(value: Any) -> datetime:
 # --- delimited text -------------------------------------------------------------------------------------------------
 
 
-def csv_serde(columns: Sequence[tuple[str, Type]], parameters: Mapping[str, str]) -> Callable[[bytes], Sequence[Any] | None]:
+def csv_serde(
+    columns: Sequence[tuple[str, Type]], parameters: Mapping[str, str]
+) -> Callable[[bytes], Sequence[Any] | None]:
     """OpenCSVSerde: quoted values; dates are days and timestamps milliseconds since 1970; nothing is NULL but absence."""
     separator = parameters.get("separatorChar", ",")
     quote = parameters.get("quoteChar", '"')
     escape = parameters.get("escapeChar", "\\")
-    separator, quote, escape = (char.encode().decode("unicode_escape") if len(char) > 1 else char for char in (separator, quote, escape))
+    separator, quote, escape = (
+        char.encode().decode("unicode_escape") if len(char) > 1 else char for char in (separator, quote, escape)
+    )
     options: dict[str, Any] = {"delimiter": separator, "quotechar": quote or None, "doublequote": True}
     if escape and escape not in (quote, separator):
         options["escapechar"] = escape
@@ -308,7 +319,9 @@ def csv_serde(columns: Sequence[tuple[str, Type]], parameters: Mapping[str, str]
             cells = next(csv.reader([line.decode("utf-8", "replace")], **options))
         except (csv.Error, StopIteration) as error:
             raise SqlError("HIVE_CURSOR_ERROR", f"Row is not valid CSV: {error}") from error
-        return [reader(cell) for reader, cell in zip(readers, cells, strict=False)] + [None] * (len(readers) - len(cells))
+        return [reader(cell) for reader, cell in zip(readers, cells, strict=False)] + [None] * (
+            len(readers) - len(cells)
+        )
 
     return read
 
@@ -336,12 +349,16 @@ def _csv_reader(of: Type, column: str) -> Callable[[str], Any]:
         try:
             return inner(text)
         except (ValueError, OverflowError) as error:
-            raise SqlError("HIVE_BAD_DATA", f"Error parsing field value '{text}' for field {column}: {error}") from error
+            raise SqlError(
+                "HIVE_BAD_DATA", f"Error parsing field value '{text}' for field {column}: {error}"
+            ) from error
 
     return read
 
 
-def lazy_serde(columns: Sequence[tuple[str, Type]], parameters: Mapping[str, str]) -> Callable[[bytes], Sequence[Any] | None]:
+def lazy_serde(
+    columns: Sequence[tuple[str, Type]], parameters: Mapping[str, str]
+) -> Callable[[bytes], Sequence[Any] | None]:
     """LazySimpleSerDe: separators by nesting level; what does not parse is NULL."""
     first = parameters.get("field.delim", parameters.get("serialization.format", "\x01"))
     if first.isdigit() and len(first) <= 3:

@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from localaws.engines.athena.binder import Binder, Scope
 
 DATES = ("date", "timestamp", "timestamp with time zone")
-_MILLIS = {"millisecond": 1, "second": 1000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000, "week": 604_800_000}
+_MILLIS = {
+    "millisecond": 1,
+    "second": 1000,
+    "minute": 60_000,
+    "hour": 3_600_000,
+    "day": 86_400_000,
+    "week": 604_800_000,
+}
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
@@ -35,7 +42,9 @@ def _wrong(name: str, arguments: Sequence[Expr]) -> SqlError:
 
 def _constant(name: str, argument: Expr) -> Any:
     if argument.value is None:
-        raise SqlError("NOT_SUPPORTED", f"{name} with a format, unit or path that is not a literal is not supported by this engine")
+        raise SqlError(
+            "NOT_SUPPORTED", f"{name} with a format, unit or path that is not a literal is not supported by this engine"
+        )
     return argument.value
 
 
@@ -126,7 +135,9 @@ def _time_arithmetic(operator: str, a: Expr, b: Expr) -> Expr | None:
         if a.type.name == "date":
             if b.value is not None and b.value % 86_400_000:
                 raise SqlError("INVALID_FUNCTION_ARGUMENT", "Cannot add hour, minutes or seconds to a date")
-            return combine(f"CAST({a.sql} {operator} to_days(CAST({b.sql} // 86400000 AS INTEGER)) AS DATE)", t.DATE, a, b)
+            return combine(
+                f"CAST({a.sql} {operator} to_days(CAST({b.sql} // 86400000 AS INTEGER)) AS DATE)", t.DATE, a, b
+            )
         return combine(f"({a.sql} {operator} to_milliseconds({b.sql}))", a.type, a, b)
     if a.type.name in DATES and b.type == t.MONTH_INTERVAL:
         return combine(ex.at_zone(f"({ex.local(a)} {operator} to_months({b.sql}))", a.type), a.type, a, b)
@@ -172,7 +183,9 @@ def concat(binder: Binder, parts: Sequence[Expr], node: exp.Expr) -> Expr:
     for of in (t.VARCHAR, t.VARBINARY):
         if all(t.coercible(p.type, of) for p in parts):
             return combine(f"({' || '.join(ex.convert(p, of).sql for p in parts)})", of, *parts)
-    raise SqlError("TYPE_MISMATCH", f"Unexpected parameters ({', '.join(str(p.type) for p in parts)}) for function concat")
+    raise SqlError(
+        "TYPE_MISMATCH", f"Unexpected parameters ({', '.join(str(p.type) for p in parts)}) for function concat"
+    )
 
 
 def _nested(function: str, texts: Sequence[str]) -> str:
@@ -241,7 +254,9 @@ def _nullif(binder: Binder, arguments: list[Expr], node: exp.Expr) -> Expr:
     of = t.common_type(a.type, b.type)
     if of is None:
         raise SqlError("TYPE_MISMATCH", f"Types are not comparable with NULLIF: {a.type} vs {b.type}")
-    return combine(f"CASE WHEN {ex.convert(a, of).sql} = {ex.convert(b, of).sql} THEN NULL ELSE {a.sql} END", a.type, a, b)
+    return combine(
+        f"CASE WHEN {ex.convert(a, of).sql} = {ex.convert(b, of).sql} THEN NULL ELSE {a.sql} END", a.type, a, b
+    )
 
 
 def _extreme(word: str) -> Callable[[Binder, list[Expr], exp.Expr], Expr]:
@@ -279,7 +294,11 @@ def _round(binder: Binder, arguments: list[Expr], node: exp.Expr) -> Expr:
             return value
         # Whole numbers have nothing after the point; before it, the decimal route is exact.
         if value.type.name in t.INTEGERS:
-            return combine(f"CAST(round({value.sql}, {digits.sql if digits else 0}) AS {t.storage(value.type)})", value.type, *arguments)
+            return combine(
+                f"CAST(round({value.sql}, {digits.sql if digits else 0}) AS {t.storage(value.type)})",
+                value.type,
+                *arguments,
+            )
         inner = ex.convert(value, t.DOUBLE).sql
         text = f"round({inner}, {digits.sql})" if digits else f"round({inner})"
         of = value.type if value.type.name == "real" else t.DOUBLE
@@ -353,7 +372,10 @@ def _split_part(binder: Binder, arguments: list[Expr], node: exp.Expr) -> Expr:
     text, delimiter = (_as(a, t.VARCHAR, "split_part").sql for a in arguments[:2])
     at = _as(arguments[2], t.BIGINT, "split_part").sql
     made = binder.failures.unless(
-        f"{at} > 0", f"string_split({text}, {delimiter})[{at}]", "INVALID_FUNCTION_ARGUMENT", "'Index must be greater than zero'"
+        f"{at} > 0",
+        f"string_split({text}, {delimiter})[{at}]",
+        "INVALID_FUNCTION_ARGUMENT",
+        "'Index must be greater than zero'",
     )
     return combine(made, t.VARCHAR, *arguments)
 
@@ -405,7 +427,9 @@ def _regexp_replace(binder: Binder, arguments: list[Expr], node: exp.Expr) -> Ex
     if len(arguments) == 3:
         given = str(_constant("regexp_replace", arguments[2]))
         if "${" in given:
-            raise SqlError("NOT_SUPPORTED", "Named groups in a regexp_replace replacement are not supported by this engine")
+            raise SqlError(
+                "NOT_SUPPORTED", "Named groups in a regexp_replace replacement are not supported by this engine"
+            )
         for piece in re.findall(r"\\.|\$\d|.", given, re.DOTALL):
             if piece[0] == "$" and len(piece) == 2:
                 made += "\\" + piece[1]
@@ -459,7 +483,9 @@ def _slice(binder: Binder, arguments: list[Expr], node: exp.Expr) -> Expr:
     first = f"CASE WHEN {start} < 0 THEN len({base}) + {start} + 1 ELSE {start} END"
     text = f"CASE WHEN {first} < 1 THEN {base}[1:0] ELSE list_slice({base}, {first}, ({first}) + {length} - 1) END"
     fails = binder.failures
-    text = fails.unless(f"{length} >= 0", text, "INVALID_FUNCTION_ARGUMENT", "'length must be greater than or equal to 0'")
+    text = fails.unless(
+        f"{length} >= 0", text, "INVALID_FUNCTION_ARGUMENT", "'length must be greater than or equal to 0'"
+    )
     text = fails.unless(f"{start} <> 0", text, "INVALID_FUNCTION_ARGUMENT", "'SQL array indices start at 1'")
     return combine(text, arguments[0].type, *arguments)
 
@@ -497,11 +523,19 @@ def _date_trunc(binder: Binder, arguments: list[Expr], node: exp.Expr) -> Expr:
 def _date_add(binder: Binder, arguments: list[Expr], node: exp.Expr) -> Expr:
     if len(arguments) != 3 or arguments[2].type.name not in DATES:
         raise _wrong("date_add", arguments)
-    unit, amount, value = str(_constant("date_add", arguments[0])).lower(), _as(arguments[1], t.BIGINT, "date_add"), arguments[2]
+    unit, amount, value = (
+        str(_constant("date_add", arguments[0])).lower(),
+        _as(arguments[1], t.BIGINT, "date_add"),
+        arguments[2],
+    )
     if unit in _MONTHS:
-        text = ex.at_zone(f"({ex.local(value)} + to_months(CAST({amount.sql} * {_MONTHS[unit]} AS INTEGER)))", value.type)
+        text = ex.at_zone(
+            f"({ex.local(value)} + to_months(CAST({amount.sql} * {_MONTHS[unit]} AS INTEGER)))", value.type
+        )
     elif unit in ("day", "week"):
-        text = ex.at_zone(f"({ex.local(value)} + to_days(CAST({amount.sql} * {7 if unit == 'week' else 1} AS INTEGER)))", value.type)
+        text = ex.at_zone(
+            f"({ex.local(value)} + to_days(CAST({amount.sql} * {7 if unit == 'week' else 1} AS INTEGER)))", value.type
+        )
     elif unit in _MILLIS and value.type.name != "date":
         text = f"({value.sql} + to_milliseconds({amount.sql} * {_MILLIS[unit]}))"
     else:
@@ -586,7 +620,9 @@ def _date_parse(binder: Binder, arguments: list[Expr], node: exp.Expr) -> Expr:
 def _parsed(binder: Binder, text: str, pattern: str, shown: str) -> str:
     parsed = f"try_strptime({text}, {literal(pattern)})"
     message = f"'Invalid format: \"' || {text} || '\" is malformed for {shown.replace(chr(39), chr(39) * 2)}'"
-    return binder.failures.unless(f"{text} IS NULL OR {parsed} IS NOT NULL", parsed, "INVALID_FUNCTION_ARGUMENT", message)
+    return binder.failures.unless(
+        f"{text} IS NULL OR {parsed} IS NOT NULL", parsed, "INVALID_FUNCTION_ARGUMENT", message
+    )
 
 
 def _format_datetime(binder: Binder, arguments: list[Expr], node: exp.Expr) -> Expr:
@@ -624,7 +660,10 @@ def _from_iso8601_timestamp(binder: Binder, arguments: list[Expr], node: exp.Exp
         "'from_iso8601_timestamp with an offset other than UTC is not supported by this engine: ' || " + text,
     )  # fmt: skip
     made = fails.unless(
-        f"regexp_full_match({text}, {literal(form)})", made, "INVALID_FUNCTION_ARGUMENT", f"'Invalid format: \"' || {text} || '\"'"
+        f"regexp_full_match({text}, {literal(form)})",
+        made,
+        "INVALID_FUNCTION_ARGUMENT",
+        f"'Invalid format: \"' || {text} || '\"'",
     )
     return combine(made, t.TIMESTAMP_TZ, arguments[0])
 
@@ -753,8 +792,9 @@ def _avg(binder: Binder, arguments: list[Expr], node: exp.Expr) -> Expr:
 
     if len(arguments) == 1 and arguments[0].type.name == "decimal":
         value = arguments[0]
-        # list() is the one aggregate both sum and count come from, so that FILTER and DISTINCT apply to both.
-        text = f"athena_decimal_average(list({_unscaled(value.sql, value.type.scale or 0)}))"
+        scale = value.type.scale or 0
+        total = _unscaled(f"CAST(sum({value.sql}) AS {t.storage(t.decimal(38, scale))})", scale)
+        text = f"athena_round_divide({total}, CAST(nullif(count({value.sql}), 0) AS HUGEINT))"
         return combine(_rescaled(text, value.type), value.type, value)
     return binder._apply(functions.AGGREGATE, "avg", arguments, node)  # noqa: SLF001
 
@@ -778,7 +818,10 @@ def _grouping(binder: Binder, trees: Sequence[exp.Expr], scope: Scope, node: exp
 
 def _reduce(binder: Binder, trees: Sequence[exp.Expr], scope: Scope, node: exp.Expr) -> Expr:
     if len(trees) != 4:
-        raise SqlError("FUNCTION_NOT_FOUND", "Unexpected parameters for function reduce. Expected: reduce(array(T), S, function(S,T,S), function(S,R))")
+        raise SqlError(
+            "FUNCTION_NOT_FOUND",
+            "Unexpected parameters for function reduce. Expected: reduce(array(T), S, function(S,T,S), function(S,R))",
+        )
     items, start = binder.expr(trees[0], scope), binder.expr(trees[1], scope)
     if items.type.name != "array":
         raise _wrong("reduce", [items, start])
@@ -791,9 +834,7 @@ def _reduce(binder: Binder, trees: Sequence[exp.Expr], scope: Scope, node: exp.E
         if wider == state:
             break
         state = wider
-    folded = (
-        f"list_reduce({items.sql}, lambda {', '.join(names)}: {ex.convert(body, state).sql}, {ex.convert(start, state).sql})"
-    )
+    folded = f"list_reduce({items.sql}, lambda {', '.join(names)}: {ex.convert(body, state).sql}, {ex.convert(start, state).sql})"
     last_names, last = binder.lambda_(trees[3], [state], scope)
     text = f"list_transform([{folded}], lambda {last_names[0]}: {last.sql})[1]"
     return combine(f"CASE WHEN {items.sql} IS NOT NULL THEN {text} END", last.type, items, start, body, last)
@@ -801,7 +842,10 @@ def _reduce(binder: Binder, trees: Sequence[exp.Expr], scope: Scope, node: exp.E
 
 def _zip_with(binder: Binder, trees: Sequence[exp.Expr], scope: Scope, node: exp.Expr) -> Expr:
     if len(trees) != 3:
-        raise SqlError("FUNCTION_NOT_FOUND", "Unexpected parameters for function zip_with. Expected: zip_with(array(T), array(U), function(T,U,R))")
+        raise SqlError(
+            "FUNCTION_NOT_FOUND",
+            "Unexpected parameters for function zip_with. Expected: zip_with(array(T), array(U), function(T,U,R))",
+        )
     a, b = binder.expr(trees[0], scope), binder.expr(trees[1], scope)
     if a.type.name != "array" or b.type.name != "array":
         raise _wrong("zip_with", [a, b])
@@ -809,7 +853,9 @@ def _zip_with(binder: Binder, trees: Sequence[exp.Expr], scope: Scope, node: exp
     text = re.sub(rf"\b{names[0]}\b", f"list_extract({a.sql}, i_)", body.sql)
     text = re.sub(rf"\b{names[1]}\b", f"list_extract({b.sql}, i_)", text)
     whole = f"list_transform(range(1, greatest(len({a.sql}), len({b.sql})) + 1), lambda i_: {text})"
-    return combine(f"CASE WHEN {a.sql} IS NOT NULL AND {b.sql} IS NOT NULL THEN {whole} END", t.array(body.type), a, b, body)
+    return combine(
+        f"CASE WHEN {a.sql} IS NOT NULL AND {b.sql} IS NOT NULL THEN {whole} END", t.array(body.type), a, b, body
+    )
 
 
 WITH_TREES: dict[str, Callable[[Binder, Sequence[exp.Expr], Scope, exp.Expr], Expr]] = {
@@ -877,7 +923,4 @@ CREATE MACRO athena_scaled(digits, scale) AS
     CASE WHEN scale = 0 THEN digits
          ELSE athena_sign(digits) || lpad(ltrim(digits, '-'), CAST(greatest(scale + 1, length(ltrim(digits, '-'))) AS INTEGER), '0')[:-(scale + 1)]
               || '.' || right(lpad(ltrim(digits, '-'), CAST(greatest(scale + 1, length(ltrim(digits, '-'))) AS INTEGER), '0'), scale) END;
-CREATE MACRO athena_decimal_average(v) AS
-    CASE WHEN list_count(v) > 0 THEN
-        athena_round_divide(CAST(list_sum(v) AS HUGEINT), CAST(list_count(v) AS HUGEINT)) END;
 """

@@ -142,7 +142,8 @@ Statement: TypeAlias = (
 )  # fmt: skip
 
 _TOKEN = re.compile(
-    r"""\s+|--[^\n]*|/\*.*?\*/|(?P<text>'(?:[^']|'')*'|(?<![\w"`])"(?:[^"]|"")*"|`[^`]*`|[A-Za-z_$][\w$]*|\d[\w.]*|.)""", re.DOTALL
+    r"""\s+|--[^\n]*|/\*.*?\*/|(?P<text>'(?:[^']|'')*'|(?<![\w"`])"(?:[^"]|"")*"|`[^`]*`|[A-Za-z_$][\w$]*|\d[\w.]*|.)""",
+    re.DOTALL,
 )
 _SERDES = {
     "PARQUET": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
@@ -191,7 +192,7 @@ class _Reader:
 
     def identifier(self) -> str:
         text = self.next()
-        if text[0] in "\"`":
+        if text[0] in '"`':
             return text[1:-1].replace('""', '"').lower()
         if not re.match(r"[A-Za-z_\d]", text):
             self.at -= 1
@@ -340,7 +341,19 @@ def parse(sql: str) -> Statement:  # noqa: C901, PLR0911, PLR0912 - one branch p
             return _ended(reader, Deallocate(reader.identifier()))
         case "DELETE" | "UPDATE" | "MERGE" | "OPTIMIZE" | "VACUUM":
             raise SqlError("NOT_SUPPORTED", f"{word} needs an Iceberg table, which this engine does not have")
-        case "USE" | "GRANT" | "REVOKE" | "ANALYZE" | "CALL" | "SET" | "TRUNCATE" | "COMMIT" | "ROLLBACK" | "START" | "REFRESH":
+        case (
+            "USE"
+            | "GRANT"
+            | "REVOKE"
+            | "ANALYZE"
+            | "CALL"
+            | "SET"
+            | "TRUNCATE"
+            | "COMMIT"
+            | "ROLLBACK"
+            | "START"
+            | "REFRESH"
+        ):
             raise SqlError("SYNTAX_ERROR", "Queries of this type are not supported")
     reader.at = 0
     raise reader.fail("'ALTER', 'CREATE', 'DESCRIBE', 'DROP', 'EXPLAIN', 'INSERT', 'MSCK', 'SHOW', 'UNLOAD', <query>")
@@ -575,13 +588,18 @@ def _alter(reader: _Reader) -> Statement:
         return _ended(reader, AlterTable(name, "SET TBLPROPERTIES", parameters=reader.properties()))
     if reader.accept("SET", "LOCATION"):
         return _ended(reader, AlterTable(name, "SET LOCATION", location=reader.string()))
-    raise SqlError("NOT_SUPPORTED", f"ALTER TABLE … {reader.next() if reader.at < len(reader.tokens) else ''} is not supported by this engine")
+    raise SqlError(
+        "NOT_SUPPORTED",
+        f"ALTER TABLE … {reader.next() if reader.at < len(reader.tokens) else ''} is not supported by this engine",
+    )
 
 
 def _insert(reader: _Reader) -> Statement:
     name = reader.name()
     columns: list[str] = []
-    if reader.peek("(") and not any(reader.tokens[reader.at + 1][0].upper() == w for w in ("SELECT", "WITH", "VALUES", "(")):
+    if reader.peek("(") and not any(
+        reader.tokens[reader.at + 1][0].upper() == w for w in ("SELECT", "WITH", "VALUES", "(")
+    ):
         reader.expect("(")
         while not reader.accept(")"):
             columns.append(reader.identifier())
@@ -633,7 +651,9 @@ def fill_parameters(sql: str, arguments: tuple[str, ...]) -> str:
             f"Incorrect number of parameters: expected {len(places)} but found {len(arguments)}",
         )
     for argument in arguments:
-        if len(syntax.parse(f"SELECT {argument}").expressions) != 1 or syntax.parse(f"SELECT {argument}").args.get("from_"):
+        if len(syntax.parse(f"SELECT {argument}").expressions) != 1 or syntax.parse(f"SELECT {argument}").args.get(
+            "from_"
+        ):
             raise SqlError("SYNTAX_ERROR", f"The parameter {argument!r} is not one expression")
     for place, argument in reversed(list(zip(places, arguments, strict=True))):
         plain = re.fullmatch(r"\s*(-?\d+(\.\d+)?|'(?:[^']|'')*')\s*", argument)

@@ -33,27 +33,44 @@ _FOREIGN_TOKENS = {
 }
 
 
+# After these a `[` would begin a list literal, which Trino writes `ARRAY[…]`.
+_BEFORE_OPERAND = {
+    TokenType.SELECT, TokenType.COMMA, TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.EQ, TokenType.NEQ, TokenType.PLUS,
+    TokenType.DASH, TokenType.STAR, TokenType.DPIPE, TokenType.IN, TokenType.ARROW, TokenType.THEN, TokenType.ELSE,
+    TokenType.VALUES, TokenType.WHERE, TokenType.AND, TokenType.OR, TokenType.ON, TokenType.WHEN, TokenType.DISTINCT,
+}  # fmt: skip
+
+
+def _placed(parser: Any, name: str) -> exp.Expr:
+    """A call with a grammar of its own, which keeps where its name stands."""
+    token = parser._tokens[parser._index - 2]  # noqa: SLF001 - FUNCTION_PARSERS are the parser's extension points
+    node = _substring(parser) if name == "SUBSTRING" else Trino.Parser.FUNCTION_PARSERS[name](parser)
+    return node.update_positions(token)
+
+
+def _substring(parser: Any) -> exp.Expr:
+    """`substring(text, start, length)` and `substring(text FROM start FOR length)`."""
+    args = [parser._parse_bitwise()]  # noqa: SLF001
+    for separators in (("FROM",), ("FOR",)):
+        if parser._match(TokenType.COMMA) or parser._match_texts(separators):  # noqa: SLF001
+            args.append(parser._parse_bitwise())  # noqa: SLF001
+    return exp.Anonymous(this="substring", expressions=args)
+
+
+def _special(name: str) -> Any:
+    return lambda parser: _placed(parser, name)
+
+
 class AthenaSql(Trino):
     """Trino's grammar with no function renamed and no subscript shifted to zero."""
 
     INDEX_OFFSET = 0
 
-    class Parser(Trino.Parser):  # type: ignore[name-defined]
+    class Parser(Trino.Parser):
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
-            name: parser
-            for name, parser in Trino.Parser.FUNCTION_PARSERS.items()
-            if name in ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION")
-        } | {"SUBSTRING": lambda self: _substring(self)}
-
-
-def _substring(parser: Any) -> exp.Expr:
-    """`substring(text, start, length)` and `substring(text FROM start FOR length)`."""
-    args = [parser._parse_bitwise()]  # noqa: SLF001 - FUNCTION_PARSERS are the parser's extension points
-    for separators in (("FROM",), ("FOR",)):
-        if parser._match(TokenType.COMMA) or parser._match_texts(separators):  # noqa: SLF001
-            args.append(parser._parse_bitwise())  # noqa: SLF001
-    return exp.Anonymous(this="substring", expressions=args)
+            name: _special(name) for name in ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING")
+        }
 
 
 _DIALECT = AthenaSql()
@@ -92,6 +109,10 @@ def parse(sql: str) -> exp.Expr:
         foreign = _FOREIGN_TOKENS.get(token.token_type)
         if foreign or (token.token_type == TokenType.EQ and token.text == "=="):
             raise SqlError("SYNTAX_ERROR", f"mismatched input '{token.text}'", position(token))
+        if token.token_type == TokenType.L_BRACKET and (before is None or before.token_type in _BEFORE_OPERAND):
+            raise SqlError("SYNTAX_ERROR", "mismatched input '['", position(token))
+        if token.token_type == TokenType.FROM and (before is None or before.token_type == TokenType.L_PAREN):
+            raise SqlError("SYNTAX_ERROR", "mismatched input 'FROM'", position(token))
         if token.token_type == TokenType.OFFSET and before is not None and _limit_before(tokens, token):
             raise SqlError("SYNTAX_ERROR", "mismatched input 'OFFSET'. Expecting: <EOF>", position(token))
     try:

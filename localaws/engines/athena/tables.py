@@ -83,8 +83,13 @@ class Relation:
 
 def version(document: Document) -> str:
     """Changes whenever the definition that matters for reading does."""
-    parts = [document.get(part) for part in ("StorageDescriptor", "PartitionKeys", "Parameters", "ViewOriginalText", "TableType")]
-    return hashlib.sha1(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=str), usedforsecurity=False).hexdigest()
+    parts = [
+        document.get(part)
+        for part in ("StorageDescriptor", "PartitionKeys", "Parameters", "ViewOriginalText", "TableType")
+    ]
+    return hashlib.sha1(
+        orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=str), usedforsecurity=False
+    ).hexdigest()
 
 
 def describe(document: Document, database: str) -> TableColumns | View:
@@ -112,7 +117,9 @@ def read_definition(document: Document, database: str) -> Table:
     found = next((kind for part, kind in formats.items() if part in library), None)
     if found is None:
         shown = info.get("SerializationLibrary") or "none"
-        raise SqlError("NOT_SUPPORTED", f"Table {database}.{name} has the SerDe '{shown}', which is not supported by this engine")
+        raise SqlError(
+            "NOT_SUPPORTED", f"Table {database}.{name} has the SerDe '{shown}', which is not supported by this engine"
+        )
     return Table(
         database=database,
         name=name,
@@ -201,7 +208,9 @@ class Reader:
             for i, p in enumerate(found)
         )
         heads = ", ".join(quote(name) for name in names)
-        kept = cursor.execute(f"SELECT i FROM (VALUES {rows}) p(i, {heads}) WHERE {' AND '.join(scan.pruning)}").fetchall()  # noqa: S608 - compiled by the binder
+        kept = cursor.execute(
+            f"SELECT i FROM (VALUES {rows}) p(i, {heads}) WHERE {' AND '.join(scan.pruning)}"
+        ).fetchall()  # noqa: S608 - compiled by the binder
         return [found[i] for (i,) in sorted(kept)]
 
     def _files(
@@ -242,7 +251,9 @@ class Reader:
         except (pa.ArrowInvalid, OSError) as error:
             if isinstance(error, FileNotFoundError):
                 raise
-            raise SqlError("HIVE_BAD_DATA", f"Not a valid Parquet File: s3://{file.bucket}/{file.key} ({error})") from error
+            raise SqlError(
+                "HIVE_BAD_DATA", f"Not a valid Parquet File: s3://{file.bucket}/{file.key} ({error})"
+            ) from error
         sizes: dict[str, int] = {}
         for group in range(metadata.num_row_groups):
             row_group = metadata.row_group(group)
@@ -409,7 +420,9 @@ class Reader:
         except SqlError as error:
             target.unlink(missing_ok=True)
             where = f"s3://{file.bucket}/{file.key}"
-            raise SqlError(error.code, f"{error.message} in {where}" if where not in error.message else error.message) from error
+            raise SqlError(
+                error.code, f"{error.message} in {where}" if where not in error.message else error.message
+            ) from error
         except BaseException:
             target.unlink(missing_ok=True)
             raise
@@ -442,7 +455,9 @@ def _table(
 ) -> pa.Table:
     try:
         columns = [
-            pa.array(values, type=schema.field(i).type) for i, values in enumerate(zip(*rows, strict=True)) if i < len(table.columns)
+            pa.array(values, type=schema.field(i).type)
+            for i, values in enumerate(zip(*rows, strict=True))
+            if i < len(table.columns)
         ]
     except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
         raise SqlError("HIVE_BAD_DATA", str(error)) from error
@@ -484,7 +499,8 @@ def _listed(objects: Objects, bucket: str, prefix: str) -> Iterator[StoredObject
     except ServiceError as error:
         if error.code == "NoSuchBucket":
             raise SqlError(
-                "HIVE_CURSOR_ERROR", f"The specified bucket does not exist (Service: Amazon S3; Error Code: NoSuchBucket): {bucket}"
+                "HIVE_CURSOR_ERROR",
+                f"The specified bucket does not exist (Service: Amazon S3; Error Code: NoSuchBucket): {bucket}",
             ) from error
         raise
 
@@ -527,7 +543,9 @@ def _partition(document: Document, table: Table) -> Partition:
             )
     location = descriptor.get("Location")
     if not location:
-        location = table.location.rstrip("/") + "".join(f"/{k}={v}" for (k, _), v in zip(table.keys, document["Values"], strict=True))
+        location = table.location.rstrip("/") + "".join(
+            f"/{k}={v}" for (k, _), v in zip(table.keys, document["Values"], strict=True)
+        )
     return Partition(tuple(document["Values"]), location)
 
 
@@ -565,7 +583,11 @@ def _from_parquet(sql: str, inside: pa.DataType, of: Type) -> str | None:  # noq
         case "boolean" if shown == "bool":
             return sql
         case "tinyint" | "smallint" | "integer" | "bigint" if shown in _ARROW_INTEGERS:
-            return sql if {"tinyint": "int8", "smallint": "int16", "integer": "int32", "bigint": "int64"}[of.name] == shown else f"CAST({sql} AS {target})"
+            return (
+                sql
+                if {"tinyint": "int8", "smallint": "int16", "integer": "int32", "bigint": "int64"}[of.name] == shown
+                else f"CAST({sql} AS {target})"
+            )
         case "real" if shown == "float":
             return sql
         case "double" if shown in ("float", "double"):
@@ -618,9 +640,13 @@ def _same(inside: pa.DataType, of: Type) -> bool:
         case "array":
             return (pa.types.is_list(inside) or pa.types.is_large_list(inside)) and _same(inside.value_type, of.element)
         case "map":
-            return pa.types.is_map(inside) and _same(inside.key_type, of.args[0]) and _same(inside.item_type, of.args[1])
+            return (
+                pa.types.is_map(inside) and _same(inside.key_type, of.args[0]) and _same(inside.item_type, of.args[1])
+            )
         case "row":
-            return pa.types.is_struct(inside) and [f.name for f in inside] == [n for n, _ in of.fields()] and all(
-                _same(f.type, ft) for f, (_, ft) in zip(inside, of.fields(), strict=True)
+            return (
+                pa.types.is_struct(inside)
+                and [f.name for f in inside] == [n for n, _ in of.fields()]
+                and all(_same(f.type, ft) for f, (_, ft) in zip(inside, of.fields(), strict=True))
             )
     return _from_parquet("x", inside, of) == "x"

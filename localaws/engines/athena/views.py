@@ -59,7 +59,11 @@ def decode(text: str, database: str) -> View:
 
 def parse_type(text: str) -> Type:
     """A Trino type name, such as `row("a" bigint, b array(varchar))`."""
-    simple = {"interval day to second": t.DAY_INTERVAL, "interval year to month": t.MONTH_INTERVAL, "unknown": t.UNKNOWN}
+    simple = {
+        "interval day to second": t.DAY_INTERVAL,
+        "interval year to month": t.MONTH_INTERVAL,
+        "unknown": t.UNKNOWN,
+    }
     if text.lower() in simple:
         return simple[text.lower()]
     try:

@@ -54,7 +54,13 @@ class Workgroups:
                 "ResultConfiguration": {},
                 "EngineVersion": ENGINE_VERSION,
             }
-            return {"Name": "primary", "State": "ENABLED", "Configuration": configuration, "created": 0.0, "Description": ""}
+            return {
+                "Name": "primary",
+                "State": "ENABLED",
+                "Configuration": configuration,
+                "created": 0.0,
+                "Description": "",
+            }
 
     def _arn(self, call: Call, name: str) -> str:
         return f"arn:aws:athena:{call.region}:{call.account}:workgroup/{name}"
@@ -92,7 +98,8 @@ class Workgroups:
         prefix = f"{call.account}/{call.region}/"
         names = {"primary", *(key.removeprefix(prefix) for key in self.groups if key.startswith(prefix))}
         summaries = [
-            {**_shown(self.group(call, name), configuration=False), "EngineVersion": ENGINE_VERSION} for name in sorted(names)
+            {**_shown(self.group(call, name), configuration=False), "EngineVersion": ENGINE_VERSION}
+            for name in sorted(names)
         ]
         return paged(summaries, "WorkGroups", params, 50)
 
