@@ -180,6 +180,9 @@ def _equal(expected: str | None, measured: str | None) -> bool:
         return False
 
 
+_UNREADABLE = "SELECT count(DISTINCT source) FROM rejected WHERE reason IN ('not JSON', 'empty object')"
+
+
 def _hand_counts(session: boto3.session.Session, deployed: Deployed, source: Path) -> list[Check]:
     """Counts the files themselves, with nothing of the pipeline."""
     answers, workers, frames, shapes, unreadable = 0, set[str](), 0, 0, 0
@@ -209,5 +212,5 @@ def _hand_counts(session: boto3.session.Session, deployed: Deployed, source: Pat
         Check("boxes in video", count("SELECT count(*) FROM annotation WHERE task_type LIKE 'video%'"), shapes),
         Check("tracked objects", count("SELECT count(DISTINCT instance_id) FROM annotation")),
         Check("labeled data objects", count("SELECT count(*) FROM task WHERE status = 'labeled'")),
-        Check("unreadable documents", count("SELECT count(DISTINCT source) FROM rejected"), unreadable),
+        Check("unreadable documents", count(_UNREADABLE), unreadable),
     ]

@@ -133,8 +133,11 @@ _ENDED = {"SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT", "ERROR", "CANCELLED"}
 
 def _steps(run: Mapping[str, Any]) -> Iterator[Step]:
     for node in run.get("Graph", {}).get("Nodes", []):
-        for detail in node.get("JobDetails", {}).get("JobRuns", []):
-            yield Step(node["Name"], detail["JobRunState"], detail.get("ErrorMessage", ""))
+        attempts = node.get("JobDetails", {}).get("JobRuns", [])
+        if attempts:
+            # A job that failed may have been retried: its last attempt is what it came to.
+            last = max(attempts, key=lambda attempt: attempt.get("Attempt", 0))
+            yield Step(node["Name"], last["JobRunState"], last.get("ErrorMessage", ""))
         for crawl in node.get("CrawlerDetails", {}).get("Crawls", []):
             yield Step(node["Name"], crawl["State"], crawl.get("ErrorMessage", ""))
 
