@@ -136,6 +136,8 @@ def test_annotation_numbers_equal_the_truth(annotations, console):
         "1 job without any quality of the frame is only in the CSV."
         in annotations.locator("#frame-quality-per-job").inner_text()
     )
+    n = sum(x["job"] in judged for x in facts.frames)
+    assert f"n = {n} frames" in annotations.locator("#frame-quality-per-job").inner_text()
     for job in judged:
         mine = Counter(x["attributes"].get("quality_of_the_frame") for x in facts.frames if x["job"] == job)
         assert {k: int(jobs[job][k]) for k in ("good", "blurry", "dark")} == {

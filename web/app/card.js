@@ -160,7 +160,7 @@ export function Card({ slug, visual, dataset, outcome, busy, filtered, titles, k
     ${answer && !empty && visual.type !== "kpi" && (charted ? html`<${Chart} visual=${visual} dataset=${dataset} found=${found} domain=${known(colours)} />` : html`<${Table} visual=${visual} dataset=${dataset} found=${found} />`)}
     ${answer &&
     html`<footer>
-      ${visual.type !== "kpi" && !empty && html`<p>${sample(visual, dataset, isChart(visual) ? found.filter((each) => each[alias(visual.rows.at(-1))] !== null) : found)}</p>`}
+      ${visual.type !== "kpi" && !empty && html`<p>${sample(visual, dataset, isChart(visual) ? found.filter((each) => each[alias(visual.rows.at(-1))] !== null) : visual.type === "pivot" ? recorded(visual, found) : found)}</p>`}
       ${answer.truncated && html`<p class="notice">Cut at ${value(answer.rows.length, "count")} rows: choose filters to see the rest. Totals here lack it.</p>`}
       ${unapplied(visual, dataset, answer.not_applied, titles).map((each) => html`<p key=${each} class="notice">${each}</p>`)}
     </footer>`}
