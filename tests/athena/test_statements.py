@@ -139,15 +139,9 @@ def test_create_table_as_chooses_format_place_and_compression(client):
         "CREATE TABLE j WITH (format='JSON', external_location='s3://lake/j/') AS SELECT 1 AS a, timestamp '2026-03-01 10:00:00' AS ts, null || 'x' AS n"
     )
     [stored] = [o.key for o in client.objects.list("lake", "j/")]
-    assert json.loads(gzip.decompress(client.objects.read("lake", stored))) == {
-        "a": 1,
-        "ts": "2026-03-01 10:00:00.000",
-        "n": None,
-    } or json.loads(gzip.decompress(client.objects.read("lake", stored))) == {"a": 1, "ts": "2026-03-01 10:00:00.000"}
+    line = json.loads(gzip.decompress(client.objects.read("lake", stored)))
+    assert line == {"a": 1, "ts": "2026-03-01 10:00:00.000", "n": None}
     assert client.rows("SELECT a, ts, n FROM j") == [["1", "2026-03-01 10:00:00.000", None]]
-    client.rows(
-        "CREATE TABLE c WITH (format='TEXTFILE', field_delimiter=',', write_compression='NONE', external_location='s3://lake/c/') AS SELECT 'x' AS s, null AS n, 5 AS i WHERE false"
-    )
     client.rows(
         "CREATE TABLE d WITH (format='TEXTFILE', field_delimiter=',', write_compression='NONE', external_location='s3://lake/d/') AS SELECT 'x' AS s, cast(null AS integer) AS n, 1.5 AS i"
     )

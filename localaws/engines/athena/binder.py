@@ -862,6 +862,8 @@ class Binder:
                 return self._row([self.expr(e, scope) for e in node.expressions])
             case exp.Bracket():
                 return self._subscript(node, scope)
+            case exp.Subquery() | exp.Select() | exp.SetOperation() | exp.Exists() if self._confined(scope):
+                raise unsupported("A subquery inside TRY or a lambda", node)
             case exp.Subquery() | exp.Select() | exp.SetOperation():
                 bound = self.query(node, scope)
                 if len(bound.columns) != 1:
@@ -891,6 +893,10 @@ class Binder:
             case exp.Filter() | exp.WithinGroup() | exp.Anonymous():
                 return self._call(node, scope)
         raise unsupported(f"{type(node).__name__} ({node.sql(dialect='trino')[:60]})", node)
+
+    def _confined(self, scope: Scope) -> bool:
+        """Whether an expression stands where DuckDB takes no subquery."""
+        return bool(self.failures.try_depth or scope.lambdas)
 
     def _dot(self, node: exp.Dot, scope: Scope) -> Expr:
         names: list[str] = []
@@ -938,13 +944,24 @@ class Binder:
             return same if operator == "=" else f"(NOT {same})"
         if kind.args or kind.name == "json":
             raise unsupported(f"Operator {operator} on {kind}", node)
-        return f"({a.sql} {operator} {b.sql})"
+        plain = f"({a.sql} {operator} {b.sql})"
+        if kind.name not in ("double", "real"):
+            return plain
+        # NaN equals nothing and is neither more nor less than anything in Trino; in DuckDB it equals itself, the largest.
+        if operator in ("=", "<>") and (a.value is not None or b.value is not None):
+            return plain
+        larger = b if operator.startswith("<") and operator != "<>" else a
+        if larger.value is not None:
+            return plain
+        return f"({plain} OR isnan({a.sql}))" if operator == "<>" else f"({plain} AND NOT isnan({larger.sql}))"
 
     def _in(self, node: exp.In, scope: Scope) -> Expr:
         left = self.expr(node.this, scope)
         if node.args.get("unnest") or node.args.get("field"):
             raise SqlError("SYNTAX_ERROR", "IN expects a list or a subquery", syntax.place(node))
         if query := node.args.get("query"):
+            if self._confined(scope):
+                raise unsupported("A subquery inside TRY or a lambda", node)
             bound = self.query(_bare(query), scope)
             if left.type.name == "row" or len(bound.columns) != 1:
                 raise unsupported("IN (subquery) with several columns", node)

@@ -68,6 +68,11 @@ class Athena(SavedQueries, Metadata):
                 record["error"] = {"ErrorCategory": 1, "ErrorType": 0, "Retryable": True, "ErrorMessage": reason}
                 self._executions[key] = record
 
+        for token in list(self._tokens):
+            account, region, _ = token.split("/", 2)
+            if f"{account}/{region}/{self._tokens[token]['id']}" not in self._executions:
+                del self._tokens[token]
+
     # --- start and stop ---------------------------------------------------------------------------------------------
 
     def start_query_execution(self, call: Call, params: Document) -> Document:

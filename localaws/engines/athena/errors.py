@@ -56,4 +56,6 @@ def from_duckdb(error: Exception) -> SqlError:
         return SqlError("INVALID_CAST_ARGUMENT", first.removeprefix("Conversion Error: "))
     if text.startswith("Invalid Input Error"):
         return SqlError("INVALID_FUNCTION_ARGUMENT", first.removeprefix("Invalid Input Error: "))
+    if text.startswith(("Binder Error", "Not implemented Error", "Parser Error", "Catalog Error")):
+        return SqlError("NOT_SUPPORTED", f"This engine cannot run the statement: {first}")
     return SqlError("GENERIC_INTERNAL_ERROR", first)

@@ -168,7 +168,6 @@ scalars(
     starts_with(varchar, varchar) -> boolean => starts_with({0}, {1})
     strpos(varchar, varchar) -> bigint => instr({0}, {1})
     replace(varchar, varchar) -> varchar => replace({0}, {1}, '')
-    split(varchar, varchar) -> array(varchar) => string_split({0}, {1})
     levenshtein_distance(varchar, varchar) -> bigint => levenshtein({0}, {1})
     hamming_distance(varchar, varchar) -> bigint => hamming({0}, {1})
     translate(varchar, varchar, varchar) -> varchar => translate({0}, {1}, {2})
@@ -287,9 +286,6 @@ THEN CAST(json_array_length(TRY_CAST({0} AS JSON)) AS BIGINT) END
 scalars(
     r"""
     regexp_like(varchar, varchar) -> boolean => regexp_matches({0}, {1})
-    regexp_extract(varchar, varchar) -> varchar => CASE WHEN regexp_matches({0}, {1}) THEN regexp_extract({0}, {1}) END
-    regexp_extract(varchar, varchar, bigint) -> varchar => \
-CASE WHEN regexp_matches({0}, {1}) THEN regexp_extract({0}, {1}, CAST({2} AS INTEGER)) END
     regexp_extract_all(varchar, varchar) -> array(varchar) => regexp_extract_all({0}, {1})
     regexp_extract_all(varchar, varchar, bigint) -> array(varchar) => regexp_extract_all({0}, {1}, CAST({2} AS INTEGER))
     regexp_replace(varchar, varchar) -> varchar => regexp_replace({0}, {1}, '', 'g')

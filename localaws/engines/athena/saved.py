@@ -199,9 +199,11 @@ def _moment(seconds: float) -> datetime:
 
 
 def _named(record: Document) -> Document:
-    return {k: record[k] for k in ("Name", "Description", "Database", "QueryString", "NamedQueryId", "WorkGroup")}
+    members = ("Name", "Description", "Database", "QueryString", "NamedQueryId", "WorkGroup")
+    return {k: record[k] for k in members if record[k]}
 
 
 def _prepared(record: Document) -> Document:
-    shown = {k: record[k] for k in ("StatementName", "QueryStatement", "WorkGroupName", "Description")}
+    members = ("StatementName", "QueryStatement", "WorkGroupName", "Description")
+    shown = {k: record[k] for k in members if record[k]}
     return {**shown, "LastModifiedTime": _moment(record["modified"])}

@@ -384,7 +384,12 @@ def _split(binder: Binder, arguments: list[Expr], node: exp.Expr) -> Expr:
     if len(arguments) not in (2, 3):
         raise _wrong("split", arguments)
     text, delimiter = (_as(a, t.VARCHAR, "split").sql for a in arguments[:2])
-    parts = f"string_split({text}, {delimiter})"
+    parts = binder.failures.unless(
+        f"{delimiter} <> ''",
+        f"string_split({text}, {delimiter})",
+        "INVALID_FUNCTION_ARGUMENT",
+        "'The delimiter may not be the empty string'",
+    )
     if len(arguments) == 3:
         limit = _as(arguments[2], t.BIGINT, "split").sql
         rest = f"array_to_string({parts}[{limit}:], {delimiter})"
@@ -439,10 +444,30 @@ def _regexp_replace(binder: Binder, arguments: list[Expr], node: exp.Expr) -> Ex
     return combine(f"regexp_replace({text}, {pattern}, {literal(made)}, 'g')", t.VARCHAR, *arguments)
 
 
+def _regexp_extract(binder: Binder, arguments: list[Expr], node: exp.Expr) -> Expr:
+    """NULL where nothing matches. RE2 gives '' for a group that took no part, which Trino gives as NULL: where a
+    pattern can do that and '' comes out, the query fails rather than guess."""
+    if len(arguments) not in (2, 3):
+        raise _wrong("regexp_extract", arguments)
+    text, pattern = (_as(a, t.VARCHAR, "regexp_extract").sql for a in arguments[:2])
+    group = f", CAST({_as(arguments[2], t.BIGINT, 'regexp_extract').sql} AS INTEGER)" if len(arguments) == 3 else ""
+    found = f"regexp_extract({text}, {pattern}{group})"
+    shown = arguments[1].value
+    if group and (shown is None or re.search(r"\)[?*{]|\|", str(shown))):
+        found = binder.failures.unless(
+            f"{found} <> ''", found, "NOT_SUPPORTED",
+            "'regexp_extract of a group that may have matched nothing is not supported by this engine'",
+        )  # fmt: skip
+    return combine(f"CASE WHEN regexp_matches({text}, {pattern}) THEN {found} END", t.VARCHAR, *arguments)
+
+
 def _typeof(binder: Binder, arguments: list[Expr], node: exp.Expr) -> Expr:
     if len(arguments) != 1:
         raise _wrong("typeof", arguments)
     return Expr(literal(str(arguments[0].type)), t.VARCHAR, arguments[0].ungrouped)
+
+
+_TOO_LONG = "'result of sequence function must not have more than 10000 entries'"
 
 
 def _sequence(binder: Binder, arguments: list[Expr], node: exp.Expr) -> Expr:
@@ -460,6 +485,8 @@ def _sequence(binder: Binder, arguments: list[Expr], node: exp.Expr) -> Expr:
                 "'sequence stop value should be greater than or equal to start value if step is greater than zero "
                 "otherwise stop should be less than or equal to start'",
             )  # fmt: skip
+        count = f"abs(CAST({last} AS BIGINT) - {first}) // abs(greatest(abs({by}), 1)) + 1"
+        text = binder.failures.unless(f"{count} <= 10000", text, "INVALID_FUNCTION_ARGUMENT", _TOO_LONG)
         return combine(text, t.array(t.BIGINT), *arguments)
     of = t.common_type(start.type, stop.type)
     if of is None or of.name not in ("date", "timestamp"):
@@ -471,6 +498,7 @@ def _sequence(binder: Binder, arguments: list[Expr], node: exp.Expr) -> Expr:
     width = f"to_milliseconds({step.sql})" if step.type == t.DAY_INTERVAL else f"to_months({step.sql})"
     ends = ", ".join(ex.local(ex.convert(e, of)) for e in (start, stop))
     text = f"generate_series({ends}, {width})"
+    text = binder.failures.unless(f"len({text}) <= 10000", text, "INVALID_FUNCTION_ARGUMENT", _TOO_LONG)
     if of.name == "date":
         text = f"list_transform({text}, lambda d_: CAST(d_ AS DATE))"
     return combine(text, t.array(of), *arguments)
@@ -887,6 +915,7 @@ SPECIAL: dict[str, Callable[[Binder, list[Expr], exp.Expr], Expr]] = {
     "lpad": _pad("lpad"),
     "rpad": _pad("rpad"),
     "replace": _replace,
+    "regexp_extract": _regexp_extract,
     "regexp_replace": _regexp_replace,
     "typeof": _typeof,
     "sequence": _sequence,
