@@ -27,6 +27,7 @@ from rich.table import Table
 
 from localaws import assembly, deploy, emulator
 from localaws.emulator import Emulator, EmulatorError
+from samples import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,7 +100,8 @@ def status(
             }
         )
         return
-    out.print(f"Embedded AWS at {running.endpoint} (pid {running.pid}), console at {running.console}", highlight=False)
+    place = f"Embedded AWS at {running.endpoint} (pid {running.pid}), console at {running.console}"
+    out.print(place, highlight=False, soft_wrap=True)
     table = Table("Stack", "Status")
     for stack in stacks:
         table.add_row(stack["StackName"], stack["StackStatus"])
@@ -184,11 +186,13 @@ def demo(
     """Deploy, put samples in, run the pipelines and compare every number with the known truth."""
     chosen = _known(systems)
     running, outputs = _up(state, port, console_port, ENVIRONMENT)
+    signed_in = console.demo_user(_session(running), outputs)
     results = [_demo(system, running, outputs, data) for system in chosen]
     _print_results(results)
     if as_json:
         as_json.write_text(json.dumps({"systems": [result.document() for result in results]}, indent=2) + "\n")
-    out.print(f"Console: {running.console}", highlight=False)
+    signed = f", sign in as {console.USER} with {console.PASSWORD}" if signed_in else ""
+    out.print(f"Console: {running.console}{signed}", highlight=False, soft_wrap=True)
     if not all(result.ok for result in results):
         raise typer.Exit(1)
     if serve and sys.stdout.isatty():
@@ -391,18 +395,26 @@ def _failing() -> Iterator[None]:
 
 
 def _fail(message: str, code: int = 1) -> NoReturn:
-    err.print(message, style="red", highlight=False, markup=False)
+    err.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(code)
 
 
 def _print_results(results: list[DemoResult]) -> None:
     for result in results:
-        table = Table("Check", "Measured", "Truth", "Tolerance", "", title=f"{result.system}, {result.seconds:.1f} s")
+        table = Table(box=None, title=f"{result.system}, {result.seconds:.1f} s", title_justify="left")
+        table.add_column("Check", no_wrap=True)
+        for heading in ("Measured", "Truth", ""):
+            table.add_column(heading, justify="right")
         for check in result.checks:
             mark = "[green]ok[/green]" if check.ok else "[red]wrong[/red]"
-            truth = "unknown" if check.expected is None else str(check.expected)
-            table.add_row(check.name, str(check.measured), truth, str(check.tolerance or ""), mark)
+            truth = "unknown" if check.expected is None else _number(check.expected)
+            tolerance = f" ± {check.tolerance:g}" if check.tolerance else ""
+            table.add_row(check.name, _number(check.measured), truth + tolerance, mark)
         out.print(table)
+
+
+def _number(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:,}"
 
 
 def _wait_for_interrupt() -> None:

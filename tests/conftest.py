@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from localaws import assembly, deploy, emulator
+from samples import console
 from samples.labeling import demo
 from sextant.labeling import pipeline
 from sextant.labeling.pipeline import Deployed
@@ -80,6 +81,7 @@ class Labeled:
 def labeled(embedded, tmp_path_factory):
     """The labeling demo, run once."""
     folder = tmp_path_factory.mktemp("labeled")
+    console.demo_user(embedded.session, embedded.outputs)
     checks = demo.demo(embedded.session, embedded.outputs, folder, lambda *_: None)
     truth = json.loads((folder / "sample" / "truth.json").read_text())
     return Labeled(embedded, Deployed.of(embedded.outputs["local-Labeling"]), truth, checks)

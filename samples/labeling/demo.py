@@ -12,6 +12,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from samples.check import Check
+from samples.console import ensure_user
 from samples.labeling import generate
 from sextant.labeling import pipeline
 from sextant.labeling.pipeline import Deployed
@@ -26,10 +27,13 @@ if TYPE_CHECKING:
     from sextant.labeling.pipeline import Report
 
 STACK = "local-Labeling"
-CONSOLE_STACK = "local-Console"
-DEMO_USER = "demo@example.com"
-# Shown on the sign-in page at home, where nobody else can reach the console.
-DEMO_PASSWORD = "Sextant-demo-2026"  # noqa: S105
+_TOTALS = (
+    ("answers of workers", "answer", "SELECT count(*) FROM answer"),
+    ("annotations", "annotation", "SELECT count(*) FROM annotation"),
+    ("labeled frames", "frame", "SELECT count(*) FROM frame"),
+    ("workers", "worker", "SELECT count(*) FROM worker"),
+    ("unreadable inputs, quarantined", "rejected", "SELECT count(*) FROM rejected"),
+)
 # Seconds are summed in another order by an engine: relative differences of this size are no errors.
 RELATIVE = 1e-9
 
@@ -54,7 +58,6 @@ def demo(
     Raises:
         PipelineError: a step failed.
     """
-    _console_user(session, outputs)
     deployed = Deployed.of(outputs[STACK])
     if data is not None:
         source = data / "groundtruth" if (data / "groundtruth").is_dir() else data
@@ -66,7 +69,8 @@ def demo(
     issuer = f"https://cognito-idp.{session.region_name}.amazonaws.com/{pool}" if pool else ""
     truth = generate(folder / "sample", subs=subs, issuer=issuer)
     _run(session, deployed, [folder / "sample" / "batch_manifests"], report)
-    checks = []
+    athena = session.client("athena")
+    checks = [Check(what, _count(athena, deployed, sql), truth.tables[table]) for what, table, sql in _TOTALS]
     for done, (name, expected) in enumerate(sorted(truth.reports.items()), start=1):
         report("compare", done, len(truth.reports))
         checks.append(_compare(session, deployed, name, expected))
@@ -106,34 +110,6 @@ def _run(session: boto3.session.Session, deployed: Deployed, sources: Sequence[P
     pipeline.run_workflow(session.client("glue"), deployed.workflow, report)
 
 
-def _console_user(session: boto3.session.Session, outputs: Mapping[str, Mapping[str, str]]) -> None:
-    pool = outputs.get(CONSOLE_STACK, {}).get("UserPoolId")
-    if not pool:
-        return
-    cognito = session.client("cognito-idp")
-    _ensure_user(cognito, pool, DEMO_USER, {"email": DEMO_USER, "email_verified": "true"})
-    cognito.admin_set_user_password(UserPoolId=pool, Username=DEMO_USER, Password=DEMO_PASSWORD, Permanent=True)
-    groups = [group["GroupName"] for group in cognito.list_groups(UserPoolId=pool)["Groups"]]
-    for group in groups:
-        cognito.admin_add_user_to_group(UserPoolId=pool, Username=DEMO_USER, GroupName=group)
-
-
-def _ensure_user(cognito: Any, pool: str, username: str, attributes: Mapping[str, str]) -> str:
-    """The user's sub; creates the user where the pool has none of this name."""
-    try:
-        user = cognito.admin_get_user(UserPoolId=pool, Username=username)["UserAttributes"]
-    except cognito.exceptions.UserNotFoundException:
-        listed = [{"Name": name, "Value": value} for name, value in attributes.items()]
-        user = cognito.admin_create_user(
-            UserPoolId=pool,
-            Username=username,
-            UserAttributes=listed,
-            TemporaryPassword=DEMO_PASSWORD,
-            MessageAction="SUPPRESS",
-        )["User"]["Attributes"]
-    return next(attribute["Value"] for attribute in user if attribute["Name"] == "sub")
-
-
 def _workforce(session: boto3.session.Session, pool: str, folder: Path, report: Report) -> dict[str, str]:
     """The sample's workers as users of the private workforce: the pool chooses the subs that the sample then uses."""
     generate(folder / "names")
@@ -142,7 +118,7 @@ def _workforce(session: boto3.session.Session, pool: str, folder: Path, report: 
     subs = {}
     for done, user in enumerate(users, start=1):
         attributes = {"email": user["email"], "email_verified": "true"}
-        subs[user["username"]] = _ensure_user(cognito, pool, user["username"], attributes)
+        subs[user["username"]] = ensure_user(cognito, pool, user["username"], attributes)
         report("workforce", done, len(users))
     return subs
 
@@ -160,7 +136,11 @@ def _compare(session: boto3.session.Session, deployed: Deployed, view: str, expe
             left.remove(match)
             equal += 1
     # A surplus row is as wrong as a missing one.
-    return Check(name=f"{view}: rows equal to the truth", measured=equal - len(left), expected=len(wanted))
+    return Check(name=f"{view}, equal rows", measured=equal - len(left), expected=len(wanted))
+
+
+def _count(athena: Any, deployed: Deployed, sql: str) -> int:
+    return int(next(iter(pipeline.query(athena, deployed, sql)[0].values())) or 0)
 
 
 def _text(cell: Any) -> str | None:
@@ -202,8 +182,7 @@ def _hand_counts(session: boto3.session.Session, deployed: Deployed, source: Pat
     athena = session.client("athena")
 
     def count(sql: str) -> int:
-        value = next(iter(pipeline.query(athena, deployed, sql)[0].values()))
-        return int(value or 0)
+        return _count(athena, deployed, sql)
 
     return [
         Check("answers of workers", count("SELECT count(*) FROM answer"), answers),

@@ -111,9 +111,7 @@ def run_workflow(glue: Any, workflow: str, report: Report | None = None) -> list
         steps = list(_steps(run))
         if report:
             total = max(len([node for node in run["Graph"]["Nodes"] if node["Type"] != "TRIGGER"]), 1)
-            ended = [step for step in steps if step.state in _ENDED]
-            current = next((step.name for step in steps if step.state not in _ENDED), "workflow")
-            report(current, len(ended), total)
+            report(workflow, len([step for step in steps if step.state in _ENDED]), total)
         if run["Status"] != "RUNNING":
             break
         if time.monotonic() > deadline:

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from samples.labeling.demo import DEMO_PASSWORD, DEMO_USER
+from samples.console import PASSWORD, USER
 from sextant.labeling.views import VIEWS
 from tests.browser.test_console import PAGES, figure, legend_of, settle, table_of
 
@@ -29,12 +29,12 @@ def test_the_deployed_console_shows_the_truth_of_the_sample(open_page, labeled):
     page.expected_errors = ["favicon.ico"]  # of the hosted sign-in page
     page.set_default_timeout(60_000)
     page.get_by_role("button", name="Sign in").click()
-    page.get_by_label("Username").fill(DEMO_USER)
-    page.get_by_label("Password").fill(DEMO_PASSWORD)
+    page.get_by_label("Username").fill(USER)
+    page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_selector("#labels .figure")
     settle(page)
-    assert page.locator(".user").inner_text() == DEMO_USER
+    assert page.locator(".user").inner_text() == USER
 
     assert figure(page, "labels") == f"{total('report_annotations_per_day', 'annotations'):,}"
     assert figure(page, "most-labels") == str(max(row["labels"] for row in rows("report_labels_per_frame")))
