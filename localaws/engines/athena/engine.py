@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from localaws.engines.athena import execution, results, statements, syntax
 from localaws.engines.athena.errors import USER_ERRORS, Cancelled, SqlError
 from localaws.engines.athena.metadata import Metadata
+from localaws.engines.athena.run import run_statement
 from localaws.engines.athena.saved import SavedQueries, prepared_statements
 from localaws.engines.athena.workgroups import ENGINE_VERSION, paged
 from localaws.home import Call, Document, Home, ServiceError
@@ -172,7 +173,7 @@ class Athena(SavedQueries, Metadata):
         self._change(key, state="RUNNING", queued_ms=int((time.time() - record["submitted"]) * 1000))
         try:
             self._permit_output(run)
-            outcome = execution.execute(run, record["filled"])
+            outcome = run_statement(run, record["filled"])
             executed = time.monotonic()
             location = self._publish(run, record, outcome)
         except Cancelled as stop:
@@ -200,8 +201,8 @@ class Athena(SavedQueries, Metadata):
             except ServiceError as error:
                 raise SqlError(
                     "ACCESS_DENIED",
-                    f"Access denied when writing output to url: s3://{bucket}/{prefix}{run.id}. Please ensure you are allowed to "
-                    f"access the S3 bucket: {action} on resource: {resource} ({error.message})",
+                    f"Access denied when writing output to url: s3://{bucket}/{prefix}{run.id}. Please ensure you are "
+                    f"allowed to access the S3 bucket: {action} on resource: {resource} ({error.message})",
                 ) from error
 
     def _publish(self, run: execution.Run, record: Document, outcome: execution.Outcome) -> str:
@@ -386,8 +387,8 @@ def _result_configuration(group: Document, params: Document) -> Document:
     if not location:
         raise ServiceError(
             "InvalidRequestException",
-            "No output location provided. An output location is required either through the Workgroup result configuration "
-            "setting or as an API input.",
+            "No output location provided. An output location is required either through the Workgroup result "
+            "configuration setting or as an API input.",
         )
     if not location.startswith("s3://") or not location.removeprefix("s3://").partition("/")[0]:
         raise ServiceError("InvalidRequestException", f"outputLocation is not a valid S3 path: {location}")

@@ -123,7 +123,7 @@ def at_zone(timestamp_sql: str, like: Type) -> str:
     return timestamp_sql
 
 
-def cast(expr: Expr, target: Type, *, safe: bool, failures: Failures, nested: bool = False) -> Expr:  # noqa: C901, PLR0911, PLR0912
+def cast(expr: Expr, target: Type, *, safe: bool, failures: Failures) -> Expr:  # noqa: PLR0915 - one case per pair of types
     """`CAST(expr AS target)` or, when `safe`, `TRY_CAST`, with Trino's rules for each pair of types.
 
     Raises:
@@ -161,15 +161,15 @@ def cast(expr: Expr, target: Type, *, safe: bool, failures: Failures, nested: bo
         case "varchar", "double" | "real":
             number = f"regexp_full_match({sql}, {literal(_NUMBER_TEXT)})"
             word = f"trim({sql}) IN ('NaN', 'Infinity', '-Infinity', '+Infinity')"
-            return done(checked(f"{number} OR {word}", plain(f"rtrim(trim({sql}), 'dDfF')").replace(
-                f"rtrim(trim({sql}), 'dDfF')", f"CASE WHEN {number} THEN rtrim(trim({sql}), 'dDfF') ELSE trim({sql}) END"
-            )))  # fmt: skip
+            text = f"CASE WHEN {number} THEN rtrim(trim({sql}), 'dDfF') ELSE trim({sql}) END"
+            return done(checked(f"{number} OR {word}", plain(text)))
         case "varchar", "decimal":
             return done(checked(f"regexp_full_match({sql}, {literal(_NUMBER_TEXT.replace('[dDfF]?', ''))})", plain()))
         case "varchar", "boolean":
             return done(checked(f"lower({sql}) IN ('t', 'true', '1', 'f', 'false', '0')", plain(f"lower({sql})")))
         case "varchar", "date":
-            return done(checked(r"regexp_full_match(trim(%s), '[0-9]{4,}-[0-9]{1,2}-[0-9]{1,2}')" % sql, plain()))  # noqa: UP031 - braces
+            form = f"regexp_full_match(trim({sql}), '[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}')"
+            return done(checked(form, plain()))
         case "varchar", "timestamp":
             return done(checked(f"regexp_full_match({sql}, {literal(_TIMESTAMP_TEXT)})", millis(plain())))
         case "varchar", "timestamp with time zone":
@@ -196,7 +196,7 @@ def cast(expr: Expr, target: Type, *, safe: bool, failures: Failures, nested: bo
                     text,
                     "INVALID_CAST_ARGUMENT",
                     f"'Value ' || {text} || ' cannot be represented as varchar({target.precision})'",
-                )  # fmt: skip
+                )
                 if not safe
                 else f"CASE WHEN length({text}) <= {target.precision} THEN {text} END"
             )
@@ -222,21 +222,19 @@ def cast(expr: Expr, target: Type, *, safe: bool, failures: Failures, nested: bo
             return done(f"CAST({local(expr)} AS TIME)")
         case "array", "array":
             item = _fresh(sql)
-            inner = cast(Expr(item, source.element), target.element, safe=safe, failures=failures, nested=True)
+            inner = cast(Expr(item, source.element), target.element, safe=safe, failures=failures)
             return done(f"list_transform({sql}, lambda {item}: {inner.sql})")
         case "map", "map":
             item = _fresh(sql)
-            key = cast(Expr(f"{item}.key", source.args[0]), target.args[0], safe=safe, failures=failures, nested=True)
-            value = cast(
-                Expr(f"{item}.value", source.args[1]), target.args[1], safe=safe, failures=failures, nested=True
-            )
+            key = cast(Expr(f"{item}.key", source.args[0]), target.args[0], safe=safe, failures=failures)
+            value = cast(Expr(f"{item}.value", source.args[1]), target.args[1], safe=safe, failures=failures)
             pair = f"struct_pack(k := {key.sql}, v := {value.sql})"
             return done(f"map_from_entries(list_transform(map_entries({sql}), lambda {item}: {pair}))")
         case "row", "row" if len(source.args) == len(target.args):
             parts = []
             for (old, old_type), (new, new_type) in zip(source.fields(), target.fields(), strict=True):
                 field = Expr(f"struct_extract({sql}, {literal(old)})", old_type)
-                made = cast(field, new_type, safe=safe, failures=failures, nested=True)
+                made = cast(field, new_type, safe=safe, failures=failures)
                 parts.append(f"{quote(new)} := {made.sql}")
             return done(f"CASE WHEN {sql} IS NOT NULL THEN struct_pack({', '.join(parts)}) END")
         case _, "json":
@@ -294,8 +292,10 @@ def from_json(sql: str, target: Type, checked: Any) -> str:
             return f"CASE WHEN {kind} <> 'NULL' THEN {scalar} END"
         case "boolean" | "tinyint" | "smallint" | "integer" | "bigint" | "double" | "real" | "decimal":
             number = f"round(CAST({text} AS DOUBLE))" if target.name in t.INTEGERS else text
-            value = f"CASE WHEN {kind} = 'DOUBLE' THEN CAST({number} AS {storage(target)}) ELSE CAST({text} AS {storage(target)}) END"
-            return f"CASE WHEN {kind} <> 'NULL' THEN {checked(f'{kind} NOT IN (' + chr(39) + 'OBJECT' + chr(39) + ', ' + chr(39) + 'ARRAY' + chr(39) + ')', value)} END"
+            goal = storage(target)
+            value = f"CASE WHEN {kind} = 'DOUBLE' THEN CAST({number} AS {goal}) ELSE CAST({text} AS {goal}) END"
+            scalar = checked(f"{kind} NOT IN ('OBJECT', 'ARRAY')", value)
+            return f"CASE WHEN {kind} <> 'NULL' THEN {scalar} END"
         case "json":
             return sql
         case "array":
@@ -350,7 +350,8 @@ def text_of(sql: str, of: Type, *, exponent: bool = False) -> str:
             return f"'[' || array_to_string(list_transform({sql}, lambda {item}: {inner}), ', ') || ']'"
         case "map":
             item = _fresh(sql)
-            pair = f"{text_of(f'{item}.key', of.args[0])} || '=' || coalesce({text_of(f'{item}.value', of.args[1])}, 'null')"
+            key, value = text_of(f"{item}.key", of.args[0]), text_of(f"{item}.value", of.args[1])
+            pair = f"{key} || '=' || coalesce({value}, 'null')"
             return f"'{{' || array_to_string(list_transform(map_entries({sql}), lambda {item}: {pair}), ', ') || '}}'"
         case "row":
             parts = " || ', ' || ".join(
@@ -373,7 +374,8 @@ CREATE MACRO athena_exponent(s) AS
 CREATE MACRO athena_mantissa(d) AS
     d[1] || '.' || CASE WHEN rtrim(d[2:], '0') = '' THEN '0' ELSE rtrim(d[2:], '0') END;
 CREATE MACRO athena_special(s) AS
-    CASE lower(s) WHEN 'nan' THEN 'NaN' WHEN '-nan' THEN 'NaN' WHEN 'inf' THEN 'Infinity' WHEN '-inf' THEN '-Infinity' END;
+    CASE lower(s) WHEN 'nan' THEN 'NaN' WHEN '-nan' THEN 'NaN'
+                  WHEN 'inf' THEN 'Infinity' WHEN '-inf' THEN '-Infinity' END;
 CREATE MACRO athena_sign(s) AS CASE WHEN starts_with(s, '-') THEN '-' ELSE '' END;
 CREATE MACRO athena_java(s) AS
     CASE WHEN athena_special(s) IS NOT NULL THEN athena_special(s)

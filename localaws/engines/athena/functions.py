@@ -240,13 +240,13 @@ THEN list_filter(athena_distinct({{0}}), lambda x_: list_position({{1}}, x_) IS 
     array_except(array(T), array(T)) -> array(T) => CASE WHEN {{0}} IS NOT NULL AND {{1}} IS NOT NULL \
 THEN list_filter(athena_distinct({{0}}), lambda x_: list_position({{1}}, x_) IS NULL) END
     arrays_overlap(array(T), array(T)) -> boolean => CASE WHEN list_has_any({{0}}, {{1}}) THEN true \
-WHEN {_HAS_NULL} OR list_count({{1}}) < len({{1}}) THEN NULL WHEN {{0}} IS NULL OR {{1}} IS NULL THEN NULL ELSE false END
+WHEN {_HAS_NULL} OR list_count({{1}}) < len({{1}}) OR {{0}} IS NULL OR {{1}} IS NULL THEN NULL ELSE false END
     flatten(array(array(T))) -> array(T) => flatten({{0}})
     reverse(array(T)) -> array(T) => list_reverse({{0}})
     repeat(T, integer) -> array(T) => list_resize([], CAST({{1}} AS BIGINT), {{0}})
     trim_array(array(T), bigint) -> array(T) => {{0}}[1:len({{0}}) - {{1}}]
-    array_join(array(T), varchar) -> varchar => array_to_string(list_filter(list_transform({{0}}, lambda x_: {{text:x_}}), \
-lambda y_: y_ IS NOT NULL), {{1}})
+    array_join(array(T), varchar) -> varchar => \
+array_to_string(list_filter(list_transform({{0}}, lambda x_: {{text:x_}}), lambda y_: y_ IS NOT NULL), {{1}})
     array_join(array(T), varchar, varchar) -> varchar => \
 array_to_string(list_transform({{0}}, lambda x_: coalesce({{text:x_}}, {{2}})), {{1}})
     transform(array(T), function(T,U)) -> array(U) => list_transform({{0}}, {{1}})
@@ -275,7 +275,8 @@ scalars(
     r"""
     json_parse(varchar) -> json => CAST({0} AS JSON)
     json_format(json) -> varchar => CAST({0} AS VARCHAR)
-    json_array_length(json) -> bigint => CASE WHEN json_type({0}) = 'ARRAY' THEN CAST(json_array_length({0}) AS BIGINT) END
+    json_array_length(json) -> bigint => \
+CASE WHEN json_type({0}) = 'ARRAY' THEN CAST(json_array_length({0}) AS BIGINT) END
     json_array_length(varchar) -> bigint => CASE WHEN json_type(TRY_CAST({0} AS JSON)) = 'ARRAY' \
 THEN CAST(json_array_length(TRY_CAST({0} AS JSON)) AS BIGINT) END
     is_json_scalar(json) -> boolean => (json_type({0}) NOT IN ('ARRAY', 'OBJECT'))
@@ -373,9 +374,11 @@ windows(r"""
 MACROS = r"""
 CREATE MACRO athena_distinct(a) AS list_filter(a, lambda x_, i_: list_position(a, x_) = i_);
 CREATE MACRO athena_any(b) AS
-    CASE WHEN b IS NULL THEN NULL WHEN list_contains(b, true) THEN true WHEN list_count(b) < len(b) THEN NULL ELSE false END;
+    CASE WHEN b IS NULL THEN NULL WHEN list_contains(b, true) THEN true
+         WHEN list_count(b) < len(b) THEN NULL ELSE false END;
 CREATE MACRO athena_all(b) AS
-    CASE WHEN b IS NULL THEN NULL WHEN list_contains(b, false) THEN false WHEN list_count(b) < len(b) THEN NULL ELSE true END;
+    CASE WHEN b IS NULL THEN NULL WHEN list_contains(b, false) THEN false
+         WHEN list_count(b) < len(b) THEN NULL ELSE true END;
 CREATE MACRO athena_null_nan(x) AS CASE WHEN NOT isnan(x) THEN x END;
 CREATE MACRO athena_keys(e) AS list_distinct(list_transform(e, lambda p_: p_.k));
 CREATE MACRO athena_map(e) AS

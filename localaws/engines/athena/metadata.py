@@ -75,14 +75,13 @@ def _table(document: Document) -> Document:
     descriptor = document.get("StorageDescriptor") or {}
     parameters: dict[str, Any] = dict(document.get("Parameters") or {})
     info = descriptor.get("SerdeInfo") or {}
-    for name, value in (
-        ("inputformat", descriptor.get("InputFormat")),
-        ("outputformat", descriptor.get("OutputFormat")),
-        ("location", descriptor.get("Location")),
-        ("serde.serialization.lib", info.get("SerializationLibrary")),
-    ):
-        if value:
-            parameters[name] = value
+    formats = {
+        "inputformat": descriptor.get("InputFormat"),
+        "outputformat": descriptor.get("OutputFormat"),
+        "location": descriptor.get("Location"),
+        "serde.serialization.lib": info.get("SerializationLibrary"),
+    }
+    parameters.update({name: value for name, value in formats.items() if value})
     parameters.update({f"serde.param.{k}": v for k, v in (info.get("Parameters") or {}).items()})
     shown: Document = {
         "Name": document["Name"],

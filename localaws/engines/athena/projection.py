@@ -37,6 +37,7 @@ def partitions(
         parameters: the table's parameters.
         location: the table's location, for tables without `storage.location.template`.
         wanted: per column the only values the query can need.
+        now: what NOW means in a date range; the present by default.
 
     Raises:
         SqlError: INVALID_TABLE_PROPERTY names the parameter that is missing or wrong; CONSTRAINT_VIOLATION an injected
@@ -80,8 +81,8 @@ def _values(key: str, settings: Mapping[str, str], wanted: set[str] | None, now:
         if not wanted:
             raise SqlError(
                 "CONSTRAINT_VIOLATION",
-                f"For the injected projected partition column {key}, the WHERE clause must contain only static equality "
-                "conditions, and at least one such condition must be present",
+                f"For the injected projected partition column {key}, the WHERE clause must contain only static "
+                "equality conditions, and at least one such condition must be present",
             )
         return sorted(wanted)
     if kind == "enum":

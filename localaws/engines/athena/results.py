@@ -1,8 +1,8 @@
 """Query results as Athena stores and returns them.
 
-`<id>.csv` quotes every value; NULL is nothing between the commas, an empty string is `""`. DDL and SHOW write `<id>.txt`,
-one line a row. Beside either stands `.metadata`: AWS keeps an undocumented binary there for its own use; ours is the
-ResultSetMetadata and update count as JSON, which is what GetQueryResults needs after a restart.
+`<id>.csv` quotes every value; NULL is nothing between the commas, an empty string is `""`. DDL and SHOW write
+`<id>.txt`, one line a row. Beside either stands `.metadata`: AWS keeps an undocumented binary there for its own use;
+ours is the ResultSetMetadata and the update count as JSON.
 """
 
 from __future__ import annotations

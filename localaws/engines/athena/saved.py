@@ -1,5 +1,7 @@
 """Athena's named queries and prepared statements."""
 
+# ruff: noqa: SLF001 - one store, two views on it
+
 from __future__ import annotations
 
 import time
@@ -161,7 +163,7 @@ class PreparedStatements:
 
     def text(self, name: str) -> str:
         try:
-            record = self.athena._prepared(self.call, self._params(name))  # noqa: SLF001 - one store, two views
+            record = self.athena._prepared(self.call, self._params(name))
         except ServiceError as error:
             raise SqlError("NOT_FOUND", error.message) from error
         return record["QueryStatement"]
@@ -169,7 +171,7 @@ class PreparedStatements:
     def set(self, name: str, sql: str) -> None:
         """PREPARE replaces a statement of the same name, as Athena does."""
         self._permit("CreatePreparedStatement")
-        key = self.athena._prepared_key(self.call, self._params(name))  # noqa: SLF001
+        key = self.athena._prepared_key(self.call, self._params(name))
         self.athena.prepared.pop(key, None)
         self.athena.create_prepared_statement(self.call, {**self._params(name), "QueryStatement": sql})
 

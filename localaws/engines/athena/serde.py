@@ -97,7 +97,7 @@ def open_plain(path: Path) -> Any:
     return path.open("rb")
 
 
-class BadValue(ValueError):
+class BadValueError(ValueError):
     """A value that does not become the declared type."""
 
 
@@ -147,7 +147,7 @@ def json_serde(
             if at is not None and value is not None:
                 try:
                     row[at] = readers[at](value)
-                except (BadValue, ValueError, OverflowError) as error:
+                except (ValueError, OverflowError) as error:
                     raise SqlError(
                         "HIVE_BAD_DATA",
                         f"Error parsing field value '{value}' for field {at} ({columns[at][0]}): {error}",
@@ -173,13 +173,13 @@ def _json_reader(of: Type, *, lenient: bool) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         try:
             return strict(value)
-        except (BadValue, ValueError, OverflowError):
+        except (ValueError, OverflowError):
             return None
 
     return read
 
 
-def _strict_json_reader(of: Type, *, lenient: bool) -> Callable[[Any], Any]:  # noqa: C901 - one case per type
+def _strict_json_reader(of: Type, *, lenient: bool) -> Callable[[Any], Any]:
     match of.name:
         case "varchar":
             return lambda value: value if isinstance(value, str) else orjson.dumps(value).decode()
@@ -194,7 +194,7 @@ def _strict_json_reader(of: Type, *, lenient: bool) -> Callable[[Any], Any]:  # 
         case "timestamp":
             return _timestamp
         case "date":
-            return lambda value: date.fromisoformat(value)
+            return date.fromisoformat
         case "varbinary":
             return lambda value: str(value).encode()
         case "array":
@@ -204,7 +204,7 @@ def _strict_json_reader(of: Type, *, lenient: bool) -> Callable[[Any], Any]:  # 
                 if value == "":
                     return None
                 if not isinstance(value, list):
-                    raise BadValue(f"an array is expected, not {type(value).__name__}")
+                    raise BadValueError(f"an array is expected, not {type(value).__name__}")
                 return [None if item is None else inner(item) for item in value]
 
             return read_array
@@ -215,7 +215,7 @@ def _strict_json_reader(of: Type, *, lenient: bool) -> Callable[[Any], Any]:  # 
                 if value == "":
                     return None
                 if not isinstance(value, dict):
-                    raise BadValue(f"an object is expected, not {type(value).__name__}")
+                    raise BadValueError(f"an object is expected, not {type(value).__name__}")
                 return [(key(name), None if item is None else inner(item)) for name, item in value.items()]
 
             return read_map
@@ -226,7 +226,7 @@ def _strict_json_reader(of: Type, *, lenient: bool) -> Callable[[Any], Any]:  # 
                 if value == "":
                     return None
                 if not isinstance(value, dict):
-                    raise BadValue(f"an object is expected, not {type(value).__name__}")
+                    raise BadValueError(f"an object is expected, not {type(value).__name__}")
                 made = {}
                 for name, item in value.items():
                     found = readers.get(name) or readers.get(name.lower())
@@ -244,16 +244,16 @@ def _boolean(value: Any) -> bool:
     text = str(value).lower()
     if text in ("true", "false"):
         return text == "true"
-    raise BadValue("not a boolean")
+    raise BadValueError("not a boolean")
 
 
 def _whole(limit: int) -> Callable[[Any], int]:
     def read(value: Any) -> int:
         if isinstance(value, (bool, list, dict)):
-            raise BadValue("not a number")
+            raise BadValueError("not a number")
         number = int(value) if not isinstance(value, float) or value.is_integer() else None
         if number is None or not -limit <= number < limit:
-            raise BadValue("out of range")
+            raise BadValueError("out of range")
         return number
 
     return read
@@ -261,7 +261,7 @@ def _whole(limit: int) -> Callable[[Any], int]:
 
 def _number(value: Any) -> float:
     if isinstance(value, (bool, list, dict)):
-        raise BadValue("not a number")
+        raise BadValueError("not a number")
     return float(value)
 
 
@@ -272,9 +272,9 @@ def _decimal(of: Type) -> Callable[[Any], Decimal]:
         try:
             made = Decimal(str(value)).quantize(step, rounding="ROUND_HALF_UP")
         except InvalidOperation as error:
-            raise BadValue("not a decimal") from error
+            raise BadValueError("not a decimal") from error
         if len(made.as_tuple().digits) > (of.precision or 38):
-            raise BadValue("out of range")
+            raise BadValueError("out of range")
         return made
 
     return read
@@ -298,7 +298,7 @@ def _timestamp(value: Any) -> datetime:
 def csv_serde(
     columns: Sequence[tuple[str, Type]], parameters: Mapping[str, str]
 ) -> Callable[[bytes], Sequence[Any] | None]:
-    """OpenCSVSerde: quoted values; dates are days and timestamps milliseconds since 1970; nothing is NULL but absence."""
+    """OpenCSVSerde: quoted values; dates are days and timestamps milliseconds since 1970; only absence is NULL."""
     separator = parameters.get("separatorChar", ",")
     quote = parameters.get("quoteChar", '"')
     escape = parameters.get("escapeChar", "\\")
@@ -386,7 +386,7 @@ def lazy_serde(
     return read
 
 
-def _lazy_reader(of: Type, separators: Sequence[str], level: int, null: str) -> Callable[[str], Any]:  # noqa: C901 - one case per type
+def _lazy_reader(of: Type, separators: Sequence[str], level: int, null: str) -> Callable[[str], Any]:
     def optional(inner: Callable[[str], Any]) -> Callable[[str], Any]:
         def read(text: str) -> Any:
             if text == null:

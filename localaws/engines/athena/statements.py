@@ -1,18 +1,21 @@
 """Which statement a query text is: Athena's grammar outside SELECT.
 
-DDL is Hive's (`CREATE EXTERNAL TABLE`, `MSCK REPAIR TABLE` …), the rest Trino's. A statement keeps the text of the query
-inside it, which `syntax.parse` reads.
+DDL is Hive's (`CREATE EXTERNAL TABLE`, `MSCK REPAIR TABLE` …), the rest Trino's. A statement keeps the text of the
+query inside it, which `syntax.parse` reads.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from localaws.engines.athena import syntax
 from localaws.engines.athena import types as t
 from localaws.engines.athena.errors import SqlError
-from localaws.engines.athena.types import Type
+
+if TYPE_CHECKING:
+    from localaws.engines.athena.types import Type
 
 Name: TypeAlias = "tuple[str | None, str]"  # (database, object)
 
@@ -137,8 +140,8 @@ class Deallocate:
 
 
 Statement: TypeAlias = (
-    Query | CreateTable | CreateTableAs | CreateView | CreateDatabase | Drop | Show | Describe | Repair | AlterTable | Insert
-    | Unload | Explain | Prepare | Execute | Deallocate
+    Query | CreateTable | CreateTableAs | CreateView | CreateDatabase | Drop | Show | Describe | Repair | AlterTable
+    | Insert | Unload | Explain | Prepare | Execute | Deallocate
 )  # fmt: skip
 
 _TOKEN = re.compile(
@@ -289,7 +292,7 @@ def kind_of(statement: Statement) -> tuple[str, str]:
             return "UTILITY", "EXPLAIN"
 
 
-def parse(sql: str) -> Statement:  # noqa: C901, PLR0911, PLR0912 - one branch per statement
+def parse(sql: str) -> Statement:
     """The statement in a query text.
 
     Raises:
@@ -416,7 +419,7 @@ def _columns(reader: _Reader, *, typed: bool = True) -> tuple[tuple[str, Type, s
     return tuple(found)
 
 
-def _create_table(reader: _Reader, name: Name, *, lenient: bool, external: bool) -> Statement:  # noqa: C901 - one branch per clause
+def _create_table(reader: _Reader, name: Name, *, lenient: bool, external: bool) -> Statement:  # noqa: PLR0915 - one branch per clause
     columns = _columns(reader)
     keys: tuple[tuple[str, Type, str], ...] = ()
     comment, location, format_, serde = "", "", "", ""
@@ -641,8 +644,6 @@ def fill_parameters(sql: str, arguments: tuple[str, ...]) -> str:
     Raises:
         SqlError: INVALID_PARAMETER_USAGE when the numbers differ, SYNTAX_ERROR for an argument that is no expression.
     """
-    from localaws.engines.athena import syntax  # noqa: PLC0415 - statements are parsed without the DML grammar mostly
-
     reader = _Reader(sql)
     places = [start for text, start in reader.tokens if text == "?"]
     if len(places) != len(arguments):

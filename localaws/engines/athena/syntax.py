@@ -4,6 +4,8 @@ Every function call is kept as it was written (sqlglot would rename `array_lengt
 accept functions Athena does not have); operators that Trino lacks are refused while the text is still tokens.
 """
 
+# ruff: noqa: SLF001 - FUNCTION_PARSERS are written with the parser's own helpers
+
 from __future__ import annotations
 
 from typing import Any, ClassVar
@@ -35,25 +37,28 @@ _FOREIGN_TOKENS = {
 
 # After these a `[` would begin a list literal, which Trino writes `ARRAY[…]`.
 _BEFORE_OPERAND = {
-    TokenType.SELECT, TokenType.COMMA, TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.EQ, TokenType.NEQ, TokenType.PLUS,
-    TokenType.DASH, TokenType.STAR, TokenType.DPIPE, TokenType.IN, TokenType.ARROW, TokenType.THEN, TokenType.ELSE,
-    TokenType.VALUES, TokenType.WHERE, TokenType.AND, TokenType.OR, TokenType.ON, TokenType.WHEN, TokenType.DISTINCT,
+    TokenType.SELECT, TokenType.COMMA, TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.EQ, TokenType.NEQ,
+    TokenType.PLUS, TokenType.DASH, TokenType.STAR, TokenType.DPIPE, TokenType.IN, TokenType.ARROW, TokenType.THEN,
+    TokenType.ELSE, TokenType.VALUES, TokenType.WHERE, TokenType.AND, TokenType.OR, TokenType.ON, TokenType.WHEN,
+    TokenType.DISTINCT,
 }  # fmt: skip
 
 
 def _placed(parser: Any, name: str) -> exp.Expr:
     """A call with a grammar of its own, which keeps where its name stands."""
-    token = parser._tokens[parser._index - 2]  # noqa: SLF001 - FUNCTION_PARSERS are the parser's extension points
+    token = parser._tokens[parser._index - 2]
     node = _substring(parser) if name == "SUBSTRING" else Trino.Parser.FUNCTION_PARSERS[name](parser)
     return node.update_positions(token)
 
 
 def _substring(parser: Any) -> exp.Expr:
     """`substring(text, start, length)` and `substring(text FROM start FOR length)`."""
-    args = [parser._parse_bitwise()]  # noqa: SLF001
-    for separators in (("FROM",), ("FOR",)):
-        if parser._match(TokenType.COMMA) or parser._match_texts(separators):  # noqa: SLF001
-            args.append(parser._parse_bitwise())  # noqa: SLF001
+    args = [parser._parse_bitwise()]
+    args += [
+        parser._parse_bitwise()
+        for word in ("FROM", "FOR")
+        if parser._match(TokenType.COMMA) or parser._match_texts((word,))
+    ]
     return exp.Anonymous(this="substring", expressions=args)
 
 

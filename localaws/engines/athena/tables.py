@@ -5,6 +5,8 @@ converted once per object version into Parquet files in the scratch folder, so t
 once. Nothing is inferred from data.
 """
 
+# ruff: noqa: S608 - DuckDB SQL made of bound trees: user text enters it only through `quote` and `literal`
+
 from __future__ import annotations
 
 import hashlib
@@ -20,8 +22,8 @@ import pyarrow.parquet as pq
 
 from localaws.engines.athena import projection, serde, views
 from localaws.engines.athena import types as t
-from localaws.engines.athena.binder import TableColumns
 from localaws.engines.athena.errors import SqlError
+from localaws.engines.athena.model import TableColumns
 from localaws.engines.athena.types import Type, literal, quote, storage
 from localaws.home import ServiceError
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from localaws.engines.athena.binder import Scan, View
+    from localaws.engines.athena.model import Scan, View
     from localaws.home import Catalog, Document, Objects, StoredObject
 
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
@@ -42,7 +44,10 @@ _MOST_CHUNKS = 32
 
 @dataclass(frozen=True)
 class Table:
-    """A Glue table as this engine reads it. `format` is parquet, json, csv or lazy; `version` changes with its definition."""
+    """A Glue table as this engine reads it.
+
+    `format` is parquet, json, csv or lazy; `version` changes with the definition.
+    """
 
     database: str
     name: str
@@ -164,7 +169,7 @@ class Reader:
         self._lock = threading.Lock()
         self._converting: dict[str, threading.Lock] = {}
 
-    def relation(
+    def relation(  # noqa: PLR0917 - the surroundings of one run
         self,
         scan: Scan,
         document: Document,
@@ -210,7 +215,7 @@ class Reader:
         heads = ", ".join(quote(name) for name in names)
         kept = cursor.execute(
             f"SELECT i FROM (VALUES {rows}) p(i, {heads}) WHERE {' AND '.join(scan.pruning)}"
-        ).fetchall()  # noqa: S608 - compiled by the binder
+        ).fetchall()
         return [found[i] for (i,) in sorted(kept)]
 
     def _files(
@@ -231,8 +236,7 @@ class Reader:
                     folder = found.key
                     while "/" in folder.rstrip("/"):
                         folder = folder.rstrip("/").rpartition("/")[0] + "/"
-                        for partition in places.get((bucket, folder), ()):
-                            files.append(_data_file(bucket, found, partition.values))
+                        files += [_data_file(bucket, found, p.values) for p in places.get((bucket, folder), ())]
                         if (bucket, folder) in places or len(folder) <= len(root):
                             break
         return files
@@ -297,8 +301,8 @@ class Reader:
                 first = members[0][1]
                 raise SqlError(
                     "HIVE_BAD_DATA",
-                    f"Field {name}'s type {field.type} in parquet file s3://{first.bucket}/{first.key} is incompatible with "
-                    f"type {of} defined in table schema",
+                    f"Field {name}'s type {field.type} in parquet file s3://{first.bucket}/{first.key} is incompatible "
+                    f"with type {of} defined in table schema",
                 )
             heads.append(f"{made} AS {quote(name)}")
         paths = ", ".join(literal(self._plain(path)) for path, _ in members)
@@ -539,7 +543,8 @@ def _partition(document: Document, table: Table) -> Partition:
                 "HIVE_PARTITION_SCHEMA_MISMATCH",
                 "There is a mismatch between the table and partition schemas. The types are incompatible and cannot be "
                 f"coerced. The column '{name}' in table '{table.database}.{table.name}' is declared as type "
-                f"'{t.hive_name(declared[name])}', but partition '{where}' declared column '{name}' as type '{column['Type']}'.",
+                f"'{t.hive_name(declared[name])}', but partition '{where}' declared column '{name}' as type "
+                f"'{column['Type']}'.",
             )
     location = descriptor.get("Location")
     if not location:
@@ -566,7 +571,7 @@ def _evolves(own: Type, declared: Type) -> bool:
 _ARROW_INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
 
-def _from_parquet(sql: str, inside: pa.DataType, of: Type) -> str | None:  # noqa: C901, PLR0911 - one case per type
+def _from_parquet(sql: str, inside: pa.DataType, of: Type) -> str | None:
     """SQL that reads a Parquet column as its declared type, or None where Athena calls the two incompatible."""
     shown = str(inside)
     target = storage(of)

@@ -53,6 +53,11 @@ class Type:
     def element(self) -> Type:
         return self.args[0]
 
+    @property
+    def digits(self) -> tuple[int, int]:
+        """Precision and scale of a decimal."""
+        return self.precision or 38, self.scale or 0
+
     def fields(self) -> Iterator[tuple[str, Type]]:
         """Name and type of each field of a row; anonymous fields are `field0`, `field1` … as Athena prints them."""
         for number, (name, field_type) in enumerate(zip(self.names, self.args, strict=True)):
@@ -261,9 +266,8 @@ def _common_number(a: Type, b: Type) -> Type:
             return Type(name)
     if "decimal" in (a.name, b.name):
         left, right = as_decimal(a), as_decimal(b)
-        assert left.precision and right.precision and left.scale is not None and right.scale is not None
-        scale = max(left.scale, right.scale)
-        whole = max(left.precision - left.scale, right.precision - right.scale)
+        scale = max(left.digits[1], right.digits[1])
+        whole = max(p - s for p, s in (left.digits, right.digits))
         return decimal(min(38, whole + scale), scale)
     return max(a, b, key=lambda t: INTEGERS.index(t.name))
 

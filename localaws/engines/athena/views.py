@@ -17,8 +17,8 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from localaws.engines.athena import types as t
-from localaws.engines.athena.binder import CATALOG, View, sql_type
 from localaws.engines.athena.errors import SqlError
+from localaws.engines.athena.model import CATALOG, View, sql_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
