@@ -1,3 +1,4 @@
+# ruff: noqa: E501  one case per line
 """Spark SQL statements with the rows Spark 3.5 gives (ANSI off, UTC), written by hand.
 
 `test_sparkless.py` runs them on DuckDB, `test_spark_parity.py` on real PySpark. Times are ISO texts, structs are dicts.
@@ -103,6 +104,10 @@ CASES = [
     ("select team, count(*) n from u group by team having count(*) > 0 order by team limit 2", [["blue", 1], ["green", 1]]),
     ("select percentile(id, 0.5) a, stddev(id) b, variance(id) c from t", [[2.5, 1.2909944487358056, 1.6666666666666667]]),
     ("select sum(score) a, max(id) b, collect_list(id) c from t where false", [[None, None, []]]),
+    ("select year(to_timestamp(s)) y, count(*) n from values ('2020-01-01T00:00:00Z'), ('2020-05-05'), ('x') as v(s) group by year(to_timestamp(s)) order by y", [[None, 1], [2020, 2]]),
+    ("select max(hour(date_trunc('HOUR', to_timestamp(substring(concat('2020-01-0', cast(id as string), 'T07:30:00Z'), 1, 20))))) h from t", [[7]]),
+    ("select cast(cast(cast(cast(id as string) as int) as double) as bigint) / (id / 2) a, sum(cast(cast(id as string) as int)) over () b from t where id = 4", [[2.0, 4]]),
+    ("select cast(map() as map<string,string>) a, round(avg(score) / count(*), 2) b from t", [[{}, -0.08]]),
     # windows
     ("select id, row_number() over (order by score) a, rank() over (order by id div 3) b, lag(id) over (order by id) c from t order by id", [[1, 4, 1, None], [2, 1, 1, 1], [3, 2, 3, 2], [4, 3, 3, 3]]),
     ("select id, sum(id) over (order by id) a, first(name) over (order by id) b, count(*) over () c from t order by id", [[1, 1, "ada", 4], [2, 3, "ada", 4], [3, 6, "ada", 4], [4, 10, "ada", 4]]),

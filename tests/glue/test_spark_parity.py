@@ -72,10 +72,9 @@ print(sorted(r.source for r in spark.table("answers").collect())[0])
 
 def test_one_job_script_gives_the_same_on_both_engines(spark_python, home, aws):
     """Through S3 on both sides: boto3 in the DuckDB engine, staging under Hadoop's view file system for real Spark."""
-    from moto.server import ThreadedMotoServer
-
     import boto3
     import pyarrow.parquet as pq
+    from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

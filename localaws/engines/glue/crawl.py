@@ -2,10 +2,13 @@
 
 Choices where AWS's documentation is silent, all of them tested:
 - files whose name or folder begins with `_` or `.` are no data (Hive readers skip them);
-- folders of unequal depth: the table has as many partition keys as the deepest folder, shallower partitions are padded with
-  `__HIVE_DEFAULT_PARTITION__`; but where one data folder lies inside another, the inner belongs to the outer's partition,
+- folders of unequal depth: the table has as many partition keys as the deepest folder, shallower partitions are
+padded with
+  `__HIVE_DEFAULT_PARTITION__`; but where one data folder lies inside another, the inner belongs to the outer's
+  partition,
   so that no reader counts a file twice;
-- a table this crawler did not make (no `UPDATED_BY_CRAWLER` parameter naming it) is changed only with UPDATE_IN_DATABASE and
+- a table this crawler did not make (no `UPDATED_BY_CRAWLER` parameter naming it) is changed only with
+UPDATE_IN_DATABASE and
   only when it lies at the same location; with LOG it gets new partitions and nothing else.
 """
 
@@ -14,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,8 @@ from localaws.engines.glue.inference import Sample, Struct, Unreadable, columns_
 from localaws.home import Call, Document, Home, Objects, ServiceError, StoredObject
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from localaws.home import Catalog
 
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
@@ -470,7 +474,8 @@ class Crawl:
 def group(bucket: str, root: str, leaves: list[Leaf], *, combine: bool, level: int) -> list[Table]:
     """Which folders are tables.
 
-    With a level, every folder at that depth (the bucket is level 1) is one. CombineCompatibleSchemas makes one table of the
+    With a level, every folder at that depth (the bucket is level 1) is one. CombineCompatibleSchemas makes one table
+    of the
     whole include path for the format most objects have. Otherwise a folder is a table when all folders in it have one
     format and columns that agree to 70 %; else its folders are looked at one by one.
     """
@@ -666,7 +671,8 @@ def location_of(entry: Document) -> str:
 
 
 TABLE_INPUT = (
-    "Name", "Description", "Owner", "LastAccessTime", "LastAnalyzedTime", "Retention", "StorageDescriptor", "PartitionKeys",
+    "Name", "Description", "Owner", "LastAccessTime", "LastAnalyzedTime", "Retention", "StorageDescriptor",
+    "PartitionKeys",
     "ViewOriginalText", "ViewExpandedText", "TableType", "Parameters", "TargetTable",
 )  # fmt: skip
 
@@ -691,7 +697,13 @@ def _epoch() -> str:
 
 def summary(outcome: Outcome) -> dict[str, Any]:
     """Glue's summary of a crawl, as `list_crawls` shows it."""
+    tables = {"ADD": outcome.created, "UPDATE": outcome.updated, "DELETE": outcome.deleted}
+    partitions = {
+        "ADD": outcome.partitions_created,
+        "UPDATE": outcome.partitions_updated,
+        "DELETE": outcome.partitions_deleted,
+    }
     return {
-        "TABLE": {"ADD": {"Count": len(outcome.created), "Details": {"names": outcome.created}}, "UPDATE": {"Count": len(outcome.updated)}, "DELETE": {"Count": len(outcome.deleted)}},
-        "PARTITION": {"ADD": {"Count": outcome.partitions_created}, "UPDATE": {"Count": outcome.partitions_updated}, "DELETE": {"Count": outcome.partitions_deleted}},
-    }  # fmt: skip
+        "TABLE": {what: {"Count": len(names), "Details": {"names": names}} for what, names in tables.items()},
+        "PARTITION": {what: {"Count": count} for what, count in partitions.items()},
+    }

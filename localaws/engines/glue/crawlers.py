@@ -6,8 +6,7 @@ import json
 import statistics
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from localaws.engines.glue import cron
 from localaws.engines.glue.crawl import Cancelled, Crawl, Outcome, split_path, summary
@@ -15,10 +14,14 @@ from localaws.engines.glue.globs import glob
 from localaws.engines.glue.state import Place, State, invalid, not_found, paged, place_of, role_arn
 from localaws.home import Call, Document, ServiceError
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
 CRAWLS_AT_ONCE = 2
 LOG_GROUP = "/aws-glue/crawlers"
 DEFINITION = (
-    "Role", "Targets", "DatabaseName", "Description", "Classifiers", "RecrawlPolicy", "SchemaChangePolicy", "LineageConfiguration",
+    "Role", "Targets", "DatabaseName", "Description", "Classifiers", "RecrawlPolicy", "SchemaChangePolicy",
+    "LineageConfiguration",
     "TablePrefix", "Configuration", "CrawlerSecurityConfiguration", "LakeFormationConfiguration",
 )  # fmt: skip
 INTERRUPTED = "The embedded AWS was stopped while the crawl was running: start the crawler again"
@@ -233,7 +236,9 @@ class Crawlers(State):
         return {}
 
     def _start_crawler(self, place: Place, name: str, workflow: Document | None = None) -> str:
-        """Starts a crawl; `workflow` is `{"Name", "RunId", "Node"}` of the workflow run that asks. Gives the crawl's id."""
+        """Starts a crawl; `workflow` is `{"Name", "RunId", "Node"}` of the workflow run that asks. Gives the crawl's
+        id.
+        """
         with self._lock:
             crawler = self._require("crawlers", "Crawler", place, name)
             if crawler["State"] != "READY":
@@ -360,10 +365,13 @@ class Crawlers(State):
 
     def _emit_crawl(self, place: Place, name: str, state: str, message: str, outcome: Outcome, seconds: float) -> None:
         detail = {
-            "accountId": place.account, "crawlerName": name, "state": state, "message": message, "runningTime (sec)": str(int(seconds)),
-            "tablesCreated": str(len(outcome.created)), "tablesUpdated": str(len(outcome.updated)), "tablesDeleted": str(len(outcome.deleted)),
+            "accountId": place.account, "crawlerName": name, "state": state, "message": message,
+            "runningTime (sec)": str(int(seconds)),
+            "tablesCreated": str(len(outcome.created)), "tablesUpdated": str(len(outcome.updated)),
+            "tablesDeleted": str(len(outcome.deleted)),
             "partitionsCreated": str(outcome.partitions_created), "partitionsUpdated": str(outcome.partitions_updated),
-            "partitionsDeleted": str(outcome.partitions_deleted), "warningMessage": outcome.skipped[0] if outcome.skipped else "N/A",
+            "partitionsDeleted": str(outcome.partitions_deleted),
+            "warningMessage": outcome.skipped[0] if outcome.skipped else "N/A",
             "completionDate": self._now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         }  # fmt: skip
         self._home.emit(*place, "aws.glue", "Glue Crawler State Change", detail)

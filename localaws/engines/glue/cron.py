@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -167,7 +168,7 @@ def parse(expression: str) -> Cron:
         _numbers(expression, text, field) for text, field in zip(texts, FIELDS, strict=True)
     )
     ordered = sorted(minutes)
-    gaps = [b - a for a, b in zip(ordered, ordered[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(ordered)]
     if len(hours) > 1:
         gaps.append(ordered[0] + 60 - ordered[-1])
     if any(gap < MINIMUM_GAP for gap in gaps):

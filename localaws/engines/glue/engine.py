@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from localaws.engines.glue.jobs import engine_from_environment
-from localaws.engines.glue.process import SparkEngine
 from localaws.engines.glue.workflows import Workflows
-from localaws.home import Home
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from localaws.engines.glue.process import SparkEngine
+    from localaws.home import Home
 
 
 class Glue(Workflows):

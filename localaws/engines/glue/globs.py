@@ -1,6 +1,7 @@
 """Exclude patterns of crawlers: Java globs over the path below the include path.
 
-Format: AWS Glue developer guide, "Include and exclude patterns": `*` and `?` stay inside a folder, `**` crosses folders,
+Format: AWS Glue developer guide, "Include and exclude patterns": `*` and `?` stay inside a folder, `**` crosses
+folders,
 `[a-c]`, `[!a]`, `{a,b}`, and a backslash takes the next character literally.
 """
 

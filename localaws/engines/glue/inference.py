@@ -1,7 +1,8 @@
 """What is in a file: its format and its columns, from a bounded sample, as Glue's built-in classifiers decide.
 
 A file is never read whole: JSON from at most `WINDOWS` windows of `WINDOW` bytes, CSV from its start, Parquet from its
-footer. Types are Hive's: JSON gives boolean, int, bigint, double, string, array<…>, struct<…>; unlike kinds meet in string.
+footer. Types are Hive's: JSON gives boolean, int, bigint, double, string, array<…>, struct<…>; unlike kinds meet in
+string.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from localaws.home import Document
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from localaws.home import Document
 
 WINDOW = 1 << 20
 WINDOWS = 16
@@ -45,7 +46,7 @@ class Struct:
     fields: dict[str, Kind] = field(default_factory=dict)
 
 
-Kind: TypeAlias = "None | str | Array | Struct"
+Kind: TypeAlias = "str | Array | Struct | None"
 
 
 class Unreadable(Exception):  # noqa: N818 - it is a verdict on a file, not a fault
@@ -54,7 +55,9 @@ class Unreadable(Exception):  # noqa: N818 - it is a verdict on a file, not a fa
 
 @dataclass
 class Sample:
-    """What was found in files of one format. `serde` holds the CSV details; `problems` what was skipped inside a file."""
+    """What was found in files of one format. `serde` holds the CSV details; `problems` what was skipped inside a
+    file.
+    """
 
     classification: str
     columns: Struct
@@ -67,7 +70,7 @@ _ORDER = {"int": 0, "bigint": 1, "double": 2}
 
 
 def merge_scalar(left: Kind, right: str) -> Kind:
-    """int < bigint < double; anything else that differs is a string."""
+    """Int < bigint < double; anything else that differs is a string."""
     if left is None or left == right:
         return right
     if isinstance(left, str) and left in _ORDER and right in _ORDER:
@@ -236,9 +239,12 @@ def _arrow_kind(kind: pa.DataType) -> Kind:
     if pa.types.is_dictionary(kind):
         return _arrow_kind(kind.value_type)
     names = {
-        "bool": "boolean", "int8": "tinyint", "int16": "smallint", "int32": "int", "int64": "bigint", "uint8": "smallint",
-        "uint16": "int", "uint32": "bigint", "uint64": "decimal(20,0)", "float": "float", "double": "double", "halffloat": "float",
-        "string": "string", "large_string": "string", "binary": "binary", "large_binary": "binary", "date32[day]": "date", "null": "string",
+        "bool": "boolean", "int8": "tinyint", "int16": "smallint", "int32": "int", "int64": "bigint",
+        "uint8": "smallint",
+        "uint16": "int", "uint32": "bigint", "uint64": "decimal(20,0)", "float": "float", "double": "double",
+        "halffloat": "float",
+        "string": "string", "large_string": "string", "binary": "binary", "large_binary": "binary",
+        "date32[day]": "date", "null": "string",
     }  # fmt: skip
     if str(kind) not in names:
         raise pa.ArrowNotImplementedError(f"the Parquet type {kind} has no Hive type")
@@ -362,7 +368,9 @@ DELIMITERS = (",", "|", "\t", ";", "\x01")
 
 
 def _csv(head: bytes, *, complete: bool, classifier: Document) -> Sample | None:
-    """Delimiter, header and types. At least two columns and two rows, all rows of one width, as Glue's CSV classifier."""
+    """Delimiter, header and types. At least two columns and two rows, all rows of one width, as Glue's CSV
+    classifier.
+    """
     try:
         text = head.decode("utf-8")
     except UnicodeDecodeError as problem:

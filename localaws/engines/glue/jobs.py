@@ -21,8 +21,10 @@ DEFAULT_TIMEOUT = 480
 ACTIVE = ("STARTING", "RUNNING", "STOPPING", "WAITING")
 INTERRUPTED = "The embedded AWS was stopped while the run was in progress: start the job again"
 DEFINITION = (
-    "JobMode", "Description", "LogUri", "Role", "ExecutionProperty", "Command", "DefaultArguments", "NonOverridableArguments", "Connections",
-    "MaxRetries", "AllocatedCapacity", "Timeout", "MaxCapacity", "WorkerType", "NumberOfWorkers", "SecurityConfiguration",
+    "JobMode", "Description", "LogUri", "Role", "ExecutionProperty", "Command", "DefaultArguments",
+    "NonOverridableArguments", "Connections",
+    "MaxRetries", "AllocatedCapacity", "Timeout", "MaxCapacity", "WorkerType", "NumberOfWorkers",
+    "SecurityConfiguration",
     "NotificationProperty", "GlueVersion", "ExecutionClass", "SourceControlDetails", "MaintenanceWindow",
 )  # fmt: skip
 PER_RUN = (
@@ -224,7 +226,8 @@ class Jobs(State):
         spark = engine.name == "spark" and not shell
         if spark and not Path(engine.python).is_file():
             raise JobFailed(
-                f"SEXTANT_SPARK_PYTHON names no interpreter ({engine.python!r}): install requirements/spark.txt and point to its python"
+                f"SEXTANT_SPARK_PYTHON names no interpreter ({engine.python!r}): install requirements/spark.txt and "
+                "point to its python"
             )
         specification = prepare(self._home, run, job["Command"], call, folder, engine)
         variables = environment(self._home.role_environment(*place, role, "glue.amazonaws.com"), folder)
@@ -350,7 +353,9 @@ class Jobs(State):
         return self.get_job_bookmark(call, params)
 
     def _recover_jobs(self) -> None:
-        """After an unclean stop: what was in progress has failed. Its processes ended with the emulator (see launch.py)."""
+        """After an unclean stop: what was in progress has failed. Its processes ended with the emulator (see
+        launch.py).
+        """
         for place, run in self._everywhere("job_runs"):
             if run["JobRunState"] in ACTIVE:
                 run["Retries"] = 0
@@ -368,7 +373,8 @@ class Jobs(State):
 def _refuse_bookmarks(arguments: Document) -> None:
     if arguments.get("--job-bookmark-option") in ("job-bookmark-enable", "job-bookmark-pause"):
         raise invalid(
-            "Job bookmarks are not supported here: set --job-bookmark-option to job-bookmark-disable and make the job idempotent"
+            "Job bookmarks are not supported here: set --job-bookmark-option to job-bookmark-disable and make the "
+            "job idempotent"
         )
 
 

@@ -15,25 +15,32 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from localaws.engines.glue.crawl import split_path
-from localaws.home import Call, Document, Home
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from localaws.home import Call, Document, Home
 
 HERE = Path(__file__).parent
-# The repository's root is on the path of an editable install. On AWS a job sees only what its arguments bring, so here too.
+# The repository's root is on the path of an editable install. On AWS a job sees only what its arguments bring, so
+# here too.
 CHECKOUT = HERE.parents[2]
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SYSTEMROOT")
 GRACE = 3.0
 POLL = 0.25
 # Arguments that configure Glue itself; the script does not see them.
 OWN_ARGUMENTS = {
-    "--extra-py-files", "--additional-python-modules", "--extra-files", "--extra-jars", "--enable-metrics", "--enable-spark-ui",
-    "--spark-event-logs-path", "--enable-continuous-cloudwatch-log", "--enable-continuous-log-filter", "--enable-observability-metrics",
-    "--enable-job-insights", "--enable-auto-scaling", "--enable-glue-datacatalog", "--job-language", "--class", "--conf",
+    "--extra-py-files", "--additional-python-modules", "--extra-files", "--extra-jars", "--enable-metrics",
+    "--enable-spark-ui",
+    "--spark-event-logs-path", "--enable-continuous-cloudwatch-log", "--enable-continuous-log-filter",
+    "--enable-observability-metrics",
+    "--enable-job-insights", "--enable-auto-scaling", "--enable-glue-datacatalog", "--job-language", "--class",
+    "--conf",
     "--continuous-log-logGroup", "--python-modules-installer-option", "--datalake-formats",
 }  # fmt: skip
 
@@ -52,7 +59,9 @@ class End:
 
 @dataclass(frozen=True)
 class SparkEngine:
-    """What runs `glueetl`: "duckdb" (the PySpark subset beside this file) or "spark" (pyspark of another interpreter)."""
+    """What runs `glueetl`: "duckdb" (the PySpark subset beside this file) or "spark" (pyspark of another
+    interpreter).
+    """
 
     name: str = "duckdb"
     python: str = ""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from localaws.home import Call, Document, Home, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, MutableMapping
 
 KINDS = ("classifiers", "crawlers", "crawls", "jobs", "job_runs", "triggers", "workflows", "workflow_runs", "tags")
 PAGE = 100

@@ -1,7 +1,8 @@
 """Triggers and workflows, and the thread that fires schedules.
 
 A firing that falls into a time when the emulator is down is not made up for: the next one comes at its own time.
-Inside a workflow, a conditional trigger sees only the jobs and crawlers of the same workflow run, and fires once per run.
+Inside a workflow, a conditional trigger sees only the jobs and crawlers of the same workflow run, and fires once per
+run.
 """
 
 from __future__ import annotations
@@ -396,7 +397,8 @@ class Workflows(Crawlers, Jobs):
                     self._observe(place, trigger, kind, name, detail)
 
     def _observe(self, place: Place, trigger: Document, kind: str, name: str, detail: Document) -> None:
-        """A conditional trigger outside of workflows collects ends until its predicate is met. As on AWS, only runs that a
+        """A conditional trigger outside of workflows collects ends until its predicate is met. As on AWS, only runs
+        that a
         trigger started count for jobs.
         """
         if kind == "JOB" and not detail.get("Trigger"):
@@ -515,7 +517,8 @@ class Workflows(Crawlers, Jobs):
         shown = {key: value for key, value in run.items() if key not in ("Nodes", "Edges")}
         states = [node["State"] for node in run["Nodes"] if node["Type"] != "TRIGGER"]
         counted = {
-            "SucceededActions": ("SUCCEEDED",), "FailedActions": ("FAILED",), "TimeoutActions": ("TIMEOUT",), "StoppedActions": ("STOPPED", "CANCELLED"),
+            "SucceededActions": ("SUCCEEDED",), "FailedActions": ("FAILED",), "TimeoutActions": ("TIMEOUT",),
+            "StoppedActions": ("STOPPED", "CANCELLED"),
             "RunningActions": ("RUNNING",), "ErroredActions": ("ERROR",), "WaitingActions": ("WAITING",),
         }  # fmt: skip
         shown["Statistics"] = {

@@ -1,4 +1,3 @@
-# ruff: noqa: N802, N803  Spark's own camelCase names are the interface here
 """`s3://` for real PySpark without an S3 file system on the class path (no jar of it is on PyPI).
 
 Hadoop's view file system shows a local folder as each bucket, so that Spark sees and reports `s3://` paths. What a read

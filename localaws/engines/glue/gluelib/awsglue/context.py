@@ -22,5 +22,6 @@ class GlueContext:
         if name.startswith("__"):
             raise AttributeError(name)
         raise NotImplementedError(
-            f"GlueContext.{name} is not supported here: DynamicFrames and bookmarks exist only on AWS; use spark_session.read and .write"
+            f"GlueContext.{name} is not supported here: DynamicFrames and bookmarks exist only on AWS; use "
+            "spark_session.read and .write"
         )

@@ -154,7 +154,9 @@ class DataFrame:
         schema: str | StructType,
         barrier: bool = False,
     ) -> DataFrame:
-        """Streams the rows through a function of Arrow batches, in this process. Timestamps have the zone UTC on both sides."""
+        """Streams the rows through a function of Arrow batches, in this process. Timestamps have the zone UTC on both
+        sides.
+        """
         target = as_schema(schema)
         zoned = arrow_schema(self.schema, "UTC")
 
@@ -301,5 +303,6 @@ def refuse_void(schema: StructType, target: str) -> None:
     for field in schema.fields:
         if isinstance(field.dataType, NullType) or (target != "Parquet" and isinstance(field.dataType, BinaryType)):
             raise AnalysisException(
-                f"[UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE] {target} does not support the column {field.name!r} of type {field.dataType.simpleString()}: cast it"
+                f"[UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE] {target} does not support the column {field.name!r} of type "
+                f"{field.dataType.simpleString()}: cast it"
             )

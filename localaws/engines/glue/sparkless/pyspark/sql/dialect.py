@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlglot
 from sqlglot import exp
@@ -36,28 +36,36 @@ class SparkText(Spark):
         NO_PAREN_FUNCTION_PARSERS = {"CASE": Spark.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}  # noqa: RUF012
 
 
-SYNTAX: tuple[type[exp.Expression], ...] = (
-    exp.Select, exp.From, exp.Join, exp.Where, exp.Group, exp.Having, exp.Order, exp.Ordered, exp.Limit, exp.Offset, exp.With,
-    exp.CTE, exp.Union, exp.Except, exp.Intersect, exp.Subquery, exp.Table, exp.TableAlias, exp.Column, exp.Identifier,
-    exp.Dot, exp.Star, exp.Alias, exp.Aliases, exp.Literal, exp.Boolean, exp.Null, exp.Cast, exp.TryCast, exp.DataType,
-    exp.DataTypeParam, exp.ColumnDef, exp.Paren, exp.Neg, exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT,
-    exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Is, exp.Between, exp.In, exp.Like, exp.RegexpLike, exp.Add, exp.Sub, exp.Mul, exp.Div,
+SYNTAX: tuple[type[exp.Expr], ...] = (
+    # queries
+    exp.Select, exp.From, exp.Join, exp.Where, exp.Group, exp.Rollup, exp.Cube, exp.GroupingSets, exp.Having, exp.Order,
+    exp.Ordered, exp.Limit, exp.Offset, exp.With, exp.CTE, exp.Union, exp.Except, exp.Intersect, exp.Subquery, exp.Values,
+    exp.Table, exp.TableAlias, exp.Lateral, exp.Distinct,
+    # names and literals
+    exp.Column, exp.Identifier, exp.Dot, exp.Star, exp.Alias, exp.Aliases, exp.Literal, exp.Boolean, exp.Null, exp.Tuple,
+    exp.Var,
+    # types
+    exp.Cast, exp.TryCast, exp.DataType, exp.DataTypeParam, exp.ColumnDef,
+    # operators
+    exp.Paren, exp.Neg, exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ,
+    exp.NullSafeNEQ, exp.Is, exp.Between, exp.In, exp.Like, exp.RegexpLike, exp.Add, exp.Sub, exp.Mul, exp.Div,
     exp.IntDiv, exp.Mod, exp.DPipe, exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor, exp.BitwiseNot, exp.Case, exp.If,
-    exp.Exists, exp.Window, exp.WindowSpec, exp.IgnoreNulls, exp.Distinct, exp.Filter, exp.Lambda, exp.Bracket, exp.Tuple,
-    exp.Values, exp.Lateral, exp.Extract, exp.Trim, exp.Var, exp.Anonymous, exp.CurrentDate, exp.CurrentTimestamp,
-    exp.Rollup, exp.Cube, exp.GroupingSets,
+    exp.Exists, exp.Bracket,
+    # functions
+    exp.Anonymous, exp.Lambda, exp.Window, exp.WindowSpec, exp.IgnoreNulls, exp.Filter, exp.Extract, exp.Trim,
+    exp.CurrentDate, exp.CurrentTimestamp,
 )  # fmt: skip
 
 GENERATORS = {"explode", "explode_outer", "posexplode", "posexplode_outer"}
 # The duration units whose whole count does not depend on a calendar.
 UNITS = {"MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK"}
+PARTS = ("year", "quarter", "month", "day", "dayofweek", "dayofyear", "hour", "minute")
 TRUNC_UNITS = {"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND"}
 CASTS = {
-    exp.DataType.Type.BIGINT: "spark_bigint", exp.DataType.Type.INT: "spark_int", exp.DataType.Type.SMALLINT: "spark_smallint",
-    exp.DataType.Type.TINYINT: "spark_tinyint", exp.DataType.Type.DOUBLE: "spark_double", exp.DataType.Type.FLOAT: "spark_float",
-    exp.DataType.Type.BOOLEAN: "spark_boolean", exp.DataType.Type.TIMESTAMP: "spark_timestamp",
-    exp.DataType.Type.TIMESTAMPTZ: "spark_timestamp", exp.DataType.Type.TIMESTAMPLTZ: "spark_timestamp",
-    exp.DataType.Type.DATE: "spark_date", exp.DataType.Type.TEXT: "spark_string", exp.DataType.Type.VARCHAR: "spark_string",
+    exp.DType.BIGINT: "bigint", exp.DType.INT: "int", exp.DType.SMALLINT: "smallint", exp.DType.TINYINT: "tinyint",
+    exp.DType.DOUBLE: "double", exp.DType.FLOAT: "float", exp.DType.BOOLEAN: "boolean", exp.DType.DATE: "date",
+    exp.DType.TIMESTAMP: "timestamp", exp.DType.TIMESTAMPTZ: "timestamp", exp.DType.TIMESTAMPLTZ: "timestamp",
+    exp.DType.TEXT: "string", exp.DType.VARCHAR: "string",
 }  # fmt: skip
 
 
@@ -65,52 +73,95 @@ def call(name: str, *arguments: Any) -> exp.Anonymous:
     return exp.Anonymous(this=name, expressions=list(arguments))
 
 
+def macro(name: str, *arguments: exp.Expr) -> exp.Expr:
+    """A call of `spark_<name>`. A macro names its arguments several times, so one that is itself made of macros is
+    computed first, in a list of one: nested calls would otherwise grow exponentially.
+    """
+    whole = f"spark_{name}"
+    if not any(_has_macro(argument) for argument in arguments):
+        return call(whole, *arguments)
+    value = exp.to_identifier("v")
+    if len(arguments) == 1:
+        held: exp.Expr = arguments[0]
+        parts: list[exp.Expr] = [value]
+    else:
+        names = [f"a{at}" for at in range(len(arguments))]
+        fields = [
+            exp.PropertyEQ(this=exp.to_identifier(name), expression=part)
+            for name, part in zip(names, arguments, strict=True)
+        ]
+        held = exp.Struct(expressions=fields)
+        parts = [exp.Dot(this=value.copy(), expression=exp.to_identifier(name)) for name in names]
+    body = exp.Lambda(this=call(whole, *parts), expressions=[value.copy()])
+    listed = call("list_transform", exp.Array(expressions=[held]), body)
+    return call("list_extract", listed, exp.Literal.number(1))
+
+
+def _has_macro(node: exp.Expr) -> bool:
+    return any(_name(part).startswith("spark_") for part in node.find_all(exp.Anonymous))
+
+
 def text(value: str) -> exp.Literal:
     return exp.Literal.string(value)
 
 
-def integer(node: exp.Expression) -> exp.Expression:
+def integer(node: exp.Expr) -> exp.Expr:
     return exp.Cast(this=node, to=exp.DataType.build("int"))
 
 
-def _is_literal(node: exp.Expression, what: str) -> str:
+def _is_literal(node: exp.Expr, what: str) -> str:
     if not (isinstance(node, exp.Literal) and node.is_string):
         raise unsupported(f"{what} that is not a text literal")
     return str(node.this)
 
 
-# Rules: each gets the call (its arguments already rewritten) and returns (what replaces it, what to wrap around it, its
-# FILTER and its OVER, or None).
-Wrap = "Callable[[exp.Expression], exp.Expression]"
+# A rule gets the call, its arguments already rewritten, and gives what replaces it and what to wrap around the call with
+# its FILTER and OVER (or None).
+Wrap: TypeAlias = "Callable[[exp.Expr], exp.Expr]"
+Rule: TypeAlias = "Callable[[exp.Anonymous], tuple[exp.Expr, Wrap | None]]"
+Rewritten: TypeAlias = "tuple[exp.Expr, Wrap | None]"
 
 
-def _same(name: str = "") -> Callable[[exp.Anonymous], Any]:
-    return lambda node: (call(name or str(node.this), *node.expressions), None)
+def _name(node: exp.Anonymous) -> str:
+    return str(node.this).lower()
 
 
-def _macro(node: exp.Anonymous) -> Any:
-    return call(f"spark_{str(node.this).lower()}", *node.expressions), None
+def _same(node: exp.Anonymous) -> Rewritten:
+    return call(_name(node), *node.expressions), None
 
 
-def _as_integer(node: exp.Anonymous) -> Any:
-    return call(str(node.this), *node.expressions), integer
+def _renamed(node: exp.Anonymous) -> Rewritten:
+    return call(RENAMED[_name(node)], *node.expressions), None
 
 
-def _collect(node: exp.Anonymous) -> Any:
+def _macro(node: exp.Anonymous) -> Rewritten:
+    name = ALIASES.get(_name(node), _name(node))
+    if len(node.expressions) not in MACRO_ARGUMENTS[name]:
+        raise unsupported(f"{name}() with {len(node.expressions)} arguments")
+    return macro(name, *node.expressions), None
+
+
+def _kept(node: exp.Anonymous) -> Rewritten:
+    return node, None
+
+
+def _as_integer(node: exp.Anonymous) -> Rewritten:
+    return call(_name(node), *node.expressions), integer
+
+
+def _collect(node: exp.Anonymous) -> Rewritten:
     """collect_list and collect_set skip NULLs and give an empty array for no rows."""
     (value,) = node.expressions
-    name = str(node.this).lower()
+    name = _name(node)
     if isinstance(value, exp.Distinct):
         (value,) = value.expressions
         name = "collect_set"
-    inner: exp.Expression = call(
-        "list", exp.Distinct(expressions=[value.copy()]) if name == "collect_set" else value.copy()
-    )
+    inner: exp.Expr = call("list", exp.Distinct(expressions=[value.copy()]) if name == "collect_set" else value.copy())
     _add_filter(node, exp.Not(this=exp.Is(this=exp.paren(value.copy()), expression=exp.Null())))
     return inner, lambda whole: exp.Coalesce(this=whole, expressions=[exp.Array(expressions=[])])
 
 
-def _add_filter(node: exp.Anonymous, condition: exp.Expression) -> None:
+def _add_filter(node: exp.Anonymous, condition: exp.Expr) -> None:
     parent = node.parent
     if isinstance(parent, exp.Filter):
         where = parent.expression
@@ -120,14 +171,8 @@ def _add_filter(node: exp.Anonymous, condition: exp.Expression) -> None:
         node.replace(holder)
 
 
-def _logical(name: str) -> Callable[[exp.Anonymous], Any]:
-    return lambda node: (call(name, *node.expressions), None)
-
-
-def _first(node: exp.Anonymous) -> Any:
-    name = {"any_value": "first", "first_value": "first", "last_value": "last"}.get(
-        str(node.this).lower(), str(node.this)
-    )
+def _first(node: exp.Anonymous) -> Rewritten:
+    name = {"any_value": "first", "first_value": "first", "last_value": "last"}.get(_name(node), str(node.this))
     skip = len(node.expressions) == 2 and isinstance(node.expressions[1], exp.Boolean) and node.expressions[1].this
     if len(node.expressions) == 2 and not isinstance(node.expressions[1], exp.Boolean):
         raise unsupported(f"{node.this}() with a second argument that is not true or false")
@@ -140,22 +185,22 @@ def _first(node: exp.Anonymous) -> Any:
     return call(name, node.expressions[0]), None
 
 
-def _if(node: exp.Anonymous) -> Any:
+def _if(node: exp.Anonymous) -> Rewritten:
     condition, yes, no = node.expressions
     return exp.Case(ifs=[exp.If(this=condition, true=yes)], default=no), None
 
 
-def _nvl2(node: exp.Anonymous) -> Any:
+def _nvl2(node: exp.Anonymous) -> Rewritten:
     value, yes, no = node.expressions
     return exp.Case(ifs=[exp.If(this=exp.Is(this=value, expression=exp.Null()), true=no)], default=yes), None
 
 
-def _isnull(node: exp.Anonymous) -> Any:
-    test: exp.Expression = exp.Is(this=node.expressions[0], expression=exp.Null())
-    return exp.paren(test if str(node.this).lower() == "isnull" else exp.Not(this=test)), None
+def _isnull(node: exp.Anonymous) -> Rewritten:
+    test: exp.Expr = exp.Is(this=node.expressions[0], expression=exp.Null())
+    return exp.paren(test if _name(node) == "isnull" else exp.Not(this=test)), None
 
 
-def _concat(node: exp.Anonymous) -> Any:
+def _concat(node: exp.Anonymous) -> Rewritten:
     """NULL when any part is NULL; also joins arrays."""
     if len(node.expressions) == 1:
         return node.expressions[0], None
@@ -165,22 +210,18 @@ def _concat(node: exp.Anonymous) -> Any:
     return exp.paren(joined), None
 
 
-def _concat_ws(node: exp.Anonymous) -> Any:
-    return call("concat_ws", *node.expressions), None
-
-
-def _map(node: exp.Anonymous) -> Any:
+def _map(node: exp.Anonymous) -> Rewritten:
     if len(node.expressions) % 2:
         raise ParseException("map() takes pairs of key and value")
     keys, values = node.expressions[::2], node.expressions[1::2]
     return call("map", exp.Array(expressions=keys), exp.Array(expressions=values)), None
 
 
-def _array(node: exp.Anonymous) -> Any:
+def _array(node: exp.Anonymous) -> Rewritten:
     return exp.Array(expressions=node.expressions), None
 
 
-def _struct(node: exp.Anonymous) -> Any:
+def _struct(node: exp.Anonymous) -> Rewritten:
     fields = []
     for at, value in enumerate(node.expressions, 1):
         name = (
@@ -195,7 +236,7 @@ def _struct(node: exp.Anonymous) -> Any:
     return exp.Struct(expressions=fields), None
 
 
-def _named_struct(node: exp.Anonymous) -> Any:
+def _named_struct(node: exp.Anonymous) -> Rewritten:
     names, values = node.expressions[::2], node.expressions[1::2]
     fields = [
         exp.PropertyEQ(
@@ -206,66 +247,66 @@ def _named_struct(node: exp.Anonymous) -> Any:
     return exp.Struct(expressions=fields), None
 
 
-def _size(node: exp.Anonymous) -> Any:
-    """size(NULL) is -1 (spark.sql.legacy.sizeOfNull). DuckDB's cardinality() counts arrays and maps, but not inside a macro."""
+def _size(node: exp.Anonymous) -> Rewritten:
+    """size(NULL) is -1 (spark.sql.legacy.sizeOfNull). DuckDB's cardinality() counts arrays and maps, but not inside a
+    macro.
+    """
     (value,) = node.expressions
     count = integer(call("cardinality", value.copy()))
-    if str(node.this).lower() == "array_size":
+    if _name(node) == "array_size":
         return count, None
     return exp.Case(
         ifs=[exp.If(this=exp.Is(this=value, expression=exp.Null()), true=exp.Literal.number(-1))], default=count
     ), None
 
 
-def _sequence(node: exp.Anonymous) -> Any:
+def _sequence(node: exp.Anonymous) -> Rewritten:
     """An array of bigint; of int, as in Spark, where the bounds are written as numbers or are sizes."""
     bounds = [part.this if isinstance(part, exp.Neg) else part for part in node.expressions]
     small = all(
         (isinstance(part, exp.Literal) and not part.is_string) or (isinstance(part, exp.Cast) and part.is_type("int"))
         for part in bounds
     )
-    series = call("spark_sequence", *node.expressions)
+    series = macro("sequence", *node.expressions)
     return (exp.Cast(this=series, to=exp.DataType.build("int[]", dialect="duckdb")) if small else series), None
 
 
-def _lambda(name: str) -> Callable[[exp.Anonymous], Any]:
-    def rule(node: exp.Anonymous) -> Any:
-        if len(node.expressions) != 2 or not isinstance(node.expressions[1], exp.Lambda):
-            raise unsupported(f"{node.this}() without a lambda")
-        if len(node.expressions[1].expressions) != 1:
-            raise unsupported(f"{node.this}() with an index argument")
-        return call(name, *node.expressions), None
-
-    return rule
+def _lambda(node: exp.Anonymous) -> Rewritten:
+    if len(node.expressions) != 2 or not isinstance(node.expressions[1], exp.Lambda):
+        raise unsupported(f"{node.this}() without a lambda")
+    if len(node.expressions[1].expressions) != 1:
+        raise unsupported(f"{node.this}() with an index argument")
+    return call(f"list_{_name(node)}", *node.expressions), None
 
 
-def _aggregate(node: exp.Anonymous) -> Any:
+def _aggregate(node: exp.Anonymous) -> Rewritten:
     if len(node.expressions) != 3:
         raise unsupported("aggregate() with a finish function")
     values, start, merge = node.expressions
     return call("list_reduce", values, merge, start), None
 
 
-def _date_trunc(node: exp.Anonymous) -> Any:
+def _date_trunc(node: exp.Anonymous) -> Rewritten:
     unit = _is_literal(node.expressions[0], "date_trunc() with a unit").upper()
     unit = {"YYYY": "YEAR", "YY": "YEAR", "MM": "MONTH", "MON": "MONTH", "DD": "DAY"}.get(unit, unit)
     if unit not in TRUNC_UNITS:
         raise unsupported(f"date_trunc({unit!r}, …)")
-    return call("spark_date_trunc", text(unit.lower()), node.expressions[1]), None
+    return macro("date_trunc", text(unit.lower()), node.expressions[1]), None
 
 
-def _timestampdiff(node: exp.Anonymous) -> Any:
+def _timestampdiff(node: exp.Anonymous) -> Rewritten:
     if len(node.expressions) == 2:
-        return call("spark_datediff", *node.expressions), None
+        return macro("datediff", *node.expressions), None
     unit = node.expressions[0].name.upper()
     if unit not in UNITS:
         raise unsupported(f"{node.this}({unit}, …)", f"use one of {', '.join(sorted(UNITS))}")
-    return call("spark_between", text(unit.lower()), *node.expressions[1:]), None
+    return macro("between", text(unit.lower()), *node.expressions[1:]), None
 
 
 # Java's DateTimeFormatter letters that strptime and strftime have too. Anything else is refused.
 _PATTERNS = (
-    ("yyyy", "%Y"), ("MM", "%m"), ("dd", "%d"), ("HH", "%H"), ("mm", "%M"), ("ss", "%S"), ("SSSSSS", "%f"), ("SSS", "%g"),
+    ("yyyy", "%Y"), ("MM", "%m"), ("dd", "%d"), ("HH", "%H"), ("mm", "%M"), ("ss", "%S"), ("SSSSSS", "%f"),
+    ("SSS", "%g"),
     ("XXX", "%z"),
 )  # fmt: skip
 
@@ -292,38 +333,29 @@ def java_pattern(pattern: str) -> str:
     return out
 
 
-def _to_timestamp(node: exp.Anonymous) -> Any:
-    kind = "timestamp" if "timestamp" in str(node.this).lower() else "date"
+def _to_timestamp(node: exp.Anonymous) -> Rewritten:
+    kind = "timestamp" if "timestamp" in _name(node) else "date"
     if len(node.expressions) == 1:
-        return call(f"spark_{kind}", *node.expressions), None
+        return macro(kind, *node.expressions), None
     pattern = java_pattern(_is_literal(node.expressions[1], f"{node.this}() with a pattern"))
-    parsed: exp.Expression = call("try_strptime", node.expressions[0], text(pattern))
+    parsed: exp.Expr = call("try_strptime", node.expressions[0], text(pattern))
     return exp.Cast(this=parsed, to=exp.DataType.build(kind)), None
 
 
-def _date_format(node: exp.Anonymous) -> Any:
+def _date_format(node: exp.Anonymous) -> Rewritten:
     pattern = java_pattern(_is_literal(node.expressions[1], "date_format() with a pattern"))
     if "%z" in pattern:
         raise unsupported("date_format() with a zone")
-    return call("strftime", call("spark_timestamp", node.expressions[0]), text(pattern)), None
+    return call("strftime", macro("timestamp", node.expressions[0]), text(pattern)), None
 
 
-def _only(arity: int) -> Callable[[exp.Anonymous], Any]:
-    def rule(node: exp.Anonymous) -> Any:
-        if len(node.expressions) != arity:
-            raise unsupported(f"{node.this}() with {len(node.expressions)} arguments")
-        return _macro(node)
-
-    return rule
-
-
-def _sha2(node: exp.Anonymous) -> Any:
+def _sha2(node: exp.Anonymous) -> Rewritten:
     if node.expressions[1].name not in ("256", "0"):
         raise unsupported(f"sha2(…, {node.expressions[1].name})", "use 256")
     return call("sha256", node.expressions[0]), None
 
 
-def _round(node: exp.Anonymous) -> Any:
+def _round(node: exp.Anonymous) -> Rewritten:
     """Spark rounds the shortest decimal text of a double half up: round(1.005, 2) is 1.01."""
     places = node.expressions[1] if len(node.expressions) == 2 else exp.Literal.number(0)
     if not (
@@ -342,7 +374,7 @@ def _round(node: exp.Anonymous) -> Any:
     return exp.Case(ifs=[exp.If(this=typed, true=exp.Coalesce(this=rounded, expressions=[value]))], default=wrong), None
 
 
-def _regexp_replace(node: exp.Anonymous) -> Any:
+def _regexp_replace(node: exp.Anonymous) -> Rewritten:
     if len(node.expressions) != 3:
         raise unsupported("regexp_replace() with a position")
     replacement = _is_literal(node.expressions[2], "regexp_replace() with a replacement")
@@ -356,14 +388,10 @@ def _regexp_replace(node: exp.Anonymous) -> Any:
             raise unsupported(f"The replacement {replacement!r}")
         else:
             out, at = out + letter, at + 1
-    return call("spark_regexp_replace", *node.expressions[:2], text(out)), None
+    return macro("regexp_replace", *node.expressions[:2], text(out)), None
 
 
-def _arg_max(name: str) -> Callable[[exp.Anonymous], Any]:
-    return lambda node: (call(name, *node.expressions), None)
-
-
-def _percentile(node: exp.Anonymous) -> Any:
+def _percentile(node: exp.Anonymous) -> Rewritten:
     if len(node.expressions) != 2:
         raise unsupported("percentile() with a frequency")
     return exp.Cast(
@@ -374,72 +402,151 @@ def _percentile(node: exp.Anonymous) -> Any:
     ), None
 
 
-def _type_call(node: exp.Anonymous) -> Any:
-    """`int(x)`, `string(x)` … are casts."""
-    name = {"integer": "int", "long": "bigint"}.get(str(node.this).lower(), str(node.this).lower())
-    return call(f"spark_{name}", *node.expressions), None
+def _trim(node: exp.Anonymous) -> Rewritten:
+    if len(node.expressions) != 1:
+        raise unsupported(f"{node.this}() with characters", "use TRIM(BOTH … FROM …)")
+    return _same(node)
 
 
-def _trim(name: str) -> Callable[[exp.Anonymous], Any]:
-    def rule(node: exp.Anonymous) -> Any:
-        if len(node.expressions) != 1:
-            raise unsupported(f"{name}() with characters", "use TRIM(BOTH … FROM …)")
-        return call(name, *node.expressions), None
-
-    return rule
-
-
-FUNCTIONS: dict[str, Callable[[exp.Anonymous], Any]] = {
-    # aggregates
-    **{name: _same() for name in ("count", "sum", "avg", "min", "max", "count_if", "stddev_samp", "stddev_pop", "var_samp", "var_pop", "corr")},
-    "mean": _same("avg"), "stddev": _same("stddev_samp"), "std": _same("stddev_samp"), "variance": _same("var_samp"),
-    "collect_list": _collect, "array_agg": _collect, "collect_set": _collect,
-    "bool_and": _logical("bool_and"), "every": _logical("bool_and"), "bool_or": _logical("bool_or"), "some": _logical("bool_or"),
-    "any": _logical("bool_or"),
-    "first": _first, "first_value": _first, "any_value": _first, "last": _first, "last_value": _first,
-    "max_by": _arg_max("arg_max_null"), "min_by": _arg_max("arg_min_null"), "percentile": _percentile,
-    # windows
-    **{name: _as_integer for name in ("row_number", "rank", "dense_rank", "ntile")},
-    **{name: _same() for name in ("lag", "lead", "percent_rank", "cume_dist")},
-    # conditions
-    "if": _if, "iff": _if, "nvl": _same("coalesce"), "ifnull": _same("coalesce"), "coalesce": _same(), "nullif": _same(), "nvl2": _nvl2,
-    "isnull": _isnull, "isnotnull": _isnull, "greatest": _same(), "least": _same(), "isnan": _same(),
-    # numbers
-    **{name: _same() for name in ("abs", "exp", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "radians", "degrees", "pi", "cbrt")},
-    "pow": _same("pow"), "power": _same("pow"), "sqrt": _only(1), "ln": _only(1), "floor": _only(1), "ceil": _only(1),
-    "ceiling": lambda node: (call("spark_ceil", *node.expressions), None), "sign": _only(1), "signum": lambda n: (call("spark_sign", *n.expressions), None),
-    "round": _round,
-    # strings
-    **{name: _same() for name in ("lower", "upper", "reverse", "repeat", "md5", "split_part", "ascii", "chr", "contains")},
-    "startswith": _same("starts_with"), "endswith": _same("ends_with"), "lcase": _same("lower"), "ucase": _same("upper"), "concat": _concat, "concat_ws": _concat_ws, "trim": _trim("trim"),
-    "ltrim": _trim("ltrim"), "rtrim": _trim("rtrim"), "sha": _same("sha1"), "sha1": _same("sha1"), "sha2": _sha2,
-    "length": _only(1), "char_length": lambda n: (call("spark_length", *n.expressions), None), "instr": _only(2), "locate": _only(2),
-    "substring": _macro, "substr": lambda n: (call("spark_substring", *n.expressions), None), "left": _only(2), "right": _only(2),
-    "regexp_extract": _macro, "regexp_extract_all": _macro, "regexp_replace": _regexp_replace, "split": _only(2),
-    "regexp_like": _same("regexp_matches"), "regexp": _same("regexp_matches"), "rlike": _same("regexp_matches"), "replace": _macro,
-    "lpad": _only(3), "rpad": _only(3), "encode": _only(2), "decode": _only(2), "get_json_object": _only(2), "hex": _only(1),
-    # arrays, maps, structs
-    "size": _size, "cardinality": _size, "array_size": _size, "array": _array,
-    "map": _map, "struct": _struct, "named_struct": _named_struct, "element_at": _only(2), "sort_array": _macro, "array_sort": _only(1),
-    "array_contains": _only(2), "array_join": _only(2), "array_max": _only(1), "array_min": _only(1), "array_distinct": _same("list_distinct"),
-    "flatten": _same("flatten"), "sequence": _sequence, "slice": _only(3), "map_keys": _only(1), "map_values": _only(1), "map_entries": _only(1),
-    "map_from_arrays": _only(2), "map_from_entries": _only(1), "map_contains_key": _only(2),
-    "transform": _lambda("list_transform"), "filter": _lambda("list_filter"), "aggregate": _aggregate, "reduce": _aggregate,
-    # times
-    **{name: _only(1) for name in (
-        "year", "quarter", "month", "weekofyear", "day", "dayofweek", "weekday", "dayofyear", "hour", "minute", "second", "last_day",
-        "unix_timestamp", "unix_seconds", "unix_millis", "unix_micros", "timestamp_seconds", "timestamp_millis", "timestamp_micros",
-        "from_unixtime")},
-    "dayofmonth": lambda n: (call("spark_day", *n.expressions), None), "date_trunc": _date_trunc, "timestampdiff": _timestampdiff,
-    "datediff": _timestampdiff, "date_diff": _timestampdiff, "date_add": _only(2), "date_sub": _only(2), "to_timestamp": _to_timestamp,
-    "try_to_timestamp": _to_timestamp, "to_date": _to_timestamp, "date_format": _date_format, "current_timestamp": _same("now"), "now": _same("now"),
-    "current_date": _same("current_date"),
-    **{name: _type_call for name in ("int", "integer", "bigint", "long", "double", "float", "string", "boolean", "date", "timestamp", "smallint", "tinyint")},
-    **{name: lambda node: (node, None) for name in GENERATORS},
+# Functions that DuckDB has with Spark's meaning, under Spark's name.
+SAME = [
+    "count",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "count_if",
+    "stddev_samp",
+    "stddev_pop",
+    "var_samp",
+    "var_pop",
+    "corr",
+    "bool_and",
+    "bool_or",
+    "lag",
+    "lead",
+    "percent_rank",
+    "cume_dist",
+    "coalesce",
+    "nullif",
+    "greatest",
+    "least",
+    "isnan",
+    "abs",
+    "exp",
+    "sin",
+    "cos",
+    "tan",
+    "asin",
+    "acos",
+    "atan",
+    "atan2",
+    "radians",
+    "degrees",
+    "pi",
+    "cbrt",
+    "pow",
+    "lower",
+    "upper",
+    "reverse",
+    "repeat",
+    "md5",
+    "sha1",
+    "split_part",
+    "ascii",
+    "chr",
+    "contains",
+    "flatten",
+    "current_date",
+    "now",
+]
+# The same under another name.
+RENAMED = {
+    "mean": "avg", "stddev": "stddev_samp", "std": "stddev_samp", "variance": "var_samp", "every": "bool_and",
+    "some": "bool_or", "any": "bool_or", "max_by": "arg_max_null", "min_by": "arg_min_null", "nvl": "coalesce",
+    "ifnull": "coalesce", "power": "pow", "startswith": "starts_with", "endswith": "ends_with", "lcase": "lower",
+    "ucase": "upper", "sha": "sha1", "regexp_like": "regexp_matches", "regexp": "regexp_matches",
+    "rlike": "regexp_matches", "array_distinct": "list_distinct", "current_timestamp": "now",
+}  # fmt: skip
+# Functions whose Spark meaning is a macro `spark_<name>`, with the numbers of arguments it takes.
+MACRO_ARGUMENTS = {
+    **dict.fromkeys(
+        ["sqrt", "ln", "floor", "ceil", "sign", "length", "hex", "array_max", "array_min", "array_sort"], (1,)
+    ),
+    **dict.fromkeys(["map_keys", "map_values", "map_entries", "map_from_entries"], (1,)),
+    **dict.fromkeys(
+        [
+            "year",
+            "quarter",
+            "month",
+            "weekofyear",
+            "day",
+            "dayofweek",
+            "weekday",
+            "dayofyear",
+            "hour",
+            "minute",
+            "second",
+        ],
+        (1,),
+    ),
+    **dict.fromkeys(
+        ["last_day", "unix_timestamp", "unix_seconds", "unix_millis", "unix_micros", "from_unixtime"], (1,)
+    ),
+    **dict.fromkeys(["timestamp_seconds", "timestamp_millis", "timestamp_micros"], (1,)),
+    **dict.fromkeys(
+        ["int", "bigint", "double", "float", "string", "boolean", "date", "timestamp", "smallint", "tinyint"], (1,)
+    ),
+    **dict.fromkeys(
+        ["instr", "locate", "left", "right", "split", "encode", "decode", "get_json_object", "element_at"], (2,)
+    ),
+    **dict.fromkeys(
+        ["array_contains", "array_join", "map_from_arrays", "map_contains_key", "date_add", "date_sub"], (2,)
+    ),
+    **dict.fromkeys(["lpad", "rpad", "slice"], (3,)),
+    **dict.fromkeys(["regexp_extract", "regexp_extract_all", "substring", "replace"], (2, 3)),
+    "sort_array": (1, 2),
+}
+ALIASES = {
+    "ceiling": "ceil", "signum": "sign", "char_length": "length", "substr": "substring", "dayofmonth": "day",
+    "integer": "int", "long": "bigint",
 }  # fmt: skip
 
+FUNCTIONS: dict[str, Rule] = {
+    **dict.fromkeys(SAME, _same),
+    **dict.fromkeys(RENAMED, _renamed),
+    **dict.fromkeys([*MACRO_ARGUMENTS, *ALIASES], _macro),
+    **dict.fromkeys(("row_number", "rank", "dense_rank", "ntile"), _as_integer),
+    **dict.fromkeys(("collect_list", "collect_set", "array_agg"), _collect),
+    **dict.fromkeys(("first", "first_value", "any_value", "last", "last_value"), _first),
+    **dict.fromkeys(("trim", "ltrim", "rtrim"), _trim),
+    **dict.fromkeys(("isnull", "isnotnull"), _isnull),
+    **dict.fromkeys(("size", "cardinality", "array_size"), _size),
+    **dict.fromkeys(("transform", "filter"), _lambda),
+    **dict.fromkeys(("aggregate", "reduce"), _aggregate),
+    **dict.fromkeys(("timestampdiff", "datediff", "date_diff"), _timestampdiff),
+    **dict.fromkeys(("to_timestamp", "try_to_timestamp", "to_date"), _to_timestamp),
+    **dict.fromkeys(GENERATORS, _kept),  # see _rewrite_generators
+    "percentile": _percentile,
+    "if": _if,
+    "iff": _if,
+    "nvl2": _nvl2,
+    "round": _round,
+    "concat": _concat,
+    "concat_ws": _same,
+    "sha2": _sha2,
+    "regexp_replace": _regexp_replace,
+    "array": _array,
+    "map": _map,
+    "struct": _struct,
+    "named_struct": _named_struct,
+    "sequence": _sequence,
+    "date_trunc": _date_trunc,
+    "date_format": _date_format,
+}
 
-def parse(statement: str) -> exp.Expression:
+
+def parse(statement: str) -> exp.Expr:
     """One Spark SQL statement as sqlglot's tree. Raises ParseException."""
     try:
         trees = [tree for tree in sqlglot.parse(statement, read=SparkText) if tree is not None]
@@ -452,7 +559,7 @@ def parse(statement: str) -> exp.Expression:
 
 
 def _refuse_join_after_lateral_view(statement: str) -> None:
-    """sqlglot keeps lateral views and joins apart, so their order in the text would be lost."""
+    """Sqlglot keeps lateral views and joins apart, so their order in the text would be lost."""
     seen = [False]
     tokens = SparkText().tokenize(statement)
     for before, token in zip([None, *tokens], tokens, strict=False):
@@ -470,7 +577,7 @@ def _refuse_join_after_lateral_view(statement: str) -> None:
             )
 
 
-def bind(tree: exp.Expression, arguments: Mapping[str, Any]) -> exp.Expression:
+def bind(tree: exp.Expr, arguments: Mapping[str, Any]) -> exp.Expr:
     """Puts literals for `:name` parameters."""
     for node in list(tree.find_all(exp.Placeholder)):
         name = str(node.this)
@@ -480,7 +587,7 @@ def bind(tree: exp.Expression, arguments: Mapping[str, Any]) -> exp.Expression:
     return tree
 
 
-def _literal(value: Any) -> exp.Expression:
+def _literal(value: Any) -> exp.Expr:
     if isinstance(value, (dt.datetime, dt.date)):
         if isinstance(value, dt.datetime) and value.tzinfo is not None:
             value = value.astimezone(dt.UTC).replace(tzinfo=None)
@@ -494,7 +601,7 @@ def _literal(value: Any) -> exp.Expression:
     raise unsupported(f"A parameter of type {type(value).__name__}")
 
 
-def translate(tree: exp.Expression, relation: Callable[[str], str]) -> str:
+def translate(tree: exp.Expr, relation: Callable[[str], str]) -> str:
     """DuckDB's text of a parsed Spark query.
 
     Args:
@@ -509,8 +616,7 @@ def translate(tree: exp.Expression, relation: Callable[[str], str]) -> str:
     _check_syntax(tree)
     _name_results(tree)
     _resolve_relations(tree, relation)
-    _rewrite_operators(tree)
-    _rewrite_functions(tree)
+    _rewrite(tree)
     _rewrite_generators(tree)
     try:
         return tree.sql("duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE, comments=False)
@@ -518,11 +624,11 @@ def translate(tree: exp.Expression, relation: Callable[[str], str]) -> str:
         raise unsupported(str(problem)) from None
 
 
-def _check_syntax(tree: exp.Expression) -> None:
+def _check_syntax(tree: exp.Expr) -> None:
     for node in tree.walk():
         if isinstance(node, exp.Anonymous):
-            if str(node.this).lower() not in FUNCTIONS:
-                raise unsupported(f"Spark SQL function {str(node.this).lower()}()")
+            if _name(node) not in FUNCTIONS:
+                raise unsupported(f"Spark SQL function {_name(node)}()")
         elif type(node) not in SYNTAX:
             raise unsupported(f"Spark SQL construct {type(node).__name__} in {node.sql('spark')[:120]!r}")
         if isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier):
@@ -531,7 +637,7 @@ def _check_syntax(tree: exp.Expression) -> None:
             raise unsupported(f"The table {node.sql('spark')}", "read its files and register a temporary view")
 
 
-def _name_results(tree: exp.Expression) -> None:
+def _name_results(tree: exp.Expr) -> None:
     """Result columns without a name get Spark's: the expression's text."""
     for select in tree.find_all(exp.Select):
         for projection in list(select.expressions):
@@ -543,7 +649,7 @@ def _name_results(tree: exp.Expression) -> None:
             projection.replace(exp.alias_(projection.copy(), shown, quoted=True))
 
 
-def _resolve_relations(tree: exp.Expression, relation: Callable[[str], str]) -> None:
+def _resolve_relations(tree: exp.Expr, relation: Callable[[str], str]) -> None:
     """Temporary views are bound when the statement is, as in Spark; common table expressions hide them."""
     for table in list(tree.find_all(exp.Table)):
         name = table.name
@@ -557,7 +663,7 @@ def _resolve_relations(tree: exp.Expression, relation: Callable[[str], str]) -> 
 
 def _is_common_table(table: exp.Table, name: str) -> bool:
     """Whether a WITH of an enclosing query defines the name before this use (a CTE does not see itself)."""
-    node: exp.Expression | None = table
+    node: exp.Expr | None = table
     while node is not None:
         clause = node.args.get("with_") or node.args.get("with")
         if clause is not None:
@@ -570,35 +676,31 @@ def _is_common_table(table: exp.Table, name: str) -> bool:
     return False
 
 
-def _ancestors(node: exp.Expression) -> list[exp.Expression]:
+def _ancestors(node: exp.Expr) -> list[exp.Expr]:
     found = []
-    at: exp.Expression | None = node
+    at: exp.Expr | None = node
     while at is not None:
         found.append(at)
         at = at.parent
     return found
 
 
-def _rewrite_operators(tree: exp.Expression) -> None:
+def _rewrite(tree: exp.Expr) -> None:
+    """Replaces operators, casts and function calls by what they mean in DuckDB, the innermost first."""
     for node in reversed(list(tree.walk())):
-        if isinstance(node, exp.Cast):
+        if isinstance(node, exp.Anonymous):
+            _rewrite_function(node, tree)
+        elif isinstance(node, exp.Cast):
             node.replace(_cast(node))
         elif isinstance(node, exp.Div):
             for side in (node.this, node.expression):
-                bare = side.unnest()
-                bare = bare.this if isinstance(bare, exp.Neg) else bare
-                if (
-                    isinstance(bare, exp.Literal)
-                    and not bare.is_string
-                    and "." in bare.name
-                    and "e" not in bare.name.lower()
-                ):
-                    raise unsupported(f"DECIMAL division {node.sql('spark')!r}", f"write {bare.name}D")
-            node.replace(call("spark_divide", node.this, node.expression))
+                if _is_decimal(side):
+                    raise unsupported(f"DECIMAL division {node.sql('spark')!r}", "write the number as a double: 2.5D")
+            node.replace(macro("divide", node.this, node.expression))
         elif isinstance(node, exp.IntDiv):
-            node.replace(call("spark_div", node.this, node.expression))
+            node.replace(macro("div", node.this, node.expression))
         elif isinstance(node, exp.Mod):
-            node.replace(call("spark_modulo", node.this, node.expression))
+            node.replace(macro("modulo", node.this, node.expression))
         elif isinstance(node, exp.Like) and not (
             isinstance(node.expression, exp.Literal) and "\\" not in node.expression.name
         ):
@@ -608,56 +710,60 @@ def _rewrite_operators(tree: exp.Expression) -> None:
             if isinstance(key, exp.Neg):
                 raise unsupported(f"The negative index {node.sql('spark')}", "use element_at")
             if not isinstance(key, exp.Literal):
-                node.replace(call("spark_item", node.this, key))
+                node.replace(macro("item", node.this, key))
         elif isinstance(node, exp.Extract):
-            unit = node.name.lower()
-            if unit not in FUNCTIONS:
-                raise unsupported(f"EXTRACT({unit} …)")
-            node.replace(call(f"spark_{'day' if unit == 'dayofmonth' else unit}", node.expression))
+            unit = ALIASES.get(node.name.lower(), node.name.lower())
+            if unit not in PARTS:
+                raise unsupported(f"EXTRACT({unit} …)", f"use one of {', '.join(PARTS)}")
+            node.replace(macro(unit, node.expression))
         elif isinstance(node, exp.DPipe):
             node.set("safe", False)
 
 
-def _cast(node: exp.Cast) -> exp.Expression:
+def _rewrite_function(node: exp.Anonymous, tree: exp.Expr) -> None:
+    mark: exp.Expr = node
+    before = node.parent
+    replacement, wrap = FUNCTIONS[_name(node)](node)
+    if node.parent is not before or (before is not None and node not in list(before.iter_expressions())):
+        # A rule that adds a FILTER has put a copy of the call into it.
+        mark = next(found for found in (before or tree).find_all(exp.Filter) if found.this == node).this
+    if replacement is not mark:
+        mark = mark.replace(replacement)
+    if wrap is not None:
+        whole = mark
+        while isinstance(whole.parent, (exp.Filter, exp.IgnoreNulls, exp.Window)) and whole.parent.this is whole:
+            whole = whole.parent
+        whole.replace(wrap(whole.copy()))
+
+
+def _is_decimal(node: exp.Expr) -> bool:
+    """Whether a literal is a DECIMAL in Spark: it has a point and no exponent."""
+    bare = node.unnest()
+    bare = bare.this if isinstance(bare, exp.Neg) else bare
+    return isinstance(bare, exp.Literal) and not bare.is_string and "." in bare.name and "e" not in bare.name.lower()
+
+
+def _cast(node: exp.Cast) -> exp.Expr:
     kind = node.to
     if kind.this in CASTS:
-        return call(CASTS[kind.this], node.this)
-    if kind.this == exp.DataType.Type.DECIMAL:
+        return macro(CASTS[kind.this], node.this)
+    if kind.this == exp.DType.DECIMAL:
         return exp.TryCast(this=node.this, to=kind.copy() if kind.expressions else exp.DataType.build("decimal(10,0)"))
     value = node.this
-    empty = isinstance(value, exp.Anonymous) and str(value.this).lower() in ("map", "array") and not value.expressions
-    nested = (exp.DataType.Type.MAP, exp.DataType.Type.ARRAY, exp.DataType.Type.STRUCT)
+    parts = [value] if isinstance(value, exp.Array) else value.expressions if isinstance(value, exp.Anonymous) else []
+    empty = bool(parts) and all(isinstance(part, exp.Array) and not part.expressions for part in parts)
+    nested = (exp.DType.MAP, exp.DType.ARRAY, exp.DType.STRUCT)
     if kind.this in nested and (isinstance(value, exp.Null) or empty):
         return exp.Cast(this=value, to=kind.copy())
     raise unsupported(f"CAST AS {kind.sql('spark')} of anything but NULL, array() or map()")
 
 
-def _rewrite_functions(tree: exp.Expression) -> None:
-    for node in reversed(list(tree.find_all(exp.Anonymous))):
-        name = str(node.this).lower()
-        if name.startswith("spark_"):
-            continue
-        mark = node
-        before = node.parent
-        replacement, wrap = FUNCTIONS[name](node)
-        if node.parent is not before or (before is not None and node not in list(before.iter_expressions())):
-            # a rule that adds a FILTER has put a copy of the call into it
-            mark = next(n for n in (before or tree).find_all(exp.Filter) if n.this == node).this
-        if replacement is not mark:
-            mark = mark.replace(replacement)
-        if wrap is not None:
-            whole: exp.Expression = mark
-            while isinstance(whole.parent, (exp.Filter, exp.IgnoreNulls, exp.Window)) and whole.parent.this is whole:
-                whole = whole.parent
-            whole.replace(wrap(whole.copy()))
-
-
-def _generator(node: exp.Expression | None) -> str:
-    name = str(node.this).lower() if isinstance(node, exp.Anonymous) else ""
+def _generator(node: exp.Expr | None) -> str:
+    name = _name(node) if isinstance(node, exp.Anonymous) else ""
     return name if name in GENERATORS else ""
 
 
-def _rewrite_generators(tree: exp.Expression) -> None:
+def _rewrite_generators(tree: exp.Expr) -> None:
     for select in list(tree.find_all(exp.Select)):
         _rewrite_lateral_views(select)
         _rewrite_explode(select)
@@ -688,7 +794,7 @@ def _rewrite_lateral_views(select: exp.Select) -> None:
         select.append("joins", join)
 
 
-def _exploded(value: exp.Expression, names: list[str], *, positions: bool) -> exp.Select:
+def _exploded(value: exp.Expr, names: list[str], *, positions: bool) -> exp.Select:
     """SELECT of the generated columns. Two names without positions mean a map: key and value."""
     if positions:
         names = names or ["pos", "col"]

@@ -2,26 +2,28 @@
 -- `typeof(x)` is a constant when a statement is bound, so a CASE over it costs nothing per row.
 
 -- Casts that give NULL instead of an error. Java's rules: strings are trimmed, '1.9' is the integer 1, doubles truncate and saturate.
+CREATE MACRO spark_digits(x) AS regexp_extract(trim(CAST(x AS VARCHAR), E' \t\n\r'), '^([+-]?[0-9]+)(\.[0-9]*)?$', 1);
+CREATE MACRO spark_truncate(x) AS CASE WHEN isnan(TRY_CAST(x AS DOUBLE)) THEN 0::HUGEINT
+    ELSE CAST(greatest(least(trunc(TRY_CAST(x AS DOUBLE)), 1e19), -1e19) AS HUGEINT) END;
 CREATE MACRO spark_bigint(x) AS CASE
-    WHEN typeof(x) = 'VARCHAR' THEN TRY_CAST(regexp_extract(trim(CAST(x AS VARCHAR), E' \t\n\r'), '^([+-]?[0-9]+)(\.[0-9]*)?$', 1) AS BIGINT)
-    WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN CASE
-        WHEN x IS NULL THEN NULL WHEN isnan(TRY_CAST(x AS DOUBLE)) THEN 0
-        WHEN TRY_CAST(x AS DOUBLE) >= 9223372036854775807 THEN 9223372036854775807
-        WHEN TRY_CAST(x AS DOUBLE) <= -9223372036854775808 THEN -9223372036854775808
-        ELSE TRY_CAST(trunc(TRY_CAST(x AS DOUBLE)) AS BIGINT) END
+    WHEN typeof(x) = 'VARCHAR' THEN TRY_CAST(spark_digits(x) AS BIGINT)
+    WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN CAST(greatest(least(spark_truncate(x), 9223372036854775807), -9223372036854775808) AS BIGINT)
     WHEN typeof(x) LIKE 'DECIMAL%' THEN TRY_CAST(regexp_extract(CAST(x AS VARCHAR), '^-?[0-9]+') AS BIGINT)
     WHEN typeof(x) = 'TIMESTAMP' THEN CAST(floor(epoch(TRY_CAST(CAST(x AS VARCHAR) AS TIMESTAMP))) AS BIGINT)
     ELSE TRY_CAST(x AS BIGINT) END;
-CREATE MACRO spark_wrap(n, bits) AS CASE
-    WHEN n BETWEEN -(1::BIGINT << (bits - 1)) AND (1::BIGINT << (bits - 1)) - 1 THEN n
-    ELSE xor(n & ((1::BIGINT << bits) - 1), 1::BIGINT << (bits - 1)) - (1::BIGINT << (bits - 1)) END;
-CREATE MACRO spark_narrow(x, bits) AS CASE
-    WHEN typeof(x) = 'VARCHAR' THEN CASE WHEN spark_bigint(x) BETWEEN -(1::BIGINT << (bits - 1)) AND (1::BIGINT << (bits - 1)) - 1 THEN spark_bigint(x) END
-    WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN greatest(least(spark_bigint(x), (1::BIGINT << 31) - 1), -(1::BIGINT << 31))
-    ELSE spark_wrap(spark_bigint(x), bits) END;
-CREATE MACRO spark_int(x) AS CAST(spark_narrow(x, 32) AS INTEGER);
-CREATE MACRO spark_smallint(x) AS CAST(spark_wrap(spark_narrow(x, 16), 16) AS SMALLINT);
-CREATE MACRO spark_tinyint(x) AS CAST(spark_wrap(spark_narrow(x, 8), 8) AS TINYINT);
+-- Too large a number keeps its low bits, as Java's narrowing.
+CREATE MACRO spark_narrow(x, bits) AS xor(spark_bigint(x) & ((1::BIGINT << bits) - 1), 1::BIGINT << (bits - 1)) - (1::BIGINT << (bits - 1));
+CREATE MACRO spark_int(x) AS CASE
+    WHEN typeof(x) = 'VARCHAR' THEN TRY_CAST(spark_digits(x) AS INTEGER)
+    WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN CAST(greatest(least(spark_truncate(x), 2147483647), -2147483648) AS INTEGER)
+    WHEN typeof(x) = 'INTEGER' THEN TRY_CAST(x AS INTEGER)
+    ELSE CAST(spark_narrow(x, 32) AS INTEGER) END;
+CREATE MACRO spark_smallint(x) AS CASE
+    WHEN typeof(x) = 'VARCHAR' THEN TRY_CAST(spark_digits(x) AS SMALLINT)
+    ELSE CAST(spark_narrow(spark_int(x), 16) AS SMALLINT) END;
+CREATE MACRO spark_tinyint(x) AS CASE
+    WHEN typeof(x) = 'VARCHAR' THEN TRY_CAST(spark_digits(x) AS TINYINT)
+    ELSE CAST(spark_narrow(spark_int(x), 8) AS TINYINT) END;
 CREATE MACRO spark_double(x) AS CASE
     WHEN typeof(x) = 'TIMESTAMP' THEN epoch(TRY_CAST(CAST(x AS VARCHAR) AS TIMESTAMP))
     ELSE TRY_CAST(x AS DOUBLE) END;

@@ -11,7 +11,6 @@ import io
 import json
 import re
 import uuid
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
@@ -21,7 +20,6 @@ import pyarrow.parquet as pq
 from ..errors import AnalysisException, PySparkException, PySparkValueError, unsupported  # noqa: TID252 - the shim must not depend on where it lies
 from . import records, storage
 from .dataframe import BATCH_ROWS, DataFrame, refuse_void
-from .storage import File
 from .types import (
     DataType,
     DateType,
@@ -44,8 +42,10 @@ from .types import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from .session import SparkSession
+    from .storage import File
 
 BINARY_FILE = parse_schema("path STRING, modificationTime TIMESTAMP, length BIGINT, content BINARY")
 METADATA = parse_schema("file_path STRING, file_name STRING, file_size BIGINT, file_modification_time TIMESTAMP")
@@ -152,7 +152,8 @@ class DataFrameReader:
             )
         ]
         return {
-            "binaryfile": self._binary, "text": self._text, "json": self._json, "csv": self._csv, "parquet": self._parquet
+            "binaryfile": self._binary, "text": self._text, "json": self._json, "csv": self._csv,
+            "parquet": self._parquet
         }[self._format](files)  # fmt: skip
 
     def __getattr__(self, name: str) -> NoReturn:
@@ -200,7 +201,9 @@ class DataFrameReader:
         return DataFrame(self._session, BINARY_FILE, batches=batches)
 
     def _streamed(self, files: list[File], schema: StructType, rows: Any) -> DataFrame:
-        """A frame of row tuples per file: the schema's columns, then the folders' `k=v` columns, then on request `_metadata`."""
+        """A frame of row tuples per file: the schema's columns, then the folders' `k=v` columns, then on request
+        `_metadata`.
+        """
         partition = _partition_columns(files)
         full = StructType([*schema.fields, *(StructField(name, kind) for name, kind in partition)])
 
@@ -553,7 +556,8 @@ class DataFrameWriter:
             if self._mode == "ignore":
                 return
             raise AnalysisException(
-                f'[PATH_ALREADY_EXISTS] Path {path} already exists. Set mode as "overwrite" to overwrite the existing path.'
+                f'[PATH_ALREADY_EXISTS] Path {path} already exists. Set mode as "overwrite" to overwrite the existing '
+                "path."
             )
         refuse_void(self._frame.schema, self._format.capitalize())
         # The name is the target's, not random: a job that is killed and run again replaces its own files one by one.

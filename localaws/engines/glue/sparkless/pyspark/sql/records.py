@@ -1,4 +1,6 @@
-"""JSON and CSV text to rows of a schema, by Spark's rules: what does not fit a column is NULL, what is no record is corrupt."""
+"""JSON and CSV text to rows of a schema, by Spark's rules: what does not fit a column is NULL, what is no record is
+corrupt.
+"""
 
 from __future__ import annotations
 
@@ -314,7 +316,7 @@ def csv_converter(schema: StructType, null: str, mode: str, corrupt: str) -> Cal
         row: list[Any] = []
         for at, convert in enumerate(cells):
             text = record[at] if at < len(record) else ""
-            value = None if at >= len(record) or text == null or text == "" else convert(text)
+            value = None if at >= len(record) or text in (null, "") else convert(text)
             if value is MISFIT:
                 value, malformed = None, True
             row.append(value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import duckdb
@@ -34,6 +33,7 @@ from .types import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from .readwriter import DataFrameReader
 
@@ -193,7 +193,8 @@ class SparkSession:
             frame = frames.get(name) or self._views.get(name.lower())
             if frame is None:
                 raise AnalysisException(
-                    f"[TABLE_OR_VIEW_NOT_FOUND] The table or view {name!r} cannot be found; temporary views: {sorted(self._views)}"
+                    f"[TABLE_OR_VIEW_NOT_FOUND] The table or view {name!r} cannot be found; temporary views: "
+                    f"{sorted(self._views)}"
                 )
             return frame.metadata_relation() if hidden and frame._with_metadata else frame.relation()  # noqa: SLF001
 

@@ -1,4 +1,5 @@
-"""Files behind `s3://`, `file://` and plain paths: listing as Hadoop does it, reading, and replacing a folder's content.
+"""Files behind `s3://`, `file://` and plain paths: listing as Hadoop does it, reading, and replacing a folder's
+content.
 
 S3 is reached through boto3 with the process's own credentials, so the permissions of the job's role hold.
 """
@@ -30,7 +31,9 @@ HIDDEN = ("_", ".")
 
 @dataclass(frozen=True)
 class File:
-    """One file of a data source. `path` is as Spark shows it; `modified` is epoch seconds; `partition` its `k=v` folders."""
+    """One file of a data source. `path` is as Spark shows it; `modified` is epoch seconds; `partition` its `k=v`
+    folders.
+    """
 
     path: str
     size: int
@@ -80,7 +83,7 @@ def scratch_file(suffix: str) -> Path:
 
 
 def glob_pattern(pattern: str) -> re.Pattern[str]:
-    """A Hadoop glob (`*`, `?`, `[a-c]`, `[^a]`, `{a,b}`, `\\x`) for one path component."""
+    r"""A Hadoop glob (`*`, `?`, `[a-c]`, `[^a]`, `{a,b}`, `\\x`) for one path component."""
     out, depth, at = "", 0, 0
     while at < len(pattern):
         letter = pattern[at]
@@ -243,7 +246,9 @@ def local_copy(file: File) -> str:
 
 
 def read_ahead(files: list[File], read: Callable[[File], Any]) -> Iterator[tuple[File, Any]]:
-    """(file, read(file)) in order. S3 bodies are fetched by a few threads a few files ahead; an error is given, not raised."""
+    """(file, read(file)) in order. S3 bodies are fetched by a few threads a few files ahead; an error is given, not
+    raised.
+    """
 
     def attempt(file: File) -> Any:
         try:
@@ -284,7 +289,8 @@ def publish(files: dict[str, Path], path: str, *, replace: str) -> None:
 
     Args:
         files: relative name -> local file, which is moved.
-        replace: "all" removes everything else below the folder, "partitions" only in the folders written, "none" nothing.
+        replace: "all" removes everything else below the folder, "partitions" only in the folders written, "none"
+            nothing.
     """
     scheme, bucket, key = split_uri(path)
     folders = {name.rpartition("/")[0] for name in files}

@@ -1,4 +1,4 @@
-# ruff: noqa: N802, N803, A003  Spark's own camelCase names are the interface here
+# ruff: noqa: N802, N803  Spark's own camelCase names are the interface here
 """Spark's types, their DDL text, and what they are in Arrow and in DuckDB.
 
 Timestamps are instants, kept as UTC without a zone (`timestamp[us]`): the session time zone is always UTC.
@@ -356,7 +356,8 @@ def as_schema(schema: str | StructType) -> StructType:
 
 _TO_ARROW: dict[type[DataType], pa.DataType] = {
     NullType: pa.null(), StringType: pa.string(), BinaryType: pa.binary(), BooleanType: pa.bool_(), ByteType: pa.int8(),
-    ShortType: pa.int16(), IntegerType: pa.int32(), LongType: pa.int64(), FloatType: pa.float32(), DoubleType: pa.float64(),
+    ShortType: pa.int16(), IntegerType: pa.int32(), LongType: pa.int64(), FloatType: pa.float32(),
+    DoubleType: pa.float64(),
     DateType: pa.date32(), TimestampType: pa.timestamp("us"),
 }  # fmt: skip
 
@@ -438,7 +439,8 @@ def to_duckdb(kind: DataType) -> str:
 
 
 _FROM_DUCKDB: dict[str, DataType] = {
-    "null": NullType(), "sqlnull": NullType(), "varchar": StringType(), "json": StringType(), "uuid": StringType(), "blob": BinaryType(),
+    "null": NullType(), "sqlnull": NullType(), "varchar": StringType(), "json": StringType(), "uuid": StringType(),
+    "blob": BinaryType(),
     "boolean": BooleanType(), "tinyint": ByteType(), "smallint": ShortType(), "integer": IntegerType(),
     "bigint": LongType(), "utinyint": ShortType(), "usmallint": IntegerType(), "uinteger": LongType(),
     # sum(bigint) is HUGEINT in DuckDB and bigint in Spark; cardinality() and list lengths are unsigned
