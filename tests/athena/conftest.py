@@ -1,5 +1,7 @@
 """A small lake with every kind of table, and a client that runs SQL to its end."""
 
+# ruff: noqa: DTZ001 - Athena's timestamps have no zone
+
 from __future__ import annotations
 
 import datetime as dt
@@ -224,7 +226,8 @@ SEQUENCES = {
                     },
                     {
                         "height": 10, "width": 20, "top": 30, "left": 40, "class-id": 0,
-                        "label-category-attributes": {"Vehicle_Type": "Van"}, "object-id": "u2", "object-name": "Vehicle:2",
+                        "label-category-attributes": {"Vehicle_Type": "Van"},
+                        "object-id": "u2", "object-name": "Vehicle:2",
                     },
                 ],
                 "frame-no": "0",
@@ -291,7 +294,10 @@ def _sequences(client: Client) -> None:
             "annotations_batch_manifests",
             [{"Values": ["VideoObjectTracking", job], "StorageDescriptor": descriptor}],
         )
-    content = "array<struct<trackingannotations:struct<framedata:struct<entries:array<struct<frame:string>>,s3prefix:string>>>>"
+    content = (
+        "array<struct<trackingannotations:struct<framedata:"
+        "struct<entries:array<struct<frame:string>>,s3prefix:string>>>>"
+    )
     client.catalog.put_table(
         "smgt-gluedatabase",
         _json_table(

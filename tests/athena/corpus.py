@@ -4,6 +4,8 @@ Values stand as GetQueryResults shows them: text, or None for NULL. `types` are 
 gives the part of the reason that names what is wrong. The tables are made in conftest.py.
 """
 
+# ruff: noqa: E501 - a case is one line of a table
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -249,7 +251,7 @@ QUERIES = [
     one("SELECT CASE WHEN 1 > 2 THEN 'a' ELSE 'bb' END, CASE 3 WHEN 3 THEN 'x' END, if(false, 1), nullif(1, 1), coalesce(null, 2)", "bb", "x", None, None, "2"),
     one("SELECT null = null, null IS DISTINCT FROM null, 1 IS NOT DISTINCT FROM 1, NOT null, true AND null, true OR null", None, "false", "true", None, None, "true"),
     Case("SELECT count(*) FROM trip WHERE km <> 0 AND NOT (fare > 50)", [["2"]]),
-    Case("SELECT * FROM (SELECT id, \"$path\" AS p FROM trip) WHERE id = 4", [["4", "s3://lake/trip/part-1.parquet"]]),
+    Case('SELECT * FROM (SELECT id, "$path" AS p FROM trip) WHERE id = 4', [["4", "s3://lake/trip/part-1.parquet"]]),
     Case("SELECT x FROM trip t CROSS JOIN LATERAL (SELECT t.id * 10 AS x) ORDER BY 1 LIMIT 1", [["10"]]),
     Case("SELECT id FROM trip ORDER BY -id LIMIT 1", [["5"]]),
     Case("SELECT -id AS id FROM trip ORDER BY id LIMIT 1", [["-5"]]),

@@ -14,7 +14,9 @@ from botocore.validate import ParamValidator
 from localaws.engines.athena import Athena
 from localaws.home import ServiceError
 
-SLOW = "SELECT count(*) FROM UNNEST(sequence(1, 9999)) a(x), UNNEST(sequence(1, 9999)) b(y), UNNEST(sequence(1, 9)) c(z) WHERE (x * 7 + y * z) % 1000003 = -1"
+SLOW = """
+    SELECT count(*) FROM UNNEST(sequence(1, 9999)) a(x), UNNEST(sequence(1, 9999)) b(y), UNNEST(sequence(1, 9)) c(z)
+    WHERE (x * 7 + y * z) % 1000003 = -1"""
 
 
 def error(call, *args, **params):

@@ -1,5 +1,7 @@
 """The Ground Truth reports' SQL, letter by letter as its users have it, on data in Ground Truth's form."""
 
+# ruff: noqa: E501 - the SQL stands as it was printed
+
 from __future__ import annotations
 
 import pytest

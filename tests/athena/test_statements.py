@@ -1,5 +1,7 @@
 """Views, DDL, CTAS, INSERT, UNLOAD and SHOW."""
 
+# ruff: noqa: E501 - statements of one line
+
 from __future__ import annotations
 
 import base64

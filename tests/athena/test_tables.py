@@ -162,7 +162,7 @@ def test_parquet_structs_grow(client, parquet):
 def test_timestamps_are_milliseconds(client, parquet):
     import datetime as dt
 
-    stamp = dt.datetime(2026, 3, 1, 0, 0, 0, 1500)
+    stamp = dt.datetime(2026, 3, 1, 0, 0, 0, 1500)  # noqa: DTZ001 - both columns show the same wall clock
     parquet(
         "p/1.parquet",
         pa.table({"t": pa.array([stamp], pa.timestamp("us")), "u": pa.array([stamp], pa.timestamp("us", "UTC"))}),
@@ -270,9 +270,9 @@ def test_what_is_no_hive_type_is_named(text):
 
 
 def test_unreadable_tables_say_so(client):
-    client.catalog.put_table("lake", {
-        "Name": "orc", "StorageDescriptor": {"Columns": [], "Location": "s3://lake/o/", "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.orc.OrcSerde"}},
-    })  # fmt: skip
+    library = {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.orc.OrcSerde"}
+    descriptor = {"Columns": [], "Location": "s3://lake/o/", "SerdeInfo": library}
+    client.catalog.put_table("lake", {"Name": "orc", "StorageDescriptor": descriptor})
     assert "OrcSerde" in client.fails("SELECT * FROM orc")
     assert "STORED AS ORC is not supported" in client.fails(
         "CREATE EXTERNAL TABLE o (a int) STORED AS ORC LOCATION 's3://lake/o/'"

@@ -45,6 +45,7 @@ from localaws.engines.athena.types import Type, literal, quote
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+_SET_OPERATIONS = ((exp.Union, "UNION"), (exp.Intersect, "INTERSECT"), (exp.Except, "EXCEPT"))
 _SELECT_PARTS = {
     "expressions", "from_", "joins", "where", "group", "having", "order", "limit", "offset", "distinct", "with_",
     "windows", "hint", "kind", "operation_modifiers", "laterals", "sample",
@@ -86,6 +87,7 @@ class Binder(Scalars):
         self._aliases += 1
         return f"{prefix}{self._aliases}"
 
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def query(self, node: exp.Expr, parent: Scope | None) -> Query:
         """SELECT, VALUES, a set operation or a parenthesised one, with its WITH, ORDER BY and LIMIT."""
         if isinstance(node, exp.Subquery) and not node.args.get("alias"):
@@ -159,7 +161,7 @@ class Binder(Scalars):
         return int(node.name)
 
     def _set_operation(self, node: exp.SetOperation, parent: Scope | None) -> Query:
-        word = {exp.Union: "UNION", exp.Intersect: "INTERSECT", exp.Except: "EXCEPT"}[type(node)]
+        word = next(w for kind, w in _SET_OPERATIONS if isinstance(node, kind))
         if node.args.get("by_name"):
             raise unsupported("UNION BY NAME", node)
         left, right = self.query(node.this, parent), self.query(node.expression, parent)
@@ -188,6 +190,7 @@ class Binder(Scalars):
             f"({self.converted_sql(left, types)}) {operator} ({self.converted_sql(right, types)})", tuple(common)
         )
 
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def converted_sql(self, bound: Query, types: Sequence[Type]) -> str:
         """The query with its columns converted to `types`."""
         if [of for _, of in bound.columns] == list(types):
@@ -510,7 +513,8 @@ class Binder(Scalars):
         if name in self._views:
             raise SqlError("VIEW_IS_RECURSIVE", f"View '{name[0]}.{name[1]}' is recursive")
         saved = self.database, self._ctes
-        self.database, self._ctes = view.database, []
+        self.database = view.database
+        self._ctes = []
         self._views.append(name)
         try:
             bound = self.query(syntax.parse(view.sql), None)

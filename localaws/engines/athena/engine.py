@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
 _KEPT_DAYS = 45
 _IN_MEMORY = 1000
+_WITH_QUERY = (statements.Query, statements.Insert, statements.CreateTableAs, statements.CreateView)
 
 
 class Athena(SavedQueries, Metadata):
@@ -117,15 +118,15 @@ class Athena(SavedQueries, Metadata):
         try:
             statement = statements.parse(sql)
             filled = sql
-            if arguments and not isinstance(statement, statements.Execute):
-                filled = statements.fill_parameters(sql, arguments)
-            elif arguments:
+            if arguments and isinstance(statement, statements.Execute):
                 filled = f"EXECUTE {statement.name} USING {', '.join(arguments)}"
-            for inner in [statements.parse(filled)]:
-                if isinstance(
-                    inner, (statements.Query, statements.Insert, statements.CreateTableAs, statements.CreateView)
-                ):
-                    syntax.parse(inner.sql)
+            elif arguments:
+                filled = statements.fill_parameters(sql, arguments)
+            inner = statements.parse(filled)
+            if isinstance(
+                inner, (statements.Query, statements.Insert, statements.CreateTableAs, statements.CreateView)
+            ):
+                syntax.parse(inner.sql)
         except SqlError as error:
             # Athena refuses what its parser cannot read; what it can read fails later, as a query.
             if error.code in ("SYNTAX_ERROR", "INVALID_PARAMETER_USAGE"):
@@ -301,7 +302,8 @@ class Athena(SavedQueries, Metadata):
         return {"QueryExecution": _shown(self._find(call, params["QueryExecutionId"]))}
 
     def batch_get_query_execution(self, call: Call, params: Document) -> Document:
-        found, missing = [], []
+        found: list[Document] = []
+        missing: list[Document] = []
         for identity in params["QueryExecutionIds"]:
             try:
                 found.append(_shown(self._find(call, identity)))

@@ -55,7 +55,8 @@ def _add(table: dict[str, list[Function]], signature: str, sql: str | Callable[.
 
 def _split(text: str) -> list[str]:
     """Splits at commas outside parentheses."""
-    parts, depth, start = [], 0, 0
+    parts: list[str] = []
+    depth = start = 0
     for at, char in enumerate(text):
         depth += (char == "(") - (char == ")")
         if char == "," and not depth:

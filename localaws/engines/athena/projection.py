@@ -127,7 +127,7 @@ def _dates(setting: object, now: datetime) -> list[str]:
         raise SqlError("INVALID_TABLE_PROPERTY", f"Unknown projection interval unit {unit}")
     low, _, high = setting("range").partition(",")
     start, end = (_moment(text.strip(), pattern, now) for text in (low, high))
-    made = []
+    made: list[str] = []
     while start <= end and len(made) <= MOST:
         made.append(start.strftime(pattern))
         if unit in ("MONTHS", "YEARS"):

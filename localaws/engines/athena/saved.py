@@ -57,7 +57,8 @@ class SavedQueries(Workgroups):
         return {"NamedQuery": _named(self._named(call, params["NamedQueryId"]))}
 
     def batch_get_named_query(self, call: Call, params: Document) -> Document:
-        found, missing = [], []
+        found: list[Document] = []
+        missing: list[Document] = []
         for identity in params["NamedQueryIds"]:
             try:
                 found.append(_named(self._named(call, identity)))
@@ -119,7 +120,8 @@ class SavedQueries(Workgroups):
         return {"PreparedStatement": _prepared(self._prepared(call, params))}
 
     def batch_get_prepared_statement(self, call: Call, params: Document) -> Document:
-        found, missing = [], []
+        found: list[Document] = []
+        missing: list[Document] = []
         for name in params["PreparedStatementNames"]:
             try:
                 found.append(_prepared(self._prepared(call, {"StatementName": name, "WorkGroup": params["WorkGroup"]})))

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     from sqlglot import exp
 
+    from localaws.engines.athena.calls import Calls
     from localaws.engines.athena.model import Scope
-    from localaws.engines.athena.scalars import Scalars
 
 from localaws.engines.athena.operators import accept, arithmetic, concat, constant, rescaled, unscaled, wrong
 
 
-def _element_at(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _element_at(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     if len(arguments) != 2 or arguments[0].type.name not in ("array", "map"):
         raise wrong("element_at", arguments)
     base, index = arguments
@@ -44,14 +44,14 @@ def _element_at(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
     return combine(text, base.type.element, base, index)
 
 
-def _coalesce(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _coalesce(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     if len(arguments) < 2:
         raise SqlError("INVALID_ARGUMENTS", "The 'coalesce' function must have at least two arguments")
     of = binder.common(arguments, "All COALESCE operands", node)
     return combine(f"coalesce({', '.join(ex.convert(a, of).sql for a in arguments)})", of, *arguments)
 
 
-def _nullif(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _nullif(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     if len(arguments) != 2:
         raise SqlError("INVALID_ARGUMENTS", "Invalid number of arguments for 'nullif' function")
     a, b = arguments
@@ -63,8 +63,8 @@ def _nullif(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
     )
 
 
-def _extreme(word: str) -> Callable[[Scalars, list[Expr], exp.Expr], Expr]:
-    def make(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _extreme(word: str) -> Callable[[Calls, list[Expr], exp.Expr], Expr]:
+    def make(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
         of = binder.common(arguments, f"All {word} arguments", node)
         texts = [ex.convert(a, of).sql for a in arguments]
         # Trino: NULL as soon as one argument is NULL; DuckDB ignores NULLs.
@@ -74,12 +74,12 @@ def _extreme(word: str) -> Callable[[Scalars, list[Expr], exp.Expr], Expr]:
     return make
 
 
-def _row(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _row(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     text = ", ".join(f"field{i} := {a.sql}" for i, a in enumerate(arguments))
     return combine(f"struct_pack({text})", t.row(*((None, a.type) for a in arguments)), *arguments)
 
 
-def _map(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _map(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     if not arguments:
         return Expr("MAP {}", t.map_of(t.UNKNOWN, t.UNKNOWN))
     if len(arguments) != 2 or any(a.type.name != "array" for a in arguments):
@@ -88,7 +88,7 @@ def _map(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
     return combine(f"map({keys.sql}, {values.sql})", t.map_of(keys.type.element, values.type.element), keys, values)
 
 
-def _round(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _round(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     value = arguments[0] if arguments else Expr("NULL", t.UNKNOWN)
     digits = accept(arguments[1], t.INTEGER, "round") if len(arguments) == 2 else None
     if len(arguments) not in (1, 2) or value.type.name not in (*t.NUMBERS, "unknown"):
@@ -116,8 +116,8 @@ def _round(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
     return combine(f"CAST(round({value.sql}, {min(int(places), s)}) AS {t.storage(of)})", of, *arguments)
 
 
-def _whole(word: str) -> Callable[[Scalars, list[Expr], exp.Expr], Expr]:
-    def make(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _whole(word: str) -> Callable[[Calls, list[Expr], exp.Expr], Expr]:
+    def make(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
         if len(arguments) != 1 or arguments[0].type.name not in (*t.NUMBERS, "unknown"):
             raise wrong(word, arguments)
         value = arguments[0]
@@ -133,13 +133,13 @@ def _whole(word: str) -> Callable[[Scalars, list[Expr], exp.Expr], Expr]:
     return make
 
 
-def _mod(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _mod(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     if len(arguments) != 2:
         raise wrong("mod", arguments)
     return arithmetic("%", *arguments)
 
 
-def _width_bucket(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _width_bucket(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     """Trino's `MathFunctions.widthBucket`: 0 below, n + 1 above; descending bounds count from the other end."""
     if len(arguments) == 2 and arguments[1].type.name == "array":
         value, bins = (
@@ -163,7 +163,7 @@ def _width_bucket(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Exp
     return combine(f"CAST({text} AS BIGINT)", t.BIGINT, *arguments)
 
 
-def _substr(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _substr(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     if len(arguments) not in (2, 3):
         raise wrong("substr", arguments)
     text, start = accept(arguments[0], t.VARCHAR, "substr").sql, accept(arguments[1], t.BIGINT, "substr").sql
@@ -173,7 +173,7 @@ def _substr(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
     return combine(f"CASE WHEN {empty} THEN '' ELSE substring({text}, {start}{length}) END", t.VARCHAR, *arguments)
 
 
-def _split_part(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _split_part(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     if len(arguments) != 3:
         raise wrong("split_part", arguments)
     text, delimiter = (accept(a, t.VARCHAR, "split_part").sql for a in arguments[:2])
@@ -187,7 +187,7 @@ def _split_part(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
     return combine(made, t.VARCHAR, *arguments)
 
 
-def _split(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _split(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     if len(arguments) not in (2, 3):
         raise wrong("split", arguments)
     text, delimiter = (accept(a, t.VARCHAR, "split").sql for a in arguments[:2])
@@ -205,8 +205,8 @@ def _split(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
     return combine(parts, t.array(t.VARCHAR), *arguments)
 
 
-def _pad(word: str) -> Callable[[Scalars, list[Expr], exp.Expr], Expr]:
-    def make(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _pad(word: str) -> Callable[[Calls, list[Expr], exp.Expr], Expr]:
+    def make(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
         if len(arguments) != 3:
             raise wrong(word, arguments)
         text, size, pad = (
@@ -221,7 +221,7 @@ def _pad(word: str) -> Callable[[Scalars, list[Expr], exp.Expr], Expr]:
     return make
 
 
-def _replace(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _replace(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     if len(arguments) not in (2, 3):
         raise wrong("replace", arguments)
     if arguments[1].value == "":
@@ -230,7 +230,7 @@ def _replace(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
     return combine(f"replace({', '.join(texts[:3])})", t.VARCHAR, *arguments)
 
 
-def _regexp_replace(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _regexp_replace(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     r"""Java's `$1` and `${name}` in the replacement become RE2's `\1`."""
     if len(arguments) not in (2, 3):
         raise wrong("regexp_replace", arguments)
@@ -251,7 +251,7 @@ def _regexp_replace(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> E
     return combine(f"regexp_replace({text}, {pattern}, {literal(made)}, 'g')", t.VARCHAR, *arguments)
 
 
-def _regexp_extract(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _regexp_extract(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     """NULL where nothing matches. RE2 gives '' for a group that took no part, which Trino gives as NULL: where a
     pattern can do that and '' comes out, the query fails rather than guess.
     """
@@ -269,7 +269,7 @@ def _regexp_extract(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> E
     return combine(f"CASE WHEN regexp_matches({text}, {pattern}) THEN {found} END", t.VARCHAR, *arguments)
 
 
-def _typeof(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _typeof(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     if len(arguments) != 1:
         raise wrong("typeof", arguments)
     return Expr(literal(str(arguments[0].type)), t.VARCHAR, arguments[0].ungrouped)
@@ -278,7 +278,7 @@ def _typeof(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
 _TOO_LONG = "'result of sequence function must not have more than 10000 entries'"
 
 
-def _sequence(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _sequence(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     if len(arguments) not in (2, 3):
         raise wrong("sequence", arguments)
     start, stop = arguments[:2]
@@ -312,7 +312,7 @@ def _sequence(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
     return combine(text, t.array(of), *arguments)
 
 
-def _slice(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _slice(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     if len(arguments) != 3 or arguments[0].type.name != "array":
         raise wrong("slice", arguments)
     base, start, length = arguments[0].sql, *(accept(a, t.BIGINT, "slice").sql for a in arguments[1:])
@@ -326,7 +326,7 @@ def _slice(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
     return combine(text, arguments[0].type, *arguments)
 
 
-def _zip(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _zip(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     if len(arguments) < 2 or any(a.type.name != "array" for a in arguments):
         raise wrong("zip", arguments)
     sizes = ", ".join(f"len({a.sql})" for a in arguments)
@@ -340,14 +340,14 @@ def _zip(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
 # --- aggregates that depend on decimal precision ---------------------------------------------------------------------
 
 
-def _sum(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _sum(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     if len(arguments) == 1 and arguments[0].type.name == "decimal":
         of = t.decimal(38, arguments[0].type.scale or 0)
         return combine(f"CAST(sum({arguments[0].sql}) AS {t.storage(of)})", of, arguments[0])
     return binder._apply(functions.AGGREGATE, "sum", arguments, node)
 
 
-def _avg(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
+def _avg(binder: Calls, arguments: list[Expr], node: exp.Expr) -> Expr:
     if len(arguments) == 1 and arguments[0].type.name == "decimal":
         value = arguments[0]
         scale = value.type.scale or 0
@@ -360,7 +360,7 @@ def _avg(binder: Scalars, arguments: list[Expr], node: exp.Expr) -> Expr:
 # --- functions that see trees: (binder, trees, scope, node) → expression ---------------------------------------------
 
 
-def _try(binder: Scalars, trees: Sequence[exp.Expr], scope: Scope, node: exp.Expr) -> Expr:
+def _try(binder: Calls, trees: Sequence[exp.Expr], scope: Scope, node: exp.Expr) -> Expr:
     if len(trees) != 1:
         raise SqlError("INVALID_ARGUMENTS", "Invalid number of arguments for 'try' function")
     binder.failures.try_depth += 1
@@ -369,12 +369,12 @@ def _try(binder: Scalars, trees: Sequence[exp.Expr], scope: Scope, node: exp.Exp
     return inner.typed(f"TRY({inner.sql})", inner.type)
 
 
-def _grouping(binder: Scalars, trees: Sequence[exp.Expr], scope: Scope, node: exp.Expr) -> Expr:
+def _grouping(binder: Calls, trees: Sequence[exp.Expr], scope: Scope, node: exp.Expr) -> Expr:
     parts = [binder.expr(tree, scope) for tree in trees]
     return Expr(f"CAST(GROUPING({', '.join(p.sql for p in parts)}) AS INTEGER)", t.INTEGER)
 
 
-def _reduce(binder: Scalars, trees: Sequence[exp.Expr], scope: Scope, node: exp.Expr) -> Expr:
+def _reduce(binder: Calls, trees: Sequence[exp.Expr], scope: Scope, node: exp.Expr) -> Expr:
     if len(trees) != 4:
         raise SqlError(
             "FUNCTION_NOT_FOUND",
@@ -399,7 +399,7 @@ def _reduce(binder: Scalars, trees: Sequence[exp.Expr], scope: Scope, node: exp.
     return combine(f"CASE WHEN {items.sql} IS NOT NULL THEN {text} END", last.type, items, start, body, last)
 
 
-def _zip_with(binder: Scalars, trees: Sequence[exp.Expr], scope: Scope, node: exp.Expr) -> Expr:
+def _zip_with(binder: Calls, trees: Sequence[exp.Expr], scope: Scope, node: exp.Expr) -> Expr:
     if len(trees) != 3:
         raise SqlError(
             "FUNCTION_NOT_FOUND",
@@ -417,13 +417,13 @@ def _zip_with(binder: Scalars, trees: Sequence[exp.Expr], scope: Scope, node: ex
     )
 
 
-WITH_TREES: dict[str, Callable[[Scalars, Sequence[exp.Expr], Scope, exp.Expr], Expr]] = {
+WITH_TREES: dict[str, Callable[[Calls, Sequence[exp.Expr], Scope, exp.Expr], Expr]] = {
     "try": _try,
     "grouping": _grouping,
     "reduce": _reduce,
     "zip_with": _zip_with,
 }
-SPECIAL: dict[str, Callable[[Scalars, list[Expr], exp.Expr], Expr]] = {
+SPECIAL: dict[str, Callable[[Calls, list[Expr], exp.Expr], Expr]] = {
     "element_at": _element_at,
     "coalesce": _coalesce,
     "nullif": _nullif,
@@ -455,4 +455,4 @@ SPECIAL: dict[str, Callable[[Scalars, list[Expr], exp.Expr], Expr]] = {
     **json_functions.FUNCTIONS,
     "zip": _zip,
 }
-AGGREGATES: dict[str, Callable[[Scalars, list[Expr], exp.Expr], Expr]] = {"sum": _sum, "avg": _avg}
+AGGREGATES: dict[str, Callable[[Calls, list[Expr], exp.Expr], Expr]] = {"sum": _sum, "avg": _avg}

@@ -399,7 +399,7 @@ def _create(reader: _Reader) -> Statement:
 
 def _columns(reader: _Reader, *, typed: bool = True) -> tuple[tuple[str, Type, str], ...]:
     reader.expect("(")
-    found = []
+    found: list[tuple[str, Type, str]] = []
     while not reader.accept(")"):
         name = reader.identifier()
         start = reader.tokens[reader.at][1]

@@ -8,7 +8,8 @@ accept functions Athena does not have); operators that Trino lacks are refused w
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlglot import exp
 from sqlglot.dialects.trino import Trino
@@ -35,6 +36,9 @@ _FOREIGN_TOKENS = {
 }
 
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 # After these a `[` would begin a list literal, which Trino writes `ARRAY[…]`.
 _BEFORE_OPERAND = {
     TokenType.SELECT, TokenType.COMMA, TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.EQ, TokenType.NEQ,
@@ -44,7 +48,7 @@ _BEFORE_OPERAND = {
 }  # fmt: skip
 
 
-def _placed(parser: Any, name: str) -> exp.Expr:
+def _placed(name: str, parser: Any) -> exp.Expr:
     """A call with a grammar of its own, which keeps where its name stands."""
     token = parser._tokens[parser._index - 2]
     node = _substring(parser) if name == "SUBSTRING" else Trino.Parser.FUNCTION_PARSERS[name](parser)
@@ -62,8 +66,8 @@ def _substring(parser: Any) -> exp.Expr:
     return exp.Anonymous(this="substring", expressions=args)
 
 
-def _special(name: str) -> Any:
-    return lambda parser: _placed(parser, name)
+def _special(name: str) -> Callable[[Any], exp.Expr]:
+    return partial(_placed, name)
 
 
 class AthenaSql(Trino):
@@ -71,7 +75,7 @@ class AthenaSql(Trino):
 
     INDEX_OFFSET = 0
 
-    class Parser(Trino.Parser):
+    class Parser(Trino.Parser):  # pyrefly: ignore[bad-override] - sqlglot sets `Trino.Parser` when the class is made
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
             name: _special(name) for name in ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING")

@@ -228,7 +228,7 @@ class Reader:
         places: dict[tuple[str, str], list[Partition]] = {}
         for partition in partitions:
             places.setdefault(split_location(partition.location), []).append(partition)
-        files = []
+        files: list[DataFile] = []
         for bucket, roots in _roots(places, table.location).items():
             for root in roots:
                 permit(bucket, root)
@@ -347,12 +347,13 @@ class Reader:
         with self._lock:
             lock = self._converting.setdefault(key, threading.Lock())
         with lock:
-            chunks, wanted = self._chunks.get(key, []), set(files)
+            chunks: list[tuple[Path, frozenset[DataFile]]] = self._chunks.get(key, [])
+            wanted = set(files)
             missing = sorted(wanted.difference(*(members for _, members in chunks)), key=lambda f: f.key)
             if missing and len(chunks) >= _MOST_CHUNKS:
                 for old, _ in chunks:
                     old.unlink(missing_ok=True)  # a query that was about to read it lists again
-                chunks, missing = [], sorted(wanted, key=lambda f: f.key)
+                chunks, missing = chunks[:0], sorted(wanted, key=lambda f: f.key)
             if missing:
                 made = self.scratch / f"athena-{key[:8]}-{uuid.uuid4().hex}.parquet"
                 done = self._convert(table, missing, objects, made, check)
@@ -390,13 +391,15 @@ class Reader:
             pa.field("$path", pa.string()),
             pa.field("$file", pa.int64()),
         ])  # fmt: skip
-        skip, done = _skipped(table), set()
+        skip = _skipped(table)
+        done: set[DataFile] = set()
         present = [(f, p) for f in _ordered(files) if (p := _path(objects, f)) is not None]
         numbers = {f: i for i, (f, _) in enumerate(present)}
         writer = pq.ParquetWriter(target, schema, compression="lz4")
         rows: list[Sequence[Any]] = []
         sources: list[DataFile] = []
         size = 0
+        now: DataFile | None = None
 
         def flush() -> None:
             nonlocal size
@@ -409,6 +412,7 @@ class Reader:
 
         try:
             for file, path in present:
+                now = file
                 check()
                 for line in serde.lines(path, file.key, skip):
                     row = reader(line)
@@ -423,7 +427,7 @@ class Reader:
             flush()
         except SqlError as error:
             target.unlink(missing_ok=True)
-            where = f"s3://{file.bucket}/{file.key}"
+            where = f"s3://{now.bucket}/{now.key}" if now else ""
             raise SqlError(
                 error.code, f"{error.message} in {where}" if where not in error.message else error.message
             ) from error

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def encode(sql: str, database: str, columns: Sequence[tuple[str, Type]]) -> str:
     """The ViewOriginalText of a view."""
-    definition = {
+    definition: Document = {
         "originalSql": sql,
         "catalog": CATALOG,
         "schema": database,

@@ -47,7 +47,7 @@ class Workgroups:
         except KeyError:
             if name != "primary":
                 raise ServiceError("InvalidRequestException", f"WorkGroup {name} is not found.") from None
-            configuration = {
+            configuration: Document = {
                 "EnforceWorkGroupConfiguration": False,
                 "PublishCloudWatchMetricsEnabled": False,
                 "RequesterPaysEnabled": False,
@@ -72,7 +72,7 @@ class Workgroups:
             raise ServiceError("InvalidRequestException", "WorkGroup is already created")
         given = params.get("Configuration") or {}
         _check(given)
-        configuration = {
+        configuration: Document = {
             "EnforceWorkGroupConfiguration": True,
             "PublishCloudWatchMetricsEnabled": True,
             "RequesterPaysEnabled": False,
