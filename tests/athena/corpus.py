@@ -229,6 +229,7 @@ QUERIES = [
     one("SELECT histogram(x) FROM (VALUES 'a', 'b', 'a') t(x) HAVING histogram(x) IS NOT NULL", "{a=2, b=1}"),
     one("SELECT bool_and(km > 1), bool_or(km > 1), every(km >= 0), count_if(km > 1) FROM trip", "false", "true", "true", "3"),
     one("SELECT approx_percentile(x, 0.5), stddev(x), variance(x), round(corr(x, x), 9) FROM UNNEST(sequence(1, 5)) t(x)", "3", "1.5811388300841898", "2.5", "1.0", types="bigint double double double"),
+    one("SELECT repeat('x', 2), count_if(false), geometric_mean(x) FROM (VALUES 2, 8) t(x)", "[x, x]", "0", "4.0"),
     one("SELECT sum(cast(1 AS integer)), avg(1), sum(cast(1.5 AS real)), count(null)", "1", "1.0", "1.5", "0", types="bigint double float bigint"),
     Case("SELECT a.id, b.id FROM trip a JOIN trip b ON a.city = b.city AND a.id < b.id ORDER BY 1", [["1", "2"], ["3", "4"]], "id id"),
     Case("SELECT * FROM (VALUES (1, 'a')) x(k, p) FULL JOIN (VALUES (2, 'b')) y(k, q) USING (k) ORDER BY k", [["1", "a", None], ["2", None, "b"]], "k p q"),

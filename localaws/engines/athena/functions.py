@@ -244,7 +244,7 @@ THEN list_filter(athena_distinct({{0}}), lambda x_: list_position({{1}}, x_) IS 
 WHEN {_HAS_NULL} OR list_count({{1}}) < len({{1}}) OR {{0}} IS NULL OR {{1}} IS NULL THEN NULL ELSE false END
     flatten(array(array(T))) -> array(T) => flatten({{0}})
     reverse(array(T)) -> array(T) => list_reverse({{0}})
-    repeat(T, integer) -> array(T) => list_resize([], CAST({{1}} AS BIGINT), {{0}})
+    repeat(T, integer) -> array(T) => list_transform(range(CAST({{1}} AS BIGINT)), lambda i_: {{0}})
     trim_array(array(T), bigint) -> array(T) => {{0}}[1:len({{0}}) - {{1}}]
     array_join(array(T), varchar) -> varchar => \
 array_to_string(list_filter(list_transform({{0}}, lambda x_: {{text:x_}}), lambda y_: y_ IS NOT NULL), {{1}})
@@ -300,7 +300,7 @@ aggregates(
     r"""
     count() -> bigint => count(*)
     count(T) -> bigint => count({0})
-    count_if(boolean) -> bigint => CAST(count_if({0}) AS BIGINT)
+    count_if(boolean) -> bigint => count(CASE WHEN {0} THEN 1 END)
     sum(I) -> bigint => CAST(sum({0}) AS BIGINT)
     sum(real) -> real => CAST(sum({0}) AS FLOAT)
     sum(double) -> double => sum({0})
@@ -340,7 +340,7 @@ aggregates(
     covar_pop(double, double) -> double => covar_pop({0}, {1})
     regr_slope(double, double) -> double => athena_null_nan(regr_slope({0}, {1}))
     regr_intercept(double, double) -> double => athena_null_nan(regr_intercept({0}, {1}))
-    geometric_mean(double) -> double => geomean({0})
+    geometric_mean(double) -> double => exp(avg(ln({0})))
     bitwise_and_agg(bigint) -> bigint => bit_and({0})
     bitwise_or_agg(bigint) -> bigint => bit_or({0})
     listagg(varchar) -> varchar => string_agg({0}, '')
@@ -348,8 +348,8 @@ aggregates(
     histogram(T) -> map(T, bigint) => CAST(histogram({0}) AS {R})
     map_agg(K, V) -> map(K, V) => athena_map(list(struct_pack(k := {0}, v := {1})))
     multimap_agg(K, V) -> map(K, array(V)) => athena_multimap(list(struct_pack(k := {0}, v := {1})))
-    map_union(map(K, V)) -> map(K, V) => athena_map(flatten(list(list_transform(map_entries({0}), \
-lambda x_: struct_pack(k := x_.key, v := x_.value)))))
+    map_union(map(K, V)) -> map(K, V) => athena_map(flatten(list_transform(list({0}), \
+lambda m_: list_transform(map_entries(m_), lambda x_: struct_pack(k := x_.key, v := x_.value)))))
 """.replace("\\\n", "")
 )
 
