@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 FRAMES = 300
 BOXES = 10
 TEMPLATES = 64
+SEQUENCES_PER_JOB = 100
 ROOT = "batch_manifests/VideoObjectTracking"
 
 
@@ -83,13 +84,26 @@ def write_annotations(out: Path, count: int, seed: int = 7) -> int:
         path.write_text(json.dumps(_sequence(rng), separators=(",", ":")))
         templates.append(path)
     sequences = -(-count // (FRAMES * BOXES))
-    for n in range(sequences):
-        job = f"job{n // 100:03d}"
-        folder = (
-            out / ROOT / f"load-first_level-{job}" / "output" / job / f"annotations/consolidated-annotation/output/{n}"
-        )
-        folder.mkdir(parents=True)
-        (folder / "SeqLabel.json").hardlink_to(templates[n % TEMPLATES])
+    for first in range(0, sequences, SEQUENCES_PER_JOB):
+        name = f"job{first // SEQUENCES_PER_JOB:03d}"
+        job = out / ROOT / f"load-first_level-{name}" / "output" / name
+        lines = []
+        for number in range(min(SEQUENCES_PER_JOB, sequences - first)):
+            key = f"annotations/consolidated-annotation/output/{number}/SeqLabel.json"
+            (job / key).parent.mkdir(parents=True)
+            (job / key).hardlink_to(templates[(first + number) % TEMPLATES])
+            metadata = {
+                "class-map": {"0": "Vehicle"},
+                "type": "groundtruth/video-object-tracking",
+                "job-name": f"labeling-job/{name}",
+                "human-annotated": "yes",
+                "creation-date": f"2026-09-{1 + first // SEQUENCES_PER_JOB % 28:02d}T12:00:00.000000",
+            }
+            uri = f"s3://load/{ROOT}/load-first_level-{name}/output/{name}/{key}"
+            lines.append({"source-ref": f"s3://load/{number}.json", "boxes-ref": uri, "boxes-ref-metadata": metadata})
+        manifest = job / "manifests/output/output.manifest"
+        manifest.parent.mkdir(parents=True)
+        manifest.write_text("".join(json.dumps(each, separators=(",", ":")) + "\n" for each in lines))
     for path in templates:
         path.unlink()
     return sequences * FRAMES * BOXES

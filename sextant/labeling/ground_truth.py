@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from hashlib import blake2b
-from itertools import repeat
+from itertools import chain, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -29,7 +29,7 @@ from sextant.labeling.layout import TASK_TYPES, Place, modality_of
 from sextant.labeling.staging import NO_ATTRIBUTES, Sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
 try:
@@ -58,6 +58,7 @@ except ImportError:  # a Glue job without the extra wheel still runs, slower
 
 AUDIT_ATTRIBUTE = "audit"
 BACKGROUND = "BACKGROUND"
+_SIDES = itemgetter("left", "top", "width", "height")
 LAST_FRAME = 2**31 - 1
 _LISTS = (("annotations", ""), ("polylines", "polyline"), ("polygons", "polygon"), ("keypoints", "keypoint"))
 _SEQUENCES = {"tracking-annotations": "video-object-tracking", "detection-annotations": "video-object-detection"}
@@ -568,24 +569,25 @@ def _listed(frame: Any) -> Iterable[dict[str, Any]]:
 def _parse_frames(chunk: Chunk, document: Document, frames: list[Any], size: int) -> tuple[_Shapes, int]:
     """The annotations in order of frame numbers, and the number of frames, each of which is written."""
     numbered = _numbered(chunk, document, frames, size)
-    listed: list[tuple[dict[str, Any], str]] = []
+    found: list[dict[str, Any]] = []
+    kinds: list[str] = []
     shapes = _Shapes()
     names: list[str | None] = []
     counts: list[int] = []
     frame_attributes: list[Any] = []
     for number, same in numbered:
         name = _optional(same[0].get("frame", same[0].get("frame-name")))
-        before = len(listed)
+        before = len(found)
         for frame in same:
-            _list_shapes(chunk, document, frame, number, listed)
-        count = len(listed) - before
+            _list_shapes(chunk, document, frame, number, found=found, kinds=kinds)
+        count = len(found) - before
         shapes.frame_no += repeat(number, count)
         shapes.position += range(count)
         shapes.frame += repeat(name, count)
         names.append(name)
         counts.append(count)
         frame_attributes.append(_joined_attributes(same))
-    _read_shapes(chunk, document, shapes, listed)
+    _read_shapes(chunk, document, shapes, found, kinds)
     for (number, _), name, count, attributes in zip(
         numbered, names, counts, chunk.attributes_of(frame_attributes), strict=True
     ):
@@ -618,53 +620,81 @@ def _joined_attributes(same: list[dict[str, Any]]) -> Any:
 
 
 def _list_shapes(
-    chunk: Chunk, document: Document, frame: dict[str, Any], number: int, listed: list[tuple[dict[str, Any], str]]
+    chunk: Chunk,
+    document: Document,
+    frame: dict[str, Any],
+    number: int,
+    *,
+    found: list[dict[str, Any]],
+    kinds: list[str],
 ) -> None:
-    """Appends the (shape, kind) of one frame."""
+    """Appends the shapes of one frame, and what their lists tell of their kinds."""
     for key, kind in _LISTS:
-        found = frame.get(key)
-        if not found:
+        listed = frame.get(key)
+        if not listed:
             continue
-        for each in found if isinstance(found, list) else [found]:
-            if isinstance(each, dict):
-                listed.append((each, kind))
-            else:
-                chunk.reject(f"{document.source}#{number}", "not an annotation", _dumps(each), 0)
+        listed = listed if isinstance(listed, list) else [listed]
+        good = [each for each in listed if isinstance(each, dict)]
+        if len(good) < len(listed):
+            for each in listed:
+                if not isinstance(each, dict):
+                    chunk.reject(f"{document.source}#{number}", "not an annotation", _dumps(each), 0)
+        found += good
+        kinds += repeat(kind, len(good))
 
 
-def _read_shapes(chunk: Chunk, document: Document, shapes: _Shapes, listed: list[tuple[dict[str, Any], str]]) -> None:
-    """All annotations of a document, column by column: the loop that decides how fast the whole job is."""
-    found = [each for each, _ in listed]
-    numbers = [each.get("class-id") for each in found]
-    names = [each.get("object-name") for each in found]
+def _read_shapes(
+    chunk: Chunk, document: Document, shapes: _Shapes, found: list[dict[str, Any]], kinds: list[str]
+) -> None:
+    """All annotations of a document, column by column: the loops that decide how fast the whole job is."""
     shapes.instance_id = _identities([each.get("object-id") for each in found])
-    shapes.instance_name = _identities(names)
+    shapes.instance_name = _identities([each.get("object-name") for each in found])
+    shapes.label = _labels_of(found, document.names)
     shapes.attributes = chunk.attributes_of([each.get("label-category-attributes") for each in found])
     shapes.confidence = [None] * len(found)
-    given = [each.get("label") for each in found] if None in numbers else repeat(None, len(found))
-    told = list(map(_encoded, zip(numbers, names, given, strict=True)))
-    distinct = dict(zip(told, found, strict=True))
-    labels = {key: _label_of(each, document.names) for key, each in distinct.items()}
-    shapes.label = [labels[key] for key in told]
-    kinds = [kind or _kind_of(each) for each, kind in listed]
-    if set(kinds) <= {"box"}:
-        boxes = found
+    sides: list[tuple[Any, ...]] = []
+    try:
+        sides = list(zip(*map(_SIDES, found), strict=True))
+        boxes = not any(kinds) and not any("center-x" in each for each in found)
+    except KeyError:
+        boxes = False
+    if boxes:
+        shapes.shape = ["box"] * len(found)
         shapes.geometry = [None] * len(found)
     else:
-        boxes = [each if kind == "box" else {} for each, kind in zip(found, kinds, strict=True)]
-        shapes.geometry = [None if each else _geometry_of(shape) for each, shape in zip(boxes, found, strict=True)]
-    shapes.shape = kinds
-    shapes.left = _pixels(chunk, document, shapes, "left", boxes)
-    shapes.top = _pixels(chunk, document, shapes, "top", boxes)
-    shapes.width = _pixels(chunk, document, shapes, "width", boxes)
-    shapes.height = _pixels(chunk, document, shapes, "height", boxes)
+        shapes.shape = [kind or _kind_of(each) for kind, each in zip(kinds, found, strict=True)]
+        whole = [kind == "box" for kind in shapes.shape]
+        shapes.geometry = [None if box else _geometry_of(each) for box, each in zip(whole, found, strict=True)]
+        placed = [_SIDES(each) if box else (None, None, None, None) for box, each in zip(whole, found, strict=True)]
+        sides = list(zip(*placed, strict=True))
+    if sides:
+        shapes.left = _pixels(chunk, document, shapes, "left", sides[0])
+        shapes.top = _pixels(chunk, document, shapes, "top", sides[1])
+        shapes.width = _pixels(chunk, document, shapes, "width", sides[2])
+        shapes.height = _pixels(chunk, document, shapes, "height", sides[3])
+
+
+def _labels_of(found: list[dict[str, Any]], names: dict[str, str]) -> list[str]:
+    """The class name of every shape; few differ, so each is worked out once."""
+    numbers: list[Any] = [each.get("class-id") for each in found]
+    with suppress(TypeError):  # a list is no class id, and cannot be looked up
+        if set(numbers) <= names.keys():
+            return list(map(names.__getitem__, numbers))
+    keys: list[Any] = [(each.get("class-id"), each.get("object-name")) for each in found]
+    if not set(map(type, chain.from_iterable(keys))) <= {
+        str,
+        int,
+    }:  # None leaves it to the label; True is 1 to a dict; a list cannot be a key
+        keys = [_encoded([*key, each.get("label")]) for key, each in zip(keys, found, strict=True)]
+    labels = {key: _label_of(each, names) for key, each in dict(zip(keys, found, strict=True)).items()}
+    return [labels[key] for key in keys]
 
 
 def _kind_of(shape: dict[str, Any]) -> str:
     """The kind of a shape in a list that does not tell it."""
     if "center-x" in shape:
         return "cuboid"
-    return "box" if "left" in shape and "top" in shape and "width" in shape and "height" in shape else "custom"
+    return "box" if all(side in shape for side in ("left", "top", "width", "height")) else "custom"
 
 
 def _geometry_of(shape: dict[str, Any]) -> str:
@@ -672,14 +702,11 @@ def _geometry_of(shape: dict[str, Any]) -> str:
     return _dumps({key: value for key, value in shape.items() if key not in _NAMED})
 
 
-def _pixels(
-    chunk: Chunk, document: Document, shapes: _Shapes, key: str, boxes: list[dict[str, Any]]
-) -> list[float | None]:
+def _pixels(chunk: Chunk, document: Document, shapes: _Shapes, key: str, values: Sequence[Any]) -> list[float | None]:
     """One side of every box: text that is a number is read, anything else is rejected and left out."""
-    values: list[Any] = [each.get(key) for each in boxes]
     if set(map(type, values)) <= {int, float}:
         with suppress(OverflowError):
-            return [float(each) for each in values]
+            return list(map(float, values))
     numbers = [_number(each) for each in values]
     for number, value, frame in zip(numbers, values, shapes.frame_no, strict=True):
         if number is None and value is not None:

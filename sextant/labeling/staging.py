@@ -169,7 +169,9 @@ class Sheet:
         arrays = [self._array(field, values) for field, values in zip(self._schema, columns, strict=True)]
         batch = pa.RecordBatch.from_arrays(arrays, names=self._schema.names)
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self.path, batch.schema, compression="snappy", store_schema=False)
+            self._writer = pq.ParquetWriter(
+                self.path, batch.schema, compression="snappy", store_schema=False, write_statistics=False
+            )
         self._writer.write_batch(batch)
         self.rows += self._pending
         self._counts.clear()
@@ -190,12 +192,15 @@ class Sheet:
 
 def _distinct(kind: pa.DataType, values: Sequence[Any], counts: list[int]) -> pa.Array[Any]:
     """The values, each as often as its count says (once without counts); equal ones are built once."""
+    if pa.types.is_map(kind):
+        # The texts are long, but few objects stand for all: their hashes are known.
+        places: dict[str, int] = {}
+        index = _index([places.setdefault(each, len(places)) for each in values], counts)
+        return pa.array([[(name, value) for name, value in json.loads(each)] for each in places], kind).take(index)
     encoded = pa.array(values, pa.string()).dictionary_encode()
-    index = encoded.indices.take(_index(range(len(values)), counts)) if counts else encoded.indices
-    if not pa.types.is_map(kind):
-        return pa.DictionaryArray.from_arrays(index, encoded.dictionary)
-    maps = [[(name, value) for name, value in json.loads(each or "[]")] for each in encoded.dictionary.to_pylist()]
-    return pa.array(maps, kind).take(index)
+    if not counts:
+        return encoded
+    return pa.DictionaryArray.from_arrays(encoded.indices.take(_index(range(len(values)), counts)), encoded.dictionary)
 
 
 def _index(places: Sequence[int], counts: list[int]) -> pa.Array[Any]:
