@@ -1,4 +1,9 @@
+import os
+import socket
+import subprocess
+import sys
 import time
+import urllib.request
 from types import SimpleNamespace
 
 import pytest
@@ -77,8 +82,48 @@ def aws(home, glue):
         return wait(lambda: get() if get()["JobRunState"] not in ("STARTING", "RUNNING", "STOPPING") else None)
 
     return SimpleNamespace(
-        call=CALL, home=home, glue=glue, objects=objects, catalog=catalog, put=put, wait=wait, crawl=crawl, run_crawler=run_crawler,
-        columns=columns, job=job, run=run, finish=finish, tables=lambda: sorted(t["Name"] for t in catalog.tables("db")),
+        call=CALL, home=home, glue=glue, objects=objects, catalog=catalog, put=put, wait=wait, crawl=crawl,
+        run_crawler=run_crawler,
+        columns=columns, job=job, run=run, finish=finish,
+        tables=lambda: sorted(t["Name"] for t in catalog.tables("db")),
         partitions=lambda table: sorted(tuple(p["Values"]) for p in catalog.partitions("db", table)),
         log=lambda group, stream: "\n".join(home.logs.get((group, stream), [])),
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(tmp_path_factory):
+    """A stock emulator of its own, for what needs S3 on the wire."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    settings = {
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LOG_LEVEL": "ERROR",
+    }
+    folder = tmp_path_factory.mktemp("s3")
+    with (folder / "log").open("wb") as log:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "ministack"],
+            env={**inherited, **settings, "TMPDIR": str(folder)},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health", timeout=5):
+                    break
+            except OSError:
+                assert started.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < end
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        started.terminate()
+        started.wait(20)

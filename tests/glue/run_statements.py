@@ -28,7 +28,7 @@ def plain(value):
         return value.isoformat()
     if isinstance(value, (bytes, bytearray)):
         return bytes(value).hex()
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and value != value:  # noqa: PLR0124 - the test for NaN
         return "NaN"
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
@@ -69,7 +69,7 @@ for text in work["statements"]:
                 "rows": [[plain(v) for v in row] for row in frame.collect()],
             }
         )
-    except Exception as problem:
+    except Exception as problem:  # noqa: BLE001 - whatever a statement raises is its result
         results.append({"error": f"{type(problem).__name__}: {problem}"[:600]})
 spark.stop()
 sys.stdout.write(json.dumps(results))

@@ -351,7 +351,7 @@ def test_the_role_needs_its_permissions(aws, monkeypatch):
             if action == refused:
                 raise ServiceError("AccessDeniedException", f"not allowed: {action} on {resource}")
 
-        return lambda account, region, role, service: Call(account, region, authorize, role)
+        return lambda account, region, role, _service: Call(account, region, authorize, role)
 
     for refused in ("s3:ListBucket", "s3:GetObject", "glue:CreateTable"):
         monkeypatch.setattr(aws.home, "as_role", allowed(refused))

@@ -25,7 +25,7 @@ from localaws.home import ServiceError
 def sample(tmp_path, body, classifiers=()):
     path = tmp_path / "file"
     path.write_bytes(body if isinstance(body, bytes) else body.encode())
-    return sample_file(path, "file", classifiers)
+    return sample_file(path, classifiers)
 
 
 def types(found):
@@ -93,13 +93,14 @@ def test_unreadable_files_say_why(tmp_path, body, reason):
 def test_parquet_types_come_from_the_footer(tmp_path):
     schema = pa.schema(
         [
-            ("Worker", pa.string()), ("n", pa.int64()), ("i", pa.int32()), ("d", pa.float64()), ("t", pa.timestamp("us")), ("b", pa.bool_()),
+            ("Worker", pa.string()), ("n", pa.int64()), ("i", pa.int32()), ("d", pa.float64()),
+            ("t", pa.timestamp("us")), ("b", pa.bool_()),
             ("day", pa.date32()), ("m", pa.map_(pa.string(), pa.int32())), ("dec", pa.decimal128(5, 2)),
             ("s", pa.struct([("A-b", pa.list_(pa.struct([("x", pa.binary())])))])),
         ]
     )  # fmt: skip
     pq.write_table(schema.empty_table(), tmp_path / "p")
-    found = sample_file(tmp_path / "p", "p")
+    found = sample_file(tmp_path / "p")
     assert found.classification == "parquet"
     assert types(found) == {
         "worker": "string", "n": "bigint", "i": "int", "d": "double", "t": "timestamp", "b": "boolean", "day": "date",

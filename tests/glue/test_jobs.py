@@ -1,8 +1,10 @@
+import contextlib
 import io
 import json
 import os
 import signal
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -161,12 +163,11 @@ def child_of(aws, run_id):
 
 
 def gone(pid):
+    """Whether a process has ended (one that nobody has waited for counts)."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
         return True
-    with open(f"/proc/{pid}/stat") as stat:
-        return stat.read().split()[2] == "Z"
 
 
 def test_timeout_ends_the_whole_process_group(home, aws):
@@ -235,12 +236,14 @@ spark = SparkSession.builder.getOrCreate()
 
 def parse(batches):
     for batch in batches:
-        rows = [{"path": p.rpartition("/")[2], "bytes": n} for p, n in zip(batch["path"].to_pylist(), batch["length"].to_pylist())]
+        rows = [{"path": p.rpartition("/")[2], "bytes": n} for p, n in zip(batch["path"].to_pylist(),
+        batch["length"].to_pylist())]
         yield pa.RecordBatch.from_pylist(rows, schema=pa.schema([("path", pa.string()), ("bytes", pa.int64())]))
 
 files = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(options["INPUT"])
 files.mapInArrow(parse, "path STRING, bytes BIGINT").createOrReplaceTempView("files")
-spark.sql("SELECT bytes, count(*) AS n, min(path) AS first FROM files GROUP BY bytes ORDER BY bytes").write.mode("overwrite").parquet(options["OUTPUT"] + "/sizes")
+sizes = spark.sql("SELECT bytes, count(*) AS n, min(path) AS first FROM files GROUP BY bytes ORDER BY bytes")
+sizes.write.mode("overwrite").parquet(options["OUTPUT"] + "/sizes")
 print("half", flush=True)
 time.sleep(float(options["PAUSE"]))
 spark.sql("SELECT * FROM files ORDER BY path").write.mode("overwrite").parquet(options["OUTPUT"] + "/files")
@@ -282,15 +285,12 @@ def test_a_job_killed_in_mid_run_gives_the_same_when_run_again(aws, tmp_path):
 
 
 def children():
+    """(pid, command line) of this process's children."""
     found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/stat") as stat, open(f"/proc/{entry}/cmdline") as line:
-                    if stat.read().rpartition(")")[2].split()[1] == str(os.getpid()):
-                        found.append((int(entry), line.read()))
-            except OSError:
-                continue
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (entry / "stat").read_text().rpartition(")")[2].split()[1] == str(os.getpid()):
+                found.append((int(entry.name), (entry / "cmdline").read_text()))
     return found
 
 
@@ -380,7 +380,7 @@ def test_the_script_is_read_as_the_role(aws, monkeypatch):
         raise ServiceError("AccessDeniedException", f"{action} on {resource}")
 
     monkeypatch.setattr(
-        aws.home, "as_role", lambda account, region, role, service: Call(account, region, authorize, role)
+        aws.home, "as_role", lambda account, region, role, _service: Call(account, region, authorize, role)
     )
     aws.job("print(1)")
     run = aws.run()

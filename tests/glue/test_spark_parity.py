@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import boto3
+import pyarrow.parquet as pq
 import pytest
 
 from localaws.engines.glue import process
@@ -31,7 +33,12 @@ def spark_python():
 def answers(python, **variables):
     work = json.dumps({"views": VIEWS, "statements": [text for text, _ in CASES]})
     done = subprocess.run(
-        [python, str(RUNNER)], input=work, capture_output=True, text=True, env={**os.environ, "TZ": "UTC", **variables}
+        [python, str(RUNNER)],
+        input=work,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TZ": "UTC", **variables},
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
@@ -55,66 +62,66 @@ spark = SparkSession.builder.appName(options["JOB_NAME"]).getOrCreate()
 
 def parse(batches):
     import json
+    schema = pa.schema([("object", pa.string()), ("worker", pa.string()), ("seconds", pa.float64()), ("source", pa.string())])
     for batch in batches:
         rows = []
         for path, content in zip(batch["path"].to_pylist(), batch["content"].to_pylist()):
             for answer in json.loads(content)["answers"]:
-                rows.append({"object": path.split("/")[-2], "worker": answer["workerId"], "seconds": answer.get("timeSpentInSeconds"), "source": path.replace("file:///", "file:/")})
-        yield pa.RecordBatch.from_pylist(rows, schema=pa.schema([("object", pa.string()), ("worker", pa.string()), ("seconds", pa.float64()), ("source", pa.string())]))
+                row = {"object": path.split("/")[-2], "worker": answer["workerId"], "source": path}
+                rows.append({**row, "seconds": answer.get("timeSpentInSeconds")})
+        yield pa.RecordBatch.from_pylist(rows, schema=schema)
 
-files = spark.read.format("binaryFile").option("recursiveFileLookup", "true").option("pathGlobFilter", "*.json").load(options["INPUT"])
-files.mapInArrow(parse, "object STRING, worker STRING, seconds DOUBLE, source STRING").createOrReplaceTempView("answers")
-spark.sql("SELECT worker, count(*) AS n, sum(seconds) AS seconds, sort_array(collect_list(object)) AS objects FROM answers GROUP BY worker ORDER BY worker").write.mode("overwrite").parquet(options["OUTPUT"])
+files = spark.read.format("binaryFile").option("recursiveFileLookup", "true").option("pathGlobFilter", "*.json")
+answers = files.load(options["INPUT"]).mapInArrow(parse, "object STRING, worker STRING, seconds DOUBLE, source STRING")
+answers.createOrReplaceTempView("answers")
+per_worker = spark.sql('''
+    SELECT worker, count(*) AS n, sum(seconds) AS seconds, sort_array(collect_list(object)) AS objects
+    FROM answers GROUP BY worker ORDER BY worker
+''')
+per_worker.write.mode("overwrite").parquet(options["OUTPUT"])
 print("version", spark.version)
 print(sorted(r.source for r in spark.table("answers").collect())[0])
 """
 
 
-def test_one_job_script_gives_the_same_on_both_engines(spark_python, home, aws):
+def test_one_job_script_gives_the_same_on_both_engines(spark_python, home, aws, s3_endpoint):
     """Through S3 on both sides: boto3 in the DuckDB engine, staging under Hadoop's view file system for real Spark."""
-    import boto3
-    import pyarrow.parquet as pq
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    home.endpoint = f"http://{host}:{port}"
-    s3 = boto3.client(
-        "s3", endpoint_url=home.endpoint, aws_access_key_id="x", aws_secret_access_key="x", region_name="eu-west-1"
-    )
-    try:
-        s3.create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        for at in range(12):
-            body = {"answers": [{"workerId": f"w{at % 3}", "timeSpentInSeconds": at / 2}, {"workerId": "w9"}]}
-            s3.put_object(Bucket="lake", Key=f"in/{at}/a.json", Body=json.dumps(body).encode())
-        tables = []
-        for name in ("duckdb", "spark"):
-            engine = Glue(home, engine=SparkEngine(name, spark_python), schedule=False)
-            aws.put(f"{name}.py", JOB, "code")
-            engine.create_job(
-                aws.call,
-                {"Name": name, "Role": "r", "Command": {"Name": "glueetl", "ScriptLocation": f"s3://code/{name}.py"}},
-            )
-            arguments = {"--INPUT": "s3://lake/in/", "--OUTPUT": f"s3://lake/{name}/"}
-            run_id = engine.start_job_run(aws.call, {"JobName": name, "Arguments": arguments})["JobRunId"]
-            get = lambda: engine.get_job_run(aws.call, {"JobName": name, "RunId": run_id})["JobRun"]  # noqa: B023, E731
-            run = aws.wait(lambda: get() if get()["JobRunState"] not in ("STARTING", "RUNNING") else None, 180)
-            engine.close()
-            assert run["JobRunState"] == "SUCCEEDED", aws.log("/aws-glue/jobs/error", run_id)[-3000:]
-            assert aws.log("/aws-glue/jobs/output", run_id).splitlines()[-2:] == [
-                "version 3.5.6",
-                "s3://lake/in/0/a.json",
-            ]
-            keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket="lake", Prefix=f"{name}/")["Contents"]]
-            assert f"{name}/_SUCCESS" in keys
-            rows = []
-            for key in keys:
-                if key.endswith(".parquet"):
-                    s3.download_file("lake", key, str(home.scratch / "part"))
-                    rows += pq.read_table(home.scratch / "part").to_pylist()
-            tables.append(sorted(rows, key=lambda row: row["worker"]))
-    finally:
-        server.stop()
+    home.endpoint = s3_endpoint
+    keys = {
+        "aws_access_key_id": aws.call.account,
+        "aws_secret_access_key": "local",
+    }  # as the role's environment has them
+    s3 = boto3.client("s3", endpoint_url=s3_endpoint, region_name="eu-west-1", **keys)
+    s3.create_bucket(Bucket="both", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    for at in range(12):
+        body = {"answers": [{"workerId": f"w{at % 3}", "timeSpentInSeconds": at / 2}, {"workerId": "w9"}]}
+        s3.put_object(Bucket="both", Key=f"in/{at}/a.json", Body=json.dumps(body).encode())
+    tables = [run_on(name, spark_python, home, aws, s3) for name in ("duckdb", "spark")]
     assert tables[0] == tables[1]
     assert tables[0][-1] == {"worker": "w9", "n": 12, "seconds": None, "objects": sorted(map(str, range(12)))}
+
+
+def run_on(name, spark_python, home, aws, s3):
+    engine = Glue(home, engine=SparkEngine(name, spark_python), schedule=False)
+    aws.put("per_worker.py", JOB, "code")
+    command = {"Name": "glueetl", "ScriptLocation": "s3://code/per_worker.py"}
+    engine.create_job(aws.call, {"Name": name, "Role": "r", "Command": command})
+    arguments = {"--INPUT": "s3://both/in/", "--OUTPUT": f"s3://both/{name}/"}
+    run_id = engine.start_job_run(aws.call, {"JobName": name, "Arguments": arguments})["JobRunId"]
+
+    def ended():
+        run = engine.get_job_run(aws.call, {"JobName": name, "RunId": run_id})["JobRun"]
+        return run if run["JobRunState"] not in ("STARTING", "RUNNING") else None
+
+    run = aws.wait(ended, 180)
+    engine.close()
+    assert run["JobRunState"] == "SUCCEEDED", aws.log("/aws-glue/jobs/error", run_id)[-3000:]
+    assert aws.log("/aws-glue/jobs/output", run_id).splitlines()[-2:] == ["version 3.5.6", "s3://both/in/0/a.json"]
+    keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket="both", Prefix=f"{name}/")["Contents"]]
+    assert f"{name}/_SUCCESS" in keys
+    rows = []
+    for key in keys:
+        if key.endswith(".parquet"):
+            s3.download_file("both", key, str(home.scratch / "part"))
+            rows += pq.read_table(home.scratch / "part").to_pylist()
+    return sorted(rows, key=lambda row: row["worker"])

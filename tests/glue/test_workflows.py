@@ -96,7 +96,8 @@ def test_the_labeling_workflow_runs_whole(aws):
     run = ended(aws, name, run_id)
     assert run["Status"] == "COMPLETED"
     assert run["Statistics"] == {
-        "TotalActions": 5, "SucceededActions": 5, "FailedActions": 0, "TimeoutActions": 0, "StoppedActions": 0, "RunningActions": 0,
+        "TotalActions": 5, "SucceededActions": 5, "FailedActions": 0, "TimeoutActions": 0, "StoppedActions": 0,
+        "RunningActions": 0,
         "ErroredActions": 0, "WaitingActions": 0,
     }  # fmt: skip
     assert run["CompletedOn"] >= run["StartedOn"]
@@ -194,7 +195,8 @@ def test_a_conditional_trigger_fires_once_and_only_for_its_own_run(aws):
 def test_a_retried_job_counts_when_it_has_really_ended(aws, tmp_path):
     mark = tmp_path / "mark"
     aws.job(
-        f"import pathlib\np = pathlib.Path({str(mark)!r})\nif not p.exists():\n    p.touch()\n    raise ValueError('first time')",
+        f"import pathlib\np = pathlib.Path({str(mark)!r})\nif not p.exists():\n    p.touch()\n    raise "
+        "ValueError('first time')",
         "flaky",
         MaxRetries=1,
     )
@@ -476,11 +478,16 @@ def test_every_response_has_botocores_shape(aws):
     ended(aws, name, run_id)
     job_run = aws.glue.get_job_runs(aws.call, {"JobName": "etl"})["JobRuns"][0]["Id"]
     calls = {
-        "GetCrawler": {"Name": "objects"}, "GetCrawlers": {}, "ListCrawls": {"CrawlerName": "objects"}, "GetCrawlerMetrics": {}, "GetJob": {"JobName": "etl"},
-        "GetJobRun": {"JobName": "etl", "RunId": job_run}, "GetJobRuns": {"JobName": "etl"}, "GetTrigger": {"Name": "then-audit"}, "GetTriggers": {},
-        "GetWorkflow": {"Name": name, "IncludeGraph": True}, "GetWorkflowRun": {"Name": name, "RunId": run_id, "IncludeGraph": True},
-        "GetWorkflowRuns": {"Name": name, "IncludeGraph": True}, "BatchGetWorkflows": {"Names": [name], "IncludeGraph": True},
-        "BatchGetCrawlers": {"CrawlerNames": ["objects"]}, "ListCrawlers": {}, "ListJobs": {}, "ListTriggers": {}, "ListWorkflows": {},
+        "GetCrawler": {"Name": "objects"}, "GetCrawlers": {}, "ListCrawls": {"CrawlerName": "objects"},
+        "GetCrawlerMetrics": {}, "GetJob": {"JobName": "etl"},
+        "GetJobRun": {"JobName": "etl", "RunId": job_run}, "GetJobRuns": {"JobName": "etl"},
+        "GetTrigger": {"Name": "then-audit"}, "GetTriggers": {},
+        "GetWorkflow": {"Name": name, "IncludeGraph": True},
+        "GetWorkflowRun": {"Name": name, "RunId": run_id, "IncludeGraph": True},
+        "GetWorkflowRuns": {"Name": name, "IncludeGraph": True},
+        "BatchGetWorkflows": {"Names": [name], "IncludeGraph": True},
+        "BatchGetCrawlers": {"CrawlerNames": ["objects"]}, "ListCrawlers": {}, "ListJobs": {}, "ListTriggers": {},
+        "ListWorkflows": {},
     }  # fmt: skip
 
     def check(value, shape, where):

@@ -212,7 +212,7 @@ class Crawl:
             if counts[folder] == 1:
                 self._allow("s3:GetObject", f"arn:aws:s3:::{bucket}/{entry.key}")
             try:
-                sample = sample_file(self.objects.path(bucket, entry.key), entry.key, self.classifiers)
+                sample = sample_file(self.objects.path(bucket, entry.key), self.classifiers)
             except (FileNotFoundError, ServiceError) as problem:
                 if isinstance(problem, ServiceError) and problem.code != "NoSuchKey":
                     raise
@@ -365,11 +365,12 @@ class Crawl:
         if not definition.get("PartitionKeys"):
             return
         known = {tuple(entry["Values"]): entry for entry in self.catalog.partitions(database, definition["Name"])}
-        new, changed = [], []
+        new: list[Document] = []
+        changed: list[Document] = []
         for values, folder, leaves in planned.partitions:
             own = Table(table.bucket, folder, "", leaves)
             columns = definition["StorageDescriptor"]["Columns"] if self.inherit else columns_of(own.columns())
-            descriptor = {**definition["StorageDescriptor"], "Columns": columns, "Location": own.location}
+            descriptor: Document = {**definition["StorageDescriptor"], "Columns": columns, "Location": own.location}
             entry = {
                 "Values": list(values),
                 "StorageDescriptor": descriptor,
@@ -545,6 +546,7 @@ def partition_plan(table: Table, wanted: int | None) -> Plan:
     """Partitions from the folders below the table.
 
     Args:
+        table: what the folders belong to.
         wanted: the number of keys an existing table has: deeper folders are cut there, shallower ones reported; None to
             choose.
     """

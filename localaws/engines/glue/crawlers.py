@@ -53,7 +53,6 @@ class Crawlers(State):
                 },
                 "RecrawlPolicy": {"RecrawlBehavior": "CRAWL_EVERYTHING"},
                 "LineageConfiguration": {"CrawlerLineageSettings": "DISABLE"},
-                "Classifiers": [],
                 **{key: params[key] for key in DEFINITION if key in params},
                 "State": "READY",
                 "CreationTime": now,
@@ -61,6 +60,7 @@ class Crawlers(State):
                 "CrawlElapsedTime": 0,
                 "Version": 1,
             }
+            crawler.setdefault("Classifiers", list[str]())
             if params.get("Schedule"):
                 crawler["Schedule"] = {"ScheduleExpression": params["Schedule"], "State": "SCHEDULED"}
             self._write("crawlers", place, crawler, name)
@@ -257,7 +257,7 @@ class Crawlers(State):
             self._write("crawls", place, crawl, name, key)
             crawler.update(State="RUNNING", StartedOn=now, CrawlId=crawl_id)
             self._write("crawlers", place, {**crawler, **({"Workflow": workflow} if workflow else {})}, name)
-        self._emit_crawl(place, name, "Started", "Crawler Started", Outcome(), 0)
+        self._emit_crawl(place, name, state="Started", message="Crawler Started", outcome=Outcome(), seconds=0)
         self._crawl_pool.submit(self._crawl, place, name, crawl)
         return crawl_id
 
@@ -320,9 +320,11 @@ class Crawlers(State):
             log("ERROR", message)
         log("BENCHMARK", f"Crawler {name} has finished: {status.lower()}, {outcome.objects} objects")
         flush()
-        self._end_crawl(place, name, crawl, status, message, outcome)
+        self._end_crawl(place, name, crawl, status=status, message=message, outcome=outcome)
 
-    def _end_crawl(self, place: Place, name: str, crawl: Document, status: str, message: str, outcome: Outcome) -> None:
+    def _end_crawl(
+        self, place: Place, name: str, crawl: Document, *, status: str, message: str, outcome: Outcome
+    ) -> None:
         now = self._now()
         with self._lock:
             self._cancelled.discard(crawl["CrawlId"])
@@ -351,7 +353,8 @@ class Crawlers(State):
                 crawler.pop("CrawlId", None)
                 self._write("crawlers", place, crawler, name)
         seconds = (now - crawl["StartTime"]).total_seconds()
-        self._emit_crawl(place, name, status.capitalize(), message or "Crawler Succeeded", outcome, seconds)
+        ended = {"state": status.capitalize(), "message": message or "Crawler Succeeded"}
+        self._emit_crawl(place, name, **ended, outcome=outcome, seconds=seconds)
         detail = {
             "State": status,
             "StartedOn": crawl["StartTime"],
@@ -363,7 +366,9 @@ class Crawlers(State):
             place, "CRAWLER", name, {**detail, **({"ErrorMessage": message[:2048]} if message else {})}, workflow
         )
 
-    def _emit_crawl(self, place: Place, name: str, state: str, message: str, outcome: Outcome, seconds: float) -> None:
+    def _emit_crawl(
+        self, place: Place, name: str, *, state: str, message: str, outcome: Outcome, seconds: float
+    ) -> None:
         detail = {
             "accountId": place.account, "crawlerName": name, "state": state, "message": message,
             "runningTime (sec)": str(int(seconds)),
@@ -387,7 +392,7 @@ class Crawlers(State):
                 if running
                 else {"CrawlId": crawler["CrawlId"], "Key": crawler["CrawlId"], "StartTime": crawler["StartedOn"]}
             )
-            self._end_crawl(place, crawler["Name"], crawl, "FAILED", INTERRUPTED, Outcome())
+            self._end_crawl(place, crawler["Name"], crawl, status="FAILED", message=INTERRUPTED, outcome=Outcome())
 
     def _reschedule(self) -> None:
         raise NotImplementedError

@@ -17,7 +17,7 @@ from localaws.home import ServiceError
 MONTHS = {name.upper(): at for at, name in enumerate(calendar.month_abbr) if name}
 # AWS counts Sunday as 1.
 WEEKDAYS = {"SUN": 1, "MON": 2, "TUE": 3, "WED": 4, "THU": 5, "FRI": 6, "SAT": 7}
-FIELDS = (
+FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
     ("minutes", 0, 59, {}),
     ("hours", 0, 23, {}),
     ("day-of-month", 1, 31, {}),

@@ -154,12 +154,11 @@ def columns_of(struct: Struct) -> list[Document]:
 # -- reading samples -----------------------------------------------------------------------------------------------
 
 
-def sample_file(path: Path, name: str, classifiers: Sequence[Document] = ()) -> Sample:
+def sample_file(path: Path, classifiers: Sequence[Document] = ()) -> Sample:
     """Classifies one file.
 
     Args:
         path: the body.
-        name: the key, for messages.
         classifiers: custom CSV and JSON classifiers, tried first.
 
     Raises:

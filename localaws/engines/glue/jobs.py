@@ -229,7 +229,7 @@ class Jobs(State):
                 f"SEXTANT_SPARK_PYTHON names no interpreter ({engine.python!r}): install requirements/spark.txt and "
                 "point to its python"
             )
-        specification = prepare(self._home, run, job["Command"], call, folder, engine)
+        specification = prepare(self._home, run, job["Command"], call, folder=folder, engine=engine)
         variables = environment(self._home.role_environment(*place, role, "glue.amazonaws.com"), folder)
         group = "/aws-glue/python-jobs" if shell else "/aws-glue/jobs"
 
@@ -291,7 +291,8 @@ class Jobs(State):
 
     def batch_stop_job_run(self, call: Call, params: Document) -> Document:
         place, name = place_of(call), params["JobName"]
-        stopped, errors = [], []
+        stopped: list[Document] = []
+        errors: list[Document] = []
         with self._lock:
             self._require("jobs", "Job", place, name)
             for run_id in params["JobRunIds"]:

@@ -67,7 +67,7 @@ class SparkEngine:
     python: str = ""
 
 
-def prepare(home: Home, run: Document, command: Document, call: Call, folder: Path, engine: SparkEngine) -> Document:
+def prepare(home: Home, run: Document, command: Document, call: Call, *, folder: Path, engine: SparkEngine) -> Document:
     """Fetches script and libraries into the run's folder, as the job's role.
 
     Returns:
@@ -86,8 +86,10 @@ def prepare(home: Home, run: Document, command: Document, call: Call, folder: Pa
     shell = command["Name"] == "pythonshell"
     if not shell and engine.name == "duckdb":
         path.insert(0, str(HERE / "sparkless"))
-    for location in _listed(arguments.get("--extra-py-files")):
-        path.append(_library(_fetch(home, call, location, folder / "fetched"), libraries))
+    path += [
+        _library(_fetch(home, call, location, folder / "fetched"), libraries)
+        for location in _listed(arguments.get("--extra-py-files"))
+    ]
     for module in _listed(arguments.get("--additional-python-modules")):
         if module.startswith("s3://"):
             path.append(_library(_fetch(home, call, module, folder / "fetched"), libraries))
@@ -201,6 +203,10 @@ def run_process(
     """Runs the script to its end.
 
     Args:
+        specification: of `prepare`.
+        variables: the whole environment.
+        folder: the run's, where it works.
+        python: the interpreter; this process's own when empty.
         timeout: seconds.
         stop: set to end it.
         output: takes ("output" | "error", lines) while the script runs.

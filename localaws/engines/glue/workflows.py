@@ -309,10 +309,9 @@ class Workflows(Crawlers, Jobs):
             if trigger.get("WorkflowName") != name:
                 continue
             here = node("TRIGGER", trigger["Name"], Trigger=_shown_trigger(trigger))
-            for action in trigger["Actions"]:
-                edges.append({"SourceId": here, "DestinationId": _node_of(action, node)})
-            for condition in (trigger.get("Predicate") or {}).get("Conditions") or ():
-                edges.append({"SourceId": _node_of(condition, node), "DestinationId": here})
+            conditions = (trigger.get("Predicate") or {}).get("Conditions") or ()
+            edges += [{"SourceId": here, "DestinationId": _node_of(action, node)} for action in trigger["Actions"]]
+            edges += [{"SourceId": _node_of(condition, node), "DestinationId": here} for condition in conditions]
         return list(nodes.values()), edges
 
     def _fire_node(self, place: Place, run: Document, node: Document) -> None:
@@ -328,13 +327,14 @@ class Workflows(Crawlers, Jobs):
         for action in node["Trigger"]["Actions"]:
             kind, name = ("CRAWLER", action["CrawlerName"]) if action.get("CrawlerName") else ("JOB", action["JobName"])
             target = next(n for n in run["Nodes"] if (n["Type"], n["Name"]) == (kind, name))
-            self._start_node(place, run, target, action, node["Name"], predecessors)
+            self._start_node(place, run, target, action=action, trigger=node["Name"], predecessors=predecessors)
 
     def _start_node(
         self,
         place: Place,
         run: Document,
         target: Document,
+        *,
         action: Document,
         trigger: str,
         predecessors: list[Document],
@@ -371,6 +371,7 @@ class Workflows(Crawlers, Jobs):
             run.update(Status="STOPPED" if run["Status"] == "STOPPING" else "COMPLETED", CompletedOn=self._now())
         self._save_run(place, run)
 
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def _ended(self, place: Place, kind: str, name: str, detail: Document, workflow: Document | None) -> None:
         """A job or crawler has ended: goes on with its workflow run, or with triggers outside of workflows."""
         with self._lock:
@@ -458,8 +459,10 @@ class Workflows(Crawlers, Jobs):
             if wrong or not wanted:
                 raise invalid(f"NodeIds {wrong} are no jobs or crawlers that ran in this workflow run")
             again = _downstream(wanted, old["Edges"])
-            nodes = [{**node, "State": "", "Runs": []} if node["UniqueId"] in again else node for node in old["Nodes"]]
-            run = {
+            nodes: list[Document] = [
+                {**node, "State": "", "Runs": []} if node["UniqueId"] in again else node for node in old["Nodes"]
+            ]
+            run: Document = {
                 **{key: old[key] for key in ("Name", "WorkflowRunProperties", "Edges")},
                 "WorkflowRunId": new_id("wr"),
                 "PreviousRunId": old["WorkflowRunId"],
@@ -470,7 +473,7 @@ class Workflows(Crawlers, Jobs):
             self._save_run(place, run)
             for node in nodes:
                 if node["UniqueId"] in wanted:
-                    self._start_node(place, run, node, node["Action"], node["Trigger"], [])
+                    self._start_node(place, run, node, action=node["Action"], trigger=node["Trigger"], predecessors=[])
             self._advance(place, run)
         return {"RunId": run["WorkflowRunId"], "NodeIds": wanted}
 
@@ -552,6 +555,7 @@ class Workflows(Crawlers, Jobs):
         """What an EventBridge rule with a workflow as target calls (`glue:notifyEvent`; not an operation of the SDKs).
 
         Args:
+            call: of the rule's role.
             params: `{"WorkflowName", "EventId"}`.
         """
         place, name = place_of(call), params["WorkflowName"]
@@ -585,6 +589,7 @@ class Workflows(Crawlers, Jobs):
 
     # -- time ------------------------------------------------------------------------------------------------------
 
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def _reschedule(self) -> None:
         with self._wake:
             self._wake.notify_all()

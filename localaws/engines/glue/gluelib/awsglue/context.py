@@ -9,7 +9,8 @@ class GlueContext:
     """Gives the Spark session. DynamicFrames need Glue's own jar, which exists only on AWS."""
 
     def __init__(self, sparkContext: Any = None, **options: Any) -> None:  # noqa: N803 - Glue's own name
-        from pyspark.sql import SparkSession  # noqa: PLC0415 - a Python shell job has no pyspark
+        # pyrefly: ignore[missing-import] - whichever PySpark the job runs on
+        from pyspark.sql import SparkSession  # noqa: PLC0415 - a Python shell job has none
 
         self.spark_session = SparkSession.builder.getOrCreate()
 

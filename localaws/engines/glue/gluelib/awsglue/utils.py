@@ -15,6 +15,7 @@ class GlueArgumentError(Exception):
 
 
 class _Parser(argparse.ArgumentParser):
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def error(self, message: str) -> NoReturn:
         raise GlueArgumentError(message)
 

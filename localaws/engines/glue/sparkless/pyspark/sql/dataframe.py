@@ -1,4 +1,4 @@
-# ruff: noqa: N802, N803  Spark's own camelCase names are the interface here
+# ruff: noqa: N802, N803, S608  Spark's own camelCase names are the interface here; SQL is built from quoted names
 """DataFrames: either a DuckDB view, or a stream of Arrow batches that becomes one when SQL first needs it."""
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ class DataFrame:
             raise unsupported("DataFrame.filter with a Column", "pass the condition as SQL text")
         return self.sparkSession.sql_over(f"SELECT * FROM __this__ WHERE {condition}", {"__this__": self})
 
-    where = filter
+    where = filter  # noqa: A003 - the method above
 
     def drop(self, *columns: Any) -> DataFrame:
         gone = {str(name).lower() for name in columns}

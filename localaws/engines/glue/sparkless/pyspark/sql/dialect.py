@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import sqlglot
 from sqlglot import exp
@@ -28,21 +28,23 @@ MACROS = Path(__file__).with_name("macros.sql").read_text()
 class SparkText(Spark):
     """Spark's grammar with function calls left as written, so that `FUNCTIONS` decides and not sqlglot's builders."""
 
-    class Parser(Spark.Parser):
-        FUNCTIONS = {}  # noqa: RUF012 - sqlglot's way of configuring a parser
-        FUNCTION_PARSERS = {  # noqa: RUF012
+    class Parser(Spark.Parser):  # pyrefly: ignore[bad-override] - sqlglot sets `Spark.Parser` when the class is made
+        FUNCTIONS: ClassVar[dict[str, Any]] = {}
+        FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
             name: Spark.Parser.FUNCTION_PARSERS[name] for name in ("CAST", "TRY_CAST", "EXTRACT", "TRIM")
         }
-        NO_PAREN_FUNCTION_PARSERS = {"CASE": Spark.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}  # noqa: RUF012
+        NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CASE": Spark.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
 
 
 SYNTAX: tuple[type[exp.Expr], ...] = (
     # queries
     exp.Select, exp.From, exp.Join, exp.Where, exp.Group, exp.Rollup, exp.Cube, exp.GroupingSets, exp.Having, exp.Order,
-    exp.Ordered, exp.Limit, exp.Offset, exp.With, exp.CTE, exp.Union, exp.Except, exp.Intersect, exp.Subquery, exp.Values,
+    exp.Ordered, exp.Limit, exp.Offset, exp.With, exp.CTE, exp.Union, exp.Except, exp.Intersect, exp.Subquery,
+    exp.Values,
     exp.Table, exp.TableAlias, exp.Lateral, exp.Distinct,
     # names and literals
-    exp.Column, exp.Identifier, exp.Dot, exp.Star, exp.Alias, exp.Aliases, exp.Literal, exp.Boolean, exp.Null, exp.Tuple,
+    exp.Column, exp.Identifier, exp.Dot, exp.Star, exp.Alias, exp.Aliases, exp.Literal, exp.Boolean, exp.Null,
+    exp.Tuple,
     exp.Var,
     # types
     exp.Cast, exp.TryCast, exp.DataType, exp.DataTypeParam, exp.ColumnDef,
@@ -115,7 +117,8 @@ def _is_literal(node: exp.Expr, what: str) -> str:
     return str(node.this)
 
 
-# A rule gets the call, its arguments already rewritten, and gives what replaces it and what to wrap around the call with
+# A rule gets the call, its arguments already rewritten, and gives what replaces it and what to wrap around the call
+# with
 # its FILTER and OVER (or None).
 Wrap: TypeAlias = "Callable[[exp.Expr], exp.Expr]"
 Rule: TypeAlias = "Callable[[exp.Anonymous], tuple[exp.Expr, Wrap | None]]"

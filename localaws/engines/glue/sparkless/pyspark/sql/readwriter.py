@@ -1,4 +1,4 @@
-# ruff: noqa: N802, N803, A002  Spark's own camelCase names are the interface here
+# ruff: noqa: N802, N803, A002, S608  Spark's own camelCase names are the interface here; SQL is built from quoted names
 """DataFrameReader and DataFrameWriter."""
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from .types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from .session import SparkSession
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 BINARY_FILE = parse_schema("path STRING, modificationTime TIMESTAMP, length BIGINT, content BINARY")
 METADATA = parse_schema("file_path STRING, file_name STRING, file_size BIGINT, file_modification_time TIMESTAMP")
+# What Hadoop's Path percent-encodes in `_metadata.file_path`.
+UNSAFE_IN_URI = re.compile(r"[\x00-\x20\"#%<>?\[\]\\^`{|}\x7f]")
 BATCH_BYTES = 16 << 20
 LINE_CHUNK = 4 << 20
 
@@ -190,7 +192,8 @@ class DataFrameReader:
                 size += len(body)
                 if size >= BATCH_BYTES or len(rows) >= BATCH_ROWS:
                     yield _columns(BINARY_FILE, rows)
-                    rows, size = [], 0
+                    rows.clear()
+                    size = 0
             if rows:
                 yield _columns(BINARY_FILE, rows)
 
@@ -214,7 +217,7 @@ class DataFrameReader:
                 for file in files:
                     extra = [_partition_value(kind, dict(file.partition).get(name)) for name, kind in partition]
                     if metadata:
-                        path = file.path.replace("file:", "file://", 1) if file.local else file.path
+                        path = re.sub(UNSAFE_IN_URI, lambda found: f"%{ord(found[0]):02X}", file.path)
                         extra.append(
                             {
                                 "file_path": path,
@@ -230,7 +233,7 @@ class DataFrameReader:
                             for column, field in zip(columns, schema.fields, strict=True)
                         ]
                         arrays += [
-                            pa.repeat(pa.scalar(value, to_arrow(field.dataType)), count)
+                            pa.array([value] * count, to_arrow(field.dataType))
                             for value, field in zip(extra, shown.fields[len(schema.fields) :], strict=True)
                         ]
                         yield pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(shown))
@@ -270,13 +273,12 @@ class DataFrameReader:
         mode = self._options.get("mode", "PERMISSIVE").upper()
         multiline = self._flag("multiline")
         corrupt = self._options.get("columnnameofcorruptrecord", "_corrupt_record")
+
+        def texts_of(stream: IO[bytes]) -> Iterator[list[Any]]:
+            return documents(stream, multiline)
+
         schema = self._schema or records.infer(
-            (
-                document
-                for file in files
-                for chunk in self._file_columns(file, lambda s: ([d] for d in documents(s, multiline)))
-                for document in chunk[0]
-            ),
+            (document for file in files for texts in self._file_columns(file, texts_of) for document in texts),
             corrupt,
         )
         convert = records.json_converter(schema, corrupt, mode)
@@ -291,7 +293,7 @@ class DataFrameReader:
 
     def _csv(self, files: list[File]) -> DataFrame:
         header = self._flag("header")
-        dialect = {
+        dialect: dict[str, Any] = {
             "delimiter": self._options.get("sep", self._options.get("delimiter", ",")),
             "quotechar": self._options.get("quote", '"') or None,
             "escapechar": self._options.get("escape", "\\"),
@@ -433,11 +435,14 @@ def _partition_columns(files: list[File]) -> list[tuple[str, DataType]]:
     return found
 
 
-def _fits(bits: int) -> Any:
-    return lambda value: bool(re.fullmatch(r"[+-]?\d+", value)) and -(1 << (bits - 1)) <= int(value) < 1 << (bits - 1)
+def _fits(bits: int) -> Callable[[str], bool]:
+    def fits(value: str) -> bool:
+        return bool(re.fullmatch(r"[+-]?\d+", value)) and -(1 << (bits - 1)) <= int(value) < 1 << (bits - 1)
+
+    return fits
 
 
-_PARTITION_TYPES: tuple[tuple[DataType, Any], ...] = (
+_PARTITION_TYPES: tuple[tuple[DataType, Callable[[str], bool]], ...] = (
     (IntegerType(), _fits(32)),
     (LongType(), _fits(64)),
     (DoubleType(), lambda v: bool(re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", v))),
@@ -569,14 +574,14 @@ class DataFrameWriter:
         dynamic = self._options.get(
             "partitionoverwritemode", self._session.conf.get("spark.sql.sources.partitionOverwriteMode") or "static"
         )
-        replace = (
+        replacing = (
             "none"
             if self._mode != "overwrite"
             else "partitions"
             if self._partition and dynamic.lower() == "dynamic"
             else "all"
         )
-        storage.publish(files, path, replace=replace)
+        storage.publish(files, path, replacing=replacing)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):

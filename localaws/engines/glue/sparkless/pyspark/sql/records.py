@@ -161,7 +161,8 @@ def json_converter(schema: StructType, corrupt: str, mode: str) -> Callable[[byt
             if not isinstance(item, dict):
                 found += bad(text)
                 continue
-            row, misfit = [], False
+            row: list[Any] = []
+            misfit = False
             for name, convert in fields:
                 value = None if convert is None else item.get(name)
                 if value is not None and convert is not None:

@@ -1,11 +1,11 @@
-# ruff: noqa: N802, N803  Spark's own camelCase names are the interface here
+# ruff: noqa: N802, N803, S608  Spark's own camelCase names are the interface here; SQL is built from quoted names
 """SparkSession: one DuckDB database in memory, bounded, spilling to scratch."""
 
 from __future__ import annotations
 
 import itertools
 import os
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import duckdb
 import pyarrow as pa
@@ -184,7 +184,7 @@ class SparkSession:
             raise unsupported(f"The statement {type(tree).__name__.upper()}")
         return self._query(tree, frames)
 
-    def _query(self, tree: exp.Expression, frames: Mapping[str, DataFrame]) -> DataFrame:
+    def _query(self, tree: exp.Expr, frames: Mapping[str, DataFrame]) -> DataFrame:
         hidden = any("_metadata" in (column.name, column.table) for column in tree.find_all(exp.Column))
         if hidden and any(True for _ in tree.find_all(exp.Star)):
             raise unsupported("_metadata together with *", "name the columns")
@@ -265,7 +265,7 @@ class SparkSession:
         SparkSession._active = None
         self.sparkContext.stop()
 
-    def __enter__(self) -> SparkSession:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *problem: object) -> None:

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -169,7 +169,8 @@ def list_files(path: str, *, recursive: bool = False, name_glob: str = "") -> li
     found = _s3_objects(shown, bucket, prefix) if scheme == "s3" else _local_files("/" + prefix)
     globs = [glob_pattern(part) for part in parts]
     wanted = glob_pattern(name_glob) if name_glob else None
-    files, exists = [], False
+    files: list[File] = []
+    exists = False
     for file in found:
         pieces = (file.key if scheme == "s3" else file.local.lstrip("/")).split("/")
         if len(pieces) < len(globs) or not all(g.fullmatch(p) for g, p in zip(globs, pieces, strict=False)):
@@ -186,8 +187,9 @@ def list_files(path: str, *, recursive: bool = False, name_glob: str = "") -> li
         if partition and not recursive:
             if not all("=" in folder for folder in below[:-1]):
                 continue
-            file = File(file.path, file.size, file.modified, file.bucket, file.key, file.local, partition)
-        files.append(file)
+            files.append(replace(file, partition=partition))
+        else:
+            files.append(file)
     if not exists and not (scheme == "file" and fixed == len(parts) and Path(key).is_dir()):
         raise AnalysisException(f"[PATH_NOT_FOUND] Path does not exist: {path}.")
     return sorted(files, key=lambda file: file.path)
@@ -282,14 +284,15 @@ def exists(path: str) -> bool:
     return folder.is_dir() and any(folder.iterdir())
 
 
-def publish(files: dict[str, Path], path: str, *, replace: str) -> None:
+def publish(files: dict[str, Path], path: str, *, replacing: str) -> None:
     """Puts finished local files under a folder, then removes what they replace, then writes `_SUCCESS`.
 
     Each file appears whole, and old ones go last: a reader in between sees old and new rows, never none.
 
     Args:
         files: relative name -> local file, which is moved.
-        replace: "all" removes everything else below the folder, "partitions" only in the folders written, "none"
+        path: the folder.
+        replacing: "all" removes everything else below the folder, "partitions" only in the folders written, "none"
             nothing.
     """
     scheme, bucket, key = split_uri(path)
@@ -299,14 +302,16 @@ def publish(files: dict[str, Path], path: str, *, replace: str) -> None:
         return (
             name not in files
             and name != "_SUCCESS"
-            and (replace == "all" or (replace == "partitions" and name.rpartition("/")[0] in folders))
+            and (replacing == "all" or (replacing == "partitions" and name.rpartition("/")[0] in folders))
         )
 
     if scheme == "s3":
         base = key.rstrip("/") + "/" if key.strip("/") else ""
-        stale = [f.key for f in _s3_objects("s3", bucket, base) if replace != "none" and old(f.key[len(base) :])]
+        stale = [f.key for f in _s3_objects("s3", bucket, base) if replacing != "none" and old(f.key[len(base) :])]
         with ThreadPoolExecutor(S3_THREADS) as pool:
-            list(pool.map(lambda item: s3().upload_file(str(item[1]), bucket, base + item[0]), files.items()))
+            uploads = [pool.submit(s3().upload_file, str(file), bucket, base + name) for name, file in files.items()]
+            for upload in uploads:
+                upload.result()
         for at in range(0, len(stale), 1000):
             s3().delete_objects(
                 Bucket=bucket, Delete={"Objects": [{"Key": k} for k in stale[at : at + 1000]], "Quiet": True}
@@ -318,7 +323,7 @@ def publish(files: dict[str, Path], path: str, *, replace: str) -> None:
     root = Path(key)
     root.mkdir(parents=True, exist_ok=True)
     stale_files = [
-        p for p in root.rglob("*") if p.is_file() and replace != "none" and old(p.relative_to(root).as_posix())
+        p for p in root.rglob("*") if p.is_file() and replacing != "none" and old(p.relative_to(root).as_posix())
     ]
     for name, file in files.items():
         target = root / name

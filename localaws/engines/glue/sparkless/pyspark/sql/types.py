@@ -7,7 +7,7 @@ Timestamps are instants, kept as UTC without a zone (`timestamp[us]`): the sessi
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
@@ -90,6 +90,7 @@ class DecimalType(DataType):
     def __init__(self, precision: int = 10, scale: int = 0) -> None:
         self.precision, self.scale = precision, scale
 
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def simpleString(self) -> str:
         return f"decimal({self.precision},{self.scale})"
 
@@ -100,6 +101,7 @@ class ArrayType(DataType):
     def __init__(self, elementType: DataType, containsNull: bool = True) -> None:
         self.elementType, self.containsNull = elementType, containsNull
 
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def simpleString(self) -> str:
         return f"array<{self.elementType.simpleString()}>"
 
@@ -110,6 +112,7 @@ class MapType(DataType):
     def __init__(self, keyType: DataType, valueType: DataType, valueContainsNull: bool = True) -> None:
         self.keyType, self.valueType, self.valueContainsNull = keyType, valueType, valueContainsNull
 
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def simpleString(self) -> str:
         return f"map<{self.keyType.simpleString()},{self.valueType.simpleString()}>"
 
@@ -161,6 +164,7 @@ class StructType(DataType):
     def fieldNames(self) -> list[str]:
         return self.names
 
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def simpleString(self) -> str:
         return f"struct<{','.join(f'{f.name}:{f.dataType.simpleString()}' for f in self.fields)}>"
 
@@ -179,16 +183,17 @@ class StructType(DataType):
     def __getitem__(self, key: str | int) -> StructField:
         return self.fields[key if isinstance(key, int) else self.names.index(key)]
 
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def __repr__(self) -> str:
         return f"StructType({self.fields!r})"
 
 
-class Row(tuple[Any, ...]):
+class Row(tuple[Any, ...]):  # noqa: SLOT001 - a row carries its field names
     """A row: a tuple whose values are also attributes. `Row(a=1)` makes one, `row.a`, `row["a"]`, `row[0]` read it."""
 
     __fields__: tuple[str, ...] = ()
 
-    def __new__(cls, *values: Any, **named: Any) -> Row:
+    def __new__(cls, *values: Any, **named: Any) -> Self:
         row = super().__new__(cls, tuple(named.values()) if named else values)
         row.__fields__ = tuple(named)
         return row
@@ -217,6 +222,7 @@ class Row(tuple[Any, ...]):
         except ValueError:
             raise AttributeError(name) from None
 
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, str):
             if key not in self.__fields__:
@@ -224,6 +230,7 @@ class Row(tuple[Any, ...]):
             return super().__getitem__(self.__fields__.index(key))
         return super().__getitem__(key)
 
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def __contains__(self, key: object) -> bool:
         return key in self.__fields__ if self.__fields__ else super().__contains__(key)
 
