@@ -749,7 +749,11 @@ def main() -> None:
             serve(pages, console, shutdown_trigger=stop.wait),
         )
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    finally:
+        for engine in built.values():
+            engine.close()  # ends its threads and child processes; their records are on disk
 
 
 if __name__ == "__main__":

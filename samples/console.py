@@ -41,4 +41,4 @@ def ensure_user(cognito: Any, pool: str, username: str, attributes: Mapping[str,
             TemporaryPassword=PASSWORD,
             MessageAction="SUPPRESS",
         )["User"]["Attributes"]
-    return next(attribute["Value"] for attribute in user if attribute["Name"] == "sub")
+    return str(next(attribute["Value"] for attribute in user if attribute["Name"] == "sub"))

@@ -1,1 +1,1 @@
-"""Sextant: the logic that Lambda, Glue, SageMaker and the laptop share. One sub-package per system; none imports another."""
+"""The logic that Lambda, Glue, SageMaker and the laptop share. One sub-package per system; none imports another."""
