@@ -62,12 +62,14 @@ spark = SparkSession.builder.appName(options["JOB_NAME"]).getOrCreate()
 
 def parse(batches):
     import json
-    schema = pa.schema([("object", pa.string()), ("worker", pa.string()), ("seconds", pa.float64()), ("source", pa.string())])
+    import shared  # from --extra-py-files, on Spark's workers too
+    text = pa.string()
+    schema = pa.schema([("object", text), ("worker", text), ("seconds", pa.float64()), ("source", text)])
     for batch in batches:
         rows = []
         for path, content in zip(batch["path"].to_pylist(), batch["content"].to_pylist()):
             for answer in json.loads(content)["answers"]:
-                row = {"object": path.split("/")[-2], "worker": answer["workerId"], "source": path}
+                row = {"object": path.split("/")[-2], "worker": shared.name(answer["workerId"]), "source": path}
                 rows.append({**row, "seconds": answer.get("timeSpentInSeconds")})
         yield pa.RecordBatch.from_pylist(rows, schema=schema)
 
@@ -98,7 +100,7 @@ def test_one_job_script_gives_the_same_on_both_engines(spark_python, home, aws, 
         s3.put_object(Bucket="both", Key=f"in/{at}/a.json", Body=json.dumps(body).encode())
     tables = [run_on(name, spark_python, home, aws, s3) for name in ("duckdb", "spark")]
     assert tables[0] == tables[1]
-    assert tables[0][-1] == {"worker": "w9", "n": 12, "seconds": None, "objects": sorted(map(str, range(12)))}
+    assert tables[0][-1] == {"worker": "W9", "n": 12, "seconds": None, "objects": sorted(map(str, range(12)))}
 
 
 def run_on(name, spark_python, home, aws, s3):
@@ -106,7 +108,12 @@ def run_on(name, spark_python, home, aws, s3):
     aws.put("per_worker.py", JOB, "code")
     command = {"Name": "glueetl", "ScriptLocation": "s3://code/per_worker.py"}
     engine.create_job(aws.call, {"Name": name, "Role": "r", "Command": command})
-    arguments = {"--INPUT": "s3://both/in/", "--OUTPUT": f"s3://both/{name}/"}
+    aws.put("shared.py", "def name(worker):\n    return worker.upper()\n", "code")
+    arguments = {
+        "--INPUT": "s3://both/in/",
+        "--OUTPUT": f"s3://both/{name}/",
+        "--extra-py-files": "s3://code/shared.py",
+    }
     run_id = engine.start_job_run(aws.call, {"JobName": name, "Arguments": arguments})["JobRunId"]
 
     def ended():

@@ -369,8 +369,8 @@ def test_frames_and_rows(tmp_path):
         both = frame.unionByName(other).orderBy("id", ascending=False)
         row = both.first()
         print(json.dumps([
-            [r.id for r in both.collect()], row.asDict(), row.tags, "id" in row, frame.dtypes, frame.filter("id >
-            1").count(), frame.drop("tags").columns,
+            [r.id for r in both.collect()], row.asDict(), row.tags, "id" in row, frame.dtypes,
+            frame.filter("id > 1").count(), frame.drop("tags").columns,
             frame.selectExpr("id * 2 AS d").collect(), frame.withColumnRenamed("id", "n").columns,
             frame.limit(1).count(), frame.isEmpty(), spark.range(1, 4).count(),
             frame.union(frame).distinct().count(), frame.cache().repartition(4).coalesce(1).count(),

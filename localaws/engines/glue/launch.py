@@ -60,7 +60,7 @@ def main(specification: dict[str, Any]) -> int:
             sys.path.insert(0, str(Path(__file__).with_name("sparkfull")))
             import staging  # type: ignore[import-not-found]  # noqa: PLC0415 - on the path since the line above
 
-            staging.install(specification["spark"])
+            staging.install(specification["spark"], specification["path"])
             sys.path.pop(0)
         runpy.run_path(specification["script"], run_name="__main__")
     except SystemExit as end:

