@@ -298,11 +298,13 @@ def _consolidated(job: Job, task: Task, bucket: str) -> tuple[Any, dict[str, Any
             "dataset-object-attributes": {},
         }
     if job.task_type.endswith("segmentation"):
-        colors = {str(i + 1): {"class-name": each, "hex-color": COLORS[i + 1]} for i, each in enumerate(job.classes)}
+        colors: dict[str, dict[str, Any]] = {
+            str(i + 1): {"class-name": each, "hex-color": COLORS[i + 1]} for i, each in enumerate(job.classes)
+        }
         background = {"0": {"class-name": "BACKGROUND", "hex-color": COLORS[0]}}
-        colors = {number: {**each, "confidence": 0.0} for number, each in (background | colors).items()}
+        confident = {number: {**each, "confidence": 0.0} for number, each in (background | colors).items()}
         key = "internal-color-map" if job.task_type == "semantic-segmentation" else "color-map"
-        return f"{uri}/{_mask_key(job, task)}", {key: colors}
+        return f"{uri}/{_mask_key(job, task)}", {key: confident}
     return annotations[0].geometry, {}
 
 

@@ -204,7 +204,11 @@ def _people(simulation: Simulation, subs: Mapping[str, str]) -> tuple[list[Worke
         ("goran", 0.85, 1.9, "Van"),
         ("hana", 0.93, 2.3, "SUV"),
     )
-    new_sub, new_id = simulation.uuid, lambda: f"private.us-east-1.{simulation.random.getrandbits(64):016x}"
+    new_sub = simulation.uuid
+
+    def new_id() -> str:
+        return f"private.us-east-1.{simulation.random.getrandbits(64):016x}"
+
     workers = [
         Worker(name, new_id(), subs.get(name, new_sub()), "Cognito", skill, pace, bias)
         for name, skill, pace, bias in described

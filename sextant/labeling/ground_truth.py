@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from sextant.labeling.tables import Table
+
 try:
     import orjson
 
-    _loads = orjson.loads
+    _loads: Callable[[bytes | bytearray | memoryview | str], Any] = orjson.loads
     _encoded: Callable[[Any], bytes] = orjson.dumps
 
     def _dumps(document: Any) -> str:
@@ -43,7 +45,9 @@ try:
 
 except ImportError:  # a Glue job without the extra wheel still runs, slower
 
-    def _loads(body: bytes | str) -> Any:
+    def _loads(body: bytes | bytearray | memoryview | str) -> Any:
+        if isinstance(body, memoryview):
+            body = bytes(body)
         return json.loads(body, parse_constant=_refuse)
 
     def _refuse(constant: str) -> NoReturn:
@@ -81,7 +85,7 @@ class Chunk:
     frames: dict[Any, int] = field(default_factory=dict)
     interned: dict[bytes, str] = field(default_factory=lambda: {b"null": NO_ATTRIBUTES, b"{}": NO_ATTRIBUTES})
 
-    def sheet(self, table: staging.Table) -> Sheet:
+    def sheet(self, table: Table) -> Sheet:
         """The sheet of a staged table."""
         found = self.sheets.get(table.name)
         if found is None:
@@ -449,8 +453,8 @@ def _tally(chunk: Chunk, document: Document, shapes: _Shapes) -> None:
         frames = {frame_no[row] for row in rows}
         # An annotation that is not tracked is an object of its own, known by its row.
         instances = {row if instance_id[row] is None else instance_id[row] for row in rows}
-        key = (document.head, label, attributes, document.day)
-        _add(chunk.labels, key, len(rows), len(frames), len(instances))
+        cell = (document.head, label, attributes, document.day)
+        _add(chunk.labels, cell, len(rows), len(frames), len(instances))
         for name, value in (("", ""), *_loads(attributes)):
             known = by_pair.get((label, (name, value)), (0, set(), set()))
             by_pair[label, (name, value)] = (known[0] + len(rows), known[1] | frames, known[2] | instances)
@@ -839,7 +843,7 @@ def _parse_label(chunk: Chunk, document: Document, value: Any, metadata: dict[st
                 document.created_at,
             )
         else:
-            reader = _READERS.get(task_type, _read_custom)
+            reader: Callable[..., bool] = _READERS.get(task_type, _read_custom)
             if not reader(shapes, frame, value, metadata, document.names):
                 chunk.reject(where, "unexpected label", f"{task_type}: {_dumps(value)[:200]}", size)
                 shapes = _Shapes()

@@ -186,7 +186,7 @@ class Sheet:
         repeated = len(values) < self._pending
         if field.name in _REPEATING or pa.types.is_map(field.type):
             return _distinct(field.type, values, counts if repeated else [])
-        built = pa.array(values, field.type)
+        built: pa.Array[Any] = pa.array(values, field.type)
         return built.take(_index(range(len(values)), counts)) if repeated else built
 
 
