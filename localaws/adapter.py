@@ -534,6 +534,36 @@ def _authorize_task(home: EmulatorHome, action: str, resource: str) -> None:
         raise stepfunctions._ExecutionError("States.Permissions", error.message) from error
 
 
+def _install_targets(built: dict[str, Any], home: EmulatorHome) -> None:
+    """EventBridge targets: Glue workflows, which ministack lacks, and the target's role, which it does not ask for.
+
+    A delivery that the role does not allow is dropped with a warning in the log, as EventBridge drops it.
+    """
+    deliver = eventbridge._invoke_target
+
+    def invoke(target: Document, event: Document, rule: Document, view: Any = None) -> None:
+        arn = target.get("Arn", "")
+        service, _, resource = arn.partition("arn:aws:")[2].partition(":")
+        action = {"glue": "glue:notifyEvent", "states": "states:StartExecution"}.get(service)
+        if action is None:
+            deliver(target, event, rule, view)
+            return
+        account, region = responses.get_account_id(), responses.get_region()
+        try:
+            call = home.as_role(account, region, target.get("RoleArn", ""), "events.amazonaws.com")
+            call.authorize(action, arn)
+            if service == "glue":
+                name = resource.rpartition("workflow/")[2]
+                built["glue"].notify_event(call, {"WorkflowName": name, "EventId": event["EventId"]})
+                return
+        except ServiceError as error:
+            logger.warning("EventBridge did not deliver to %s: %s", arn, error.message)
+            return
+        deliver(target, event, rule, view)
+
+    eventbridge._invoke_target = invoke
+
+
 _GLUE_RUNNING = {"STARTING", "RUNNING", "STOPPING", "WAITING"}
 
 
@@ -728,6 +758,7 @@ def main() -> None:
     built = _install_services(home)
     _install_resource_types(built)
     _install_integrations(built, home)
+    _install_targets(built, home)
     threading.Thread(target=_snapshot_loop, daemon=True, name="snapshots").start()
 
     async def run() -> None:

@@ -279,6 +279,34 @@ def test_a_task_runs_with_the_state_machines_role_only(embedded):
     assert "lambda:InvokeFunction" in outcomes["may-not"]["cause"]
 
 
+def test_an_event_starts_a_glue_workflow_under_the_targets_role(embedded):
+    glue, events = embedded.client("glue"), embedded.client("events")
+    base = f"arn:aws:glue:{REGION}:000000000000:workflow/"
+    allowed = {"Effect": "Allow", "Action": "glue:notifyEvent", "Resource": f"{base}by-event"}
+    arn = role(embedded, "notifies", allowed, service="events.amazonaws.com")
+    for name in ("by-event", "not-allowed"):
+        glue.create_workflow(Name=name)
+        glue.create_trigger(
+            Name=name,
+            Type="EVENT",
+            WorkflowName=name,
+            EventBatchingCondition={"BatchSize": 1},
+            Actions=[{"CrawlerName": "nobody"}],
+            StartOnCreation=True,
+        )
+        pattern = json.dumps({"source": ["test.glue"]})
+        events.put_rule(Name=name, EventPattern=pattern)
+        events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": base + name, "RoleArn": arn}])
+
+    events.put_events(Entries=[{"Source": "test.glue", "DetailType": "t", "Detail": "{}"}])
+
+    deadline = time.monotonic() + 20
+    while not glue.get_workflow_runs(Name="by-event")["Runs"] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(glue.get_workflow_runs(Name="by-event")["Runs"]) == 1
+    assert glue.get_workflow_runs(Name="not-allowed")["Runs"] == []
+
+
 def test_accounts_do_not_see_each_other(embedded):
     embedded.client("glue").create_database(DatabaseInput={"Name": "mine"})
     embedded.client("s3").create_bucket(Bucket="mine-alone")
