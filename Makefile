@@ -1,5 +1,5 @@
 # Two commands: `make demo` and `make test`. Each does its own set-up; nothing but Python 3.11+ and the package
-# registries is needed. ARGS go to `sextant demo`; EXTRAS="browser spark" add suites with environments of their own.
+# registries is needed. ARGS go to `sextant demo`; EXTRAS="browser spark slow" add suites that take more of both.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON ?= python3
@@ -9,7 +9,7 @@ UV := $(BIN)/uv pip install --quiet --require-hashes
 EXTRAS ?=
 ARGS ?=
 
-.PHONY: demo test setup setup-dev lint types suites clean $(addprefix extra-,browser spark)
+.PHONY: demo test setup setup-dev lint types suites clean $(addprefix extra-,browser spark slow)
 
 demo: setup
 	@$(BIN)/sextant demo $(ARGS)
@@ -45,7 +45,7 @@ types: setup-dev
 	$(BIN)/mypy
 
 suites: setup-dev
-	$(BIN)/pytest -m "not browser and not spark and not aws" --durations=10
+	$(BIN)/pytest -m "not browser and not spark and not slow and not aws" --durations=10
 
 # An environment of its own each: heavy, and none of it in the demo's way.
 .venv-%/stamp: requirements/%.txt pyproject.toml | $(BIN)/uv
@@ -58,7 +58,11 @@ extra-browser: .venv-browser/stamp setup-dev
 	.venv-browser/bin/pytest -m browser tests/browser
 
 extra-spark: .venv-spark/stamp setup-dev
-	$(BIN)/pytest -m spark
+	$(BIN)/pytest -m "spark and not slow"
+
+# Kills in mid-run, a 1 GB manifest, the stock CDK CLI: minutes each.
+extra-slow: setup-dev
+	$(BIN)/pytest -m "slow and not browser and not spark" --durations=10
 
 clean:
 	-@$(BIN)/sextant down --delete
