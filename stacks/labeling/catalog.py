@@ -148,6 +148,8 @@ def _view_input(view: View, database: str) -> glue.CfnTable.TableInputProperty:
         partition_keys=[],
         storage_descriptor=glue.CfnTable.StorageDescriptorProperty(
             columns=_columns(view.columns),
+            location="",
+            serde_info=glue.CfnTable.SerdeInfoProperty(),  # empty but there: Athena refuses to read a view without it
         ),
         view_original_text=f"/* Presto View: {base64.b64encode(text.encode()).decode()} */",
         view_expanded_text="/* Presto View */",

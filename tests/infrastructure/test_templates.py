@@ -217,7 +217,12 @@ def test_every_view_is_stored_as_athena_stores_it(local):
     for view in VIEWS:
         stored = tables[view.name]
         assert stored["TableType"] == "VIRTUAL_VIEW"
-        assert stored["Parameters"]["presto_view"] == "true"
+        assert stored["Parameters"] == {"presto_view": "true", "comment": "Presto View"}
+        assert stored["PartitionKeys"] == []
+        # Without the empty SerdeInfo: "HIVE_METASTORE_ERROR: Table storage descriptor is missing SerDe info".
+        descriptor = {key: value for key, value in stored["StorageDescriptor"].items() if key != "Columns"}
+        assert descriptor == {"Location": "", "SerdeInfo": {}}
+        assert stored["ViewExpandedText"] == "/* Presto View */"
         text = stored["ViewOriginalText"]
         assert text.startswith("/* Presto View: ")
         assert text.endswith(" */")
