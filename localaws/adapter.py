@@ -30,8 +30,9 @@ from ministack.core import iam_actions, iam_evaluator, lambda_runtime, persisten
 from ministack.services import cloudfront, eventbridge, glue, iam, lambda_svc, s3, ssm, stepfunctions, sts
 from ministack.services.cloudformation import provisioners
 
+from localaws.emulator import hold_state
 from localaws.engines import registry
-from localaws.front_door import front_door, sign_in
+from localaws.front_door import front_door, guarded, sign_in
 from localaws.home import Call, Catalog, Document, Objects, ServiceError, StoredObject, allow_all
 from localaws.records import Records, open_records
 from localaws.resource_types import RESOURCE_TYPES, ResourceType, generated_name
@@ -403,7 +404,8 @@ def _provisioner(resource: ResourceType, engine: Any) -> Document:
         named = new.get("Name")
         if resource.update is None or (named and named != physical_id):
             created = create(logical_id, new, stack)
-            resource.delete(engine, call(), physical_id)
+            if created[0] != physical_id:
+                resource.delete(engine, call(), physical_id)
             return created
         resource.update(engine, call(), physical_id, new)
         return physical_id, {}
@@ -718,9 +720,13 @@ def _snapshot_loop() -> None:
     while True:
         time.sleep(SNAPSHOT_SECONDS)
         seen = _requests_seen
-        if seen != saved:
+        if seen == saved:
+            continue
+        try:
             save_snapshot()
             saved = seen
+        except Exception:  # a full disk now may be free in five seconds
+            logger.exception("the snapshot could not be written; it is tried again")
 
 
 async def _gateway(scope: Document, receive: Any, send: Any) -> None:
@@ -750,6 +756,7 @@ def main() -> None:
         level=os.environ.get("LOG_LEVEL", "INFO"), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     port, console_port = int(os.environ["GATEWAY_PORT"]), int(os.environ["SEXTANT_CONSOLE_PORT"])
+    lock = hold_state(Path(os.environ["SEXTANT_STATE"]))
     _patch_lambda()
     _patch_transport()
     _patch_cloudfront(port)
@@ -773,8 +780,10 @@ def main() -> None:
             config.keep_alive_timeout = 75
             config.graceful_timeout = 2
         console_url = f"http://127.0.0.1:{console_port}"
-        apis: Any = sign_in(_gateway, _distribution_domain, console_url)
+        pages_here = frozenset({console_url, f"http://localhost:{console_port}", f"http://127.0.0.1:{port}"})
+        apis: Any = guarded(sign_in(_gateway, _distribution_domain, console_url), pages_here)
         pages: Any = front_door(app.app, _distribution_domain, f"http://127.0.0.1:{port}", console_url)
+        pages = guarded(pages, pages_here)
         await asyncio.gather(
             serve(apis, gateway, shutdown_trigger=stop.wait),
             serve(pages, console, shutdown_trigger=stop.wait),
@@ -785,6 +794,7 @@ def main() -> None:
     finally:
         for engine in built.values():
             engine.close()  # ends its threads and child processes; their records are on disk
+        lock.close()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ whole and the rest is as of the last snapshot (a few seconds), which `sextant up
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ import time
 import urllib.request
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,6 +102,7 @@ def start(
         return found
     state = state.resolve()
     _prepare(state)
+    _end_hung(state)
     _reap(state)
     emulator_port = _choose(port, DEFAULT_PORT)
     emulator_console = _choose(console_port, DEFAULT_CONSOLE_PORT, taken=emulator_port)
@@ -135,9 +137,47 @@ def stop(state: Path) -> bool:
     """Stops the emulator cleanly, its state saved. False when none ran."""
     emulator = running(state)
     if emulator is None:
+        hung = _end_hung(state)
         _reap(state)
-        return False
+        return hung
     stop_process(emulator.pid)
+    (state / "emulator.json").unlink(missing_ok=True)
+    return True
+
+
+def hold_state(state: Path) -> IO[str]:
+    """Takes the state folder for this process until the returned file is closed, or the process ends however it ends.
+
+    Raises:
+        SystemExit: another emulator holds it.
+    """
+    lock = (state / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        sys.exit(f"Another embedded AWS works on {state}. Stop it (sextant down) or choose another --state.")
+    return lock
+
+
+def _end_hung(state: Path) -> bool:
+    """Ends an emulator that holds the folder but does not answer: two on one state would spoil it. False: none."""
+    try:
+        with (state / "lock").open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        pass
+    else:
+        return False
+    try:
+        pid = json.loads((state / "emulator.json").read_text())["pid"]
+    except (OSError, ValueError, KeyError):
+        raise EmulatorError(
+            f"Another embedded AWS is just starting on {state}. Wait, or choose another --state."
+        ) from None
+    stop_process(pid)
     (state / "emulator.json").unlink(missing_ok=True)
     return True
 

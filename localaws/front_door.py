@@ -50,6 +50,44 @@ def front_door(app: Any, domain: Callable[[], str | None], gateway: str, console
     return serve
 
 
+def guarded(app: Any, origins: frozenset[str]) -> Callable[..., Any]:
+    """Keeps web pages of other sites away from the emulator, which believes any credentials.
+
+    A page can reach 127.0.0.1 by a host name of its own that it points there (DNS rebinding), or by a plain
+    cross-origin request. Neither an unknown Host nor a foreign Origin gets an answer; of the emulator's own
+    administration only the health check does.
+
+    Args:
+        app: the emulator.
+        origins: of the pages that may call it.
+    """
+
+    async def serve(scope: Document, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        host, origin = headers.get(b"host", b"").decode("latin-1"), headers.get(b"origin", b"").decode("latin-1")
+        if not _HOSTS.fullmatch(host):
+            await _plain(send, 403, f"This embedded AWS answers on 127.0.0.1 and localhost, not as {host!r}.")
+        elif origin and origin not in origins:
+            await _plain(send, 403, f"Pages of {origin} may not call this embedded AWS.")
+        elif scope["path"].startswith("/_") and not scope["path"].startswith(_OPEN_PATHS):
+            await _plain(send, 403, f"{scope['path']} is closed: it would change the emulator without credentials.")
+        else:
+            await app(scope, receive, send)
+
+    return serve
+
+
+# Loopback, and AWS's own names as the emulator's parts call each other: nobody else can point those elsewhere.
+_HOSTS = re.compile(
+    r"(?:127\.0\.0\.1|\[::1\]|(?:[a-z0-9.-]+\.)?localhost|[a-z0-9.-]+\.(?:amazonaws|amazoncognito)\.com)(?::\d+)?"
+)
+# The rest of what is open is guarded by a token of its own, or only reads what a function's author put there.
+_OPEN_PATHS = ("/_ministack/health", "/_ministack/cfn-", "/_ministack/lambda-", "/_aws/")
+
+
 def sign_in(app: Any, domain: Callable[[], str | None], console: str) -> Callable[..., Any]:
     """Cognito's sign-in pages for a console at a loopback URL; everything else goes to `app` as it came."""
     here = console.encode()

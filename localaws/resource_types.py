@@ -170,6 +170,12 @@ def _security_configuration_create(engine: Any, call: Call, name: str, propertie
     return name, {}
 
 
+def _security_configuration_update(engine: Any, call: Call, name: str, properties: Document) -> None:
+    """Glue cannot change one: it is made anew under its name, which the jobs and crawlers go on to use."""
+    _security_configuration_delete(engine, call, name)
+    engine.create_security_configuration(call, {**properties, "Name": name})
+
+
 def _security_configuration_delete(engine: Any, call: Call, name: str) -> None:
     _tolerating(lambda: engine.delete_security_configuration(call, {"Name": name}), "EntityNotFoundException")
 
@@ -184,7 +190,7 @@ RESOURCE_TYPES: dict[str, ResourceType] = {
     "AWS::Glue::Trigger": _glue("trigger", "CreateTrigger", "TriggerUpdate", _same),
     "AWS::Glue::Workflow": _glue("workflow", "CreateWorkflow", "", _same),
     "AWS::Glue::SecurityConfiguration": ResourceType(
-        "catalog", _security_configuration_create, _security_configuration_delete
+        "catalog", _security_configuration_create, _security_configuration_delete, _security_configuration_update
     ),
     "AWS::Athena::WorkGroup": ResourceType("athena", _workgroup_create, _workgroup_delete, _workgroup_update),
     "AWS::Athena::NamedQuery": ResourceType("athena", _named_query_create, _named_query_delete),

@@ -169,3 +169,20 @@ def test_delete_leaves_nothing(state):
 
 def test_stopping_what_does_not_run_says_so(state):
     assert emulator.stop(state) is False
+
+
+def test_a_hung_emulator_is_ended_before_another_starts_on_its_state(state):
+    hung = start(state)
+    os.kill(hung.pid, signal.SIGSTOP)  # alive, holds the folder, answers nothing
+
+    again = start(state)
+
+    assert again.pid != hung.pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(hung.pid, 0)
+
+
+def test_a_second_process_on_the_same_state_refuses_to_work(state):
+    start(state)
+    with pytest.raises(SystemExit, match="Another embedded AWS works on"):
+        emulator.hold_state(state)
