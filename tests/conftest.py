@@ -11,8 +11,8 @@ import pytest
 from localaws import assembly, deploy, emulator
 from samples import console
 from samples.labeling import demo
-from sextant.labeling import pipeline
-from sextant.labeling.pipeline import Deployed
+from sextant.labeling import client
+from sextant.labeling.client import Deployed
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Labeled:
     checks: list
 
     def rows(self, sql, *parameters):
-        return pipeline.query(self.embedded.client("athena"), self.deployed, sql, parameters)
+        return client.query(self.embedded.client("athena"), self.deployed, sql, parameters)
 
 
 @pytest.fixture(scope="session")

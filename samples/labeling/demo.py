@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from samples.check import Check
 from samples.console import ensure_user
 from samples.labeling import generate
-from sextant.labeling import pipeline
-from sextant.labeling.pipeline import Deployed
+from sextant.labeling import client
+from sextant.labeling.client import Deployed
 from sextant.labeling.views import VIEWS
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import boto3
 
-    from sextant.labeling.pipeline import Report
+    from sextant.labeling.client import Report
 
 STACK = "local-Labeling"
 _TOTALS = (
@@ -89,25 +89,25 @@ def run_on(
     _run(session, deployed, inputs, report)
     athena = session.client("athena")
     views = [view.name for view in VIEWS]
-    return pipeline.export_reports(athena, deployed, views, folder, report)
+    return client.export_reports(athena, deployed, views, folder, report)
 
 
 def quarantine(session: boto3.session.Session, outputs: Mapping[str, str]) -> list[dict[str, str]]:
     """Input objects that the last run could not read, each with its reason."""
     deployed = Deployed.of(outputs)
     sql = "SELECT source, reason, detail FROM rejected ORDER BY source, reason"
-    rows = pipeline.query(session.client("athena"), deployed, sql)
+    rows = client.query(session.client("athena"), deployed, sql)
     return [{name: value or "" for name, value in row.items()} for row in rows]
 
 
 def _run(session: boto3.session.Session, deployed: Deployed, sources: Sequence[Path], report: Report) -> None:
     s3 = session.client("s3")
-    pipeline.clear(s3, deployed.batch_bucket, deployed.input_prefix)
+    client.clear(s3, deployed.batch_bucket, deployed.input_prefix)
     for source in sources:
         # Several inputs stay apart, each in a folder of its own.
         below = deployed.input_prefix + (f"{source.name}/" if len(sources) > 1 else "")
-        pipeline.upload(s3, source, deployed.batch_bucket, below, report)
-    pipeline.run_workflow(session.client("glue"), deployed.workflow, report)
+        client.upload(s3, source, deployed.batch_bucket, below, report)
+    client.run_workflow(session.client("glue"), deployed.workflow, report)
 
 
 def _workforce(session: boto3.session.Session, pool: str, folder: Path, report: Report) -> dict[str, str]:
@@ -125,7 +125,7 @@ def _workforce(session: boto3.session.Session, pool: str, folder: Path, report: 
 
 def _compare(session: boto3.session.Session, deployed: Deployed, view: str, expected: list[list[Any]]) -> Check:
     """Measured is the number of rows equal to the truth; expected, how many there should be and no other."""
-    rows = pipeline.query(session.client("athena"), deployed, f'SELECT * FROM "{view}"')  # noqa: S608 - our own names
+    rows = client.query(session.client("athena"), deployed, f'SELECT * FROM "{view}"')  # noqa: S608 - our own names
     measured = sorted((list(row.values()) for row in rows), key=lambda row: [str(cell) for cell in row])
     wanted = [[_text(cell) for cell in row] for row in expected]
     left = list(measured)
@@ -140,7 +140,7 @@ def _compare(session: boto3.session.Session, deployed: Deployed, view: str, expe
 
 
 def _count(athena: Any, deployed: Deployed, sql: str) -> int:
-    return int(next(iter(pipeline.query(athena, deployed, sql)[0].values())) or 0)
+    return int(next(iter(client.query(athena, deployed, sql)[0].values())) or 0)
 
 
 def _text(cell: Any) -> str | None:

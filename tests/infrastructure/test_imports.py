@@ -53,11 +53,9 @@ def violations(root=ROOT):
                 system_to_system = own is not None and other is not None and other != own
                 infrastructure = kind != "stacks" and top in {"aws_cdk", "constructs", "cdk_nag", "stacks"}
                 private = top == "ministack"
-                home = kind != "sextant" and top == "localaws"  # the CLI starts the embedded AWS
+                home = top == "localaws"
                 upward = kind == "sextant" and top in {"lambdas", "glue_scripts", "processing", "training"}
                 if system_to_system or infrastructure or private or home or upward:
-                    if here.as_posix() == "sextant/cli.py" and top == "stacks":
-                        continue  # `sextant env new` writes environment files
                     yield f"{here}: {module}"
     for path in python_files("localaws", root):
         here = path.relative_to(root).as_posix()

@@ -12,8 +12,8 @@ import pytest
 
 from localaws import deploy, emulator
 from samples.labeling import demo, generate
-from sextant.labeling import pipeline
-from sextant.labeling.pipeline import Deployed, PipelineError
+from sextant.labeling import client
+from sextant.labeling.client import Deployed, PipelineError
 
 from .test_adapter_contract import function, invoke, role
 
@@ -58,7 +58,7 @@ def test_kill_9_of_a_running_job_is_retried_and_the_rows_are_the_same(labeled):
 
     def run():
         try:
-            pipeline.run_workflow(glue, labeled.deployed.workflow)
+            client.run_workflow(glue, labeled.deployed.workflow)
         except PipelineError as error:
             failure.append(error)
 
@@ -78,6 +78,7 @@ def test_kill_9_of_a_running_job_is_retried_and_the_rows_are_the_same(labeled):
 
 @pytest.mark.slow
 def test_kill_9_of_the_emulator_in_mid_run_then_up_and_run_again(tmp_path, cloud_assembly, monkeypatch):
+    monkeypatch.setenv("SEXTANT_SNAPSHOT_SECONDS", "0.5")
     state = tmp_path / "state"
     running = emulator.start(state)
     try:
@@ -88,26 +89,24 @@ def test_kill_9_of_the_emulator_in_mid_run_then_up_and_run_again(tmp_path, cloud
         )
         outputs = deploy.deploy(cloud_assembly, session)
         deployed = Deployed.of(outputs["local-Labeling"])
-        generate(tmp_path / "sample")
+        pool = outputs["local-Labeling"]["WorkforceUserPoolId"]
+        subs = demo._workforce(session, pool, tmp_path, lambda *_: None)
+        issuer = f"https://cognito-idp.{emulator.REGION}.amazonaws.com/{pool}"
+        generate(tmp_path / "sample", subs=subs, issuer=issuer)
         source = tmp_path / "sample" / "batch_manifests"
-        pipeline.upload(session.client("s3"), source, deployed.batch_bucket, deployed.input_prefix)
+        client.upload(session.client("s3"), source, deployed.batch_bucket, deployed.input_prefix)
+        until(lambda: max(subs.values()) in (state / "services" / "cognito.json").read_text())
         session.client("glue").start_workflow_run(Name=deployed.workflow)
         until(lambda: jobs_of(running))
         os.killpg(running.pid, signal.SIGKILL)
         until(lambda: emulator.running(state) is None)
 
-        again = emulator.start(state, port=running.port, console_port=running.console_port)
+        emulator.start(state, port=running.port, console_port=running.console_port)
         outputs = deploy.deploy(cloud_assembly, session)
-        deployed = Deployed.of(outputs["local-Labeling"])
-        pipeline.run_workflow(session.client("glue"), deployed.workflow)
+        client.run_workflow(session.client("glue"), Deployed.of(outputs["local-Labeling"]).workflow)
 
         truth = json.loads((tmp_path / "sample" / "truth.json").read_text())
-        # Without the user pool's users, workers show their subs: the reports that name them are not compared here.
-        nameless = {
-            name: rows for name, rows in truth["reports"].items() if "worker" not in name and "work" not in name
-        }
-        assert wrong_reports(session, deployed, {"reports": nameless}) == {}
-        assert again.port == running.port
+        assert wrong_reports(session, Deployed.of(outputs["local-Labeling"]), truth) == {}
     finally:
         emulator.stop(state)
 

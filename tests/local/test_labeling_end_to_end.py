@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from sextant.labeling import pipeline
+from sextant.labeling import client
 
 
 def test_every_report_equals_the_truth(labeled):
@@ -37,7 +37,7 @@ def test_the_workflow_run_again_changes_no_row_and_no_file_name(labeled):
     before = content(labeled)
     counts = {table: labeled.rows(f'SELECT count(*) AS n FROM "{table}"') for table in labeled.truth["tables"]}
 
-    pipeline.run_workflow(labeled.embedded.client("glue"), labeled.deployed.workflow)
+    client.run_workflow(labeled.embedded.client("glue"), labeled.deployed.workflow)
 
     after = content(labeled)
     assert set(after) == set(before)

@@ -382,7 +382,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 @contextmanager
 def _failing() -> Iterator[None]:
     """Turns the errors that a user can mend into a plain message and exit code 1."""
-    from sextant.labeling.pipeline import PipelineError  # noqa: PLC0415 - the systems load on demand
+    from sextant.labeling.client import PipelineError  # noqa: PLC0415 - the systems load on demand
 
     try:
         yield

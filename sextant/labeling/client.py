@@ -21,7 +21,8 @@ Report: TypeAlias = "Callable[[str, int, int], None]"
 """Called with what is being done, how much is done and how much there is."""
 
 _UPLOADS = 8
-_POLL_SECONDS = 0.3
+# A run's graph is a large answer: asked often at first, for runs at home take seconds, then ever more rarely.
+_POLL_SECONDS = (0.3, 10.0)
 # Glue needs minutes to start on AWS; a workflow of five steps that takes longer than this hangs.
 _WORKFLOW_SECONDS = 3600.0
 _MANIFEST_FILES = (".manifest", ".json", ".jsonl")
@@ -105,7 +106,8 @@ def run_workflow(glue: Any, workflow: str, report: Report | None = None) -> list
         PipelineError: a step failed, or the run did not end within an hour.
     """
     run_id = glue.start_workflow_run(Name=workflow)["RunId"]
-    deadline = time.monotonic() + _WORKFLOW_SECONDS
+    started = time.monotonic()
+    deadline = started + _WORKFLOW_SECONDS
     while True:
         run = glue.get_workflow_run(Name=workflow, RunId=run_id, IncludeGraph=True)["Run"]
         steps = list(_steps(run))
@@ -117,7 +119,7 @@ def run_workflow(glue: Any, workflow: str, report: Report | None = None) -> list
         if time.monotonic() > deadline:
             glue.stop_workflow_run(Name=workflow, RunId=run_id)
             raise PipelineError(f"Workflow {workflow} did not end within an hour; run {run_id} was stopped.")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(min(max(_POLL_SECONDS[0], (time.monotonic() - started) / 20), _POLL_SECONDS[1]))
     failed = [step for step in steps if step.state != "SUCCEEDED"]
     if failed or run["Status"] != "COMPLETED":
         first = failed[0] if failed else Step(workflow, run["Status"])
