@@ -177,6 +177,7 @@ class EmulatorHome:
 
     def __init__(self, state: Path, endpoint: str) -> None:
         self.endpoint = endpoint
+        self.bodies = Path(s3.DATA_DIR)
         self.scratch = state / "scratch"
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.scratch.mkdir(parents=True)

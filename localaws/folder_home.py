@@ -147,6 +147,7 @@ class FolderHome:
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.logs: dict[tuple[str, str], list[str]] = {}
         self.events: list[Document] = []
+        self.bodies = root
         self._root = root
         self._objects: dict[str, FolderObjects] = {}
         self._catalogs: dict[tuple[str, str], MemoryCatalog] = {}

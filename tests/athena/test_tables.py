@@ -6,11 +6,12 @@ import bz2
 import threading
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from localaws.engines.athena import projection, serde
+from localaws.engines.athena import projection, serde, views
 from localaws.engines.athena import types as t
 from localaws.engines.athena.errors import SqlError
 from localaws.home import ServiceError
@@ -308,3 +309,74 @@ def test_queries_on_one_table_at_once_convert_it_once(client):
         thread.join()
     assert answers == [[["12497500"]]] * 6
     assert len(list(client.home.scratch.glob("athena/athena-*.parquet"))) == 1
+
+
+@pytest.mark.parametrize("nul", ["\x00", "\x00\x00"])
+def test_nul_in_a_statement_is_refused_with_the_remedy(client, nul):
+    for request in (
+        {"sql": f"SELECT '{nul}0{nul}'"},
+        {"sql": f"DROP TABLE `a{nul}`"},
+        {"sql": "SELECT ?", "ExecutionParameters": [f"'{nul}0{nul}'"]},
+    ):
+        with pytest.raises(ServiceError, match=r"InvalidRequestException: .*NUL .* write chr\(0\)"):
+            client.start(**request)
+    client.catalog.put_table("lake", views.table_input("v", f"SELECT '{nul}' AS a", "lake", [("a", t.VARCHAR)]))
+    assert "NUL" in client.fails("SELECT * FROM v")
+    assert client.rows("SELECT length(chr(0))") == [["1"]]
+
+
+def test_nothing_is_put_into_literals_or_names():
+    sql = "SELECT '\x000\x00''\x000\x00' AS \"\x000\x00\"\"'\", t.a FROM \x000\x00 t JOIN \x001\x00 u"
+    assert t.outside_text(sql, "\x00[0-9]\x00", {"\x000\x00": "'\x001\x00'", "\x001\x00": "y"}.__getitem__) == (
+        "SELECT '\x000\x00''\x000\x00' AS \"\x000\x00\"\"'\", t.a FROM '\x001\x00' t JOIN y u"
+    )
+
+
+def test_a_condition_on_a_key_keeps_its_literal(client):
+    client.rows(
+        "CREATE EXTERNAL TABLE k (a int) PARTITIONED BY (p string, q string) "
+        f"{OPENX} LOCATION 's3://lake/k/' TBLPROPERTIES ('projection.enabled'='true', 'projection.p.type'='enum', "
+        "'projection.p.values'='t1.\"q\",other', 'projection.q.type'='enum', 'projection.q.values'='x')"
+    )
+    client.write('k/p=t1."q"/q=x/1.json', '{"a": 1}')
+    client.write("k/p=other/q=x/1.json", '{"a": 2}')
+    # The engine's own name of the first table is t1: in the literal it is the user's text.
+    assert client.rows("SELECT a FROM k WHERE concat(p, '') = 't1.\"q\"' AND q = 'x'") == [["1"]]
+
+
+NAMES = [
+    "it's.parquet",
+    "a''b.parquet",
+    "'], hive_partitioning = true) --.parquet",
+    'q".parquet',
+    "\\.parquet",
+    "*?[x]'",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_objects_name_is_only_a_name(client, parquet, name):
+    client.rows("CREATE EXTERNAL TABLE p (a bigint) STORED AS PARQUET LOCATION 's3://lake/p'")
+    parquet(f"p/{name}", {"a": [7]})
+    assert client.rows('SELECT a, "$path" FROM p') == [["7", f"s3://lake/p/{name}"]]
+
+
+def test_duckdb_reads_and_writes_nothing_but_objects_and_scratch(client, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "secret.csv").write_text("a\n1\n")
+    (client.home.bodies / "way-out").symlink_to(elsewhere)
+    connection = client.athena._engine.connection
+    for sql in (
+        f"SELECT * FROM read_text('{elsewhere}/secret.csv')",
+        f"SELECT * FROM '{client.home.bodies}/way-out/secret.csv'",
+        f"SELECT * FROM '{client.home.bodies}/../{elsewhere.name}/secret.csv'",
+        f"COPY (SELECT 1) TO '{elsewhere}/made.csv'",
+        f"ATTACH '{elsewhere}/made.db'",
+        "INSTALL httpfs",
+    ):
+        with pytest.raises((duckdb.PermissionException, duckdb.IOException), match="disabled"):
+            connection.execute(sql)
+    for sql in ("SET enable_external_access = true", "SET allowed_directories = ['/']"):
+        with pytest.raises(duckdb.InvalidInputException, match=r"locked|running"):
+            connection.execute(sql)
+    assert [each.name for each in elsewhere.iterdir()] == ["secret.csv"]

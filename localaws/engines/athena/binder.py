@@ -13,7 +13,6 @@ reports', rely on the row.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +39,7 @@ from localaws.engines.athena.model import (
     unsupported,
 )  # fmt: skip
 from localaws.engines.athena.scalars import Scalars
-from localaws.engines.athena.types import Type, literal, quote
+from localaws.engines.athena.types import Type, literal, outside_text, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -615,7 +614,7 @@ class Binder(Scalars):
             return
         bound = self.boolean(node, scope, "WHERE clause")
         prefix = fields[0].sql.split(".", 1)[0]
-        scan.pruning.append(re.sub(rf'\b{prefix}\."', 'p."', bound.sql))
+        scan.pruning.append(outside_text(bound.sql, rf'\b{prefix}\.(?=")', lambda _: "p."))
         if isinstance(node, (exp.EQ, exp.In)) and isinstance(node.this, exp.Column):
             items = [node.expression] if isinstance(node, exp.EQ) else node.expressions
             if all(isinstance(item, exp.Literal) for item in items):

@@ -115,6 +115,8 @@ class Athena(SavedQueries, Metadata):
 
     def _record(self, call: Call, params: Document, group: Document, sql: str, context: Document) -> Document:
         arguments = tuple(params.get("ExecutionParameters") or ())
+        if any("\x00" in text for text in (sql, *arguments)):
+            raise ServiceError("InvalidRequestException", syntax.NUL_REFUSED, AthenaErrorCode="MALFORMED_QUERY")
         try:
             statement = statements.parse(sql)
             filled = sql

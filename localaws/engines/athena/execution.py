@@ -18,7 +18,7 @@ from localaws.engines.athena.binder import Binder
 from localaws.engines.athena.errors import Cancelled, SqlError
 from localaws.engines.athena.expressions import text_of
 from localaws.engines.athena.model import CATALOG, Compiled, TableColumns, View
-from localaws.engines.athena.types import Type, literal, quote
+from localaws.engines.athena.types import Type, literal, outside_text, quote
 from localaws.home import ServiceError
 
 if TYPE_CHECKING:
@@ -52,7 +52,10 @@ class Engine:
 
 
 def open_engine(home: Home) -> Engine:
-    """A DuckDB without extensions, network or configuration changes; it reads only the files named by our SQL."""
+    """A DuckDB without extensions, network or configuration changes.
+
+    Whatever SQL reaches it, it reads and writes files only below its own scratch folder and the objects' bodies.
+    """
     folder = home.scratch / "athena"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -69,7 +72,11 @@ def open_engine(home: Home) -> Engine:
     connection.execute("SET GLOBAL parquet_metadata_cache = true")
     for macros in (expressions.MACROS, functions.MACROS, operators.MACROS):
         connection.execute(macros)
-    connection.execute("SET lock_configuration = true")
+    # DuckDB compares real paths. Which object a caller may read is decided before it is named in SQL: see `runnable`.
+    allowed = ", ".join(literal(str(place.resolve())) for place in (folder, home.bodies))
+    connection.execute(f"SET GLOBAL allowed_directories = [{allowed}]")
+    connection.execute("SET GLOBAL enable_external_access = false")
+    connection.execute("SET GLOBAL lock_configuration = true")
     return Engine(home, folder, connection, tables.Reader(folder))
 
 
@@ -204,11 +211,12 @@ def require_database(run: Run, database: str) -> None:
 def runnable(run: Run, compiled: Compiled, documents: dict[tuple[str, str], Document]) -> str:
     """The SQL to run now: each scan's marker replaced by the objects there are at this moment."""
     assert run.cursor is not None
-    sql, scanned = compiled.sql, 0
+    relations: dict[str, str] = {}
+    scanned = 0
     for scan in compiled.scans:
         run.check()
         if scan.database == INFORMATION_SCHEMA:
-            sql = sql.replace(scan.marker, _information(run, scan.table))
+            relations[scan.marker] = _information(run, scan.table)
             continue
         document = documents[scan.database, scan.table]
         location = (document.get("StorageDescriptor") or {}).get("Location") or ""
@@ -224,12 +232,12 @@ def runnable(run: Run, compiled: Compiled, documents: dict[tuple[str, str], Docu
                 run.permit_objects(("s3:ListBucket", "s3:GetObject"), *root)
 
         relation = run.engine.reader.relation(scan, document, run.objects, run.catalog, run.cursor, run.check, permit)
-        sql = sql.replace(scan.marker, relation.sql)
+        relations[scan.marker] = relation.sql
         scanned += relation.scanned_bytes
     run.scanned = scanned
     if run.cutoff is not None and scanned > run.cutoff:
         raise Cancelled("Query cancelled! : Bytes scanned limit was exceeded")
-    return sql
+    return outside_text(compiled.sql, "\x00[0-9]+\x00", relations.__getitem__)
 
 
 def with_current_files(run: Run, sql: str, work: Any) -> Any:

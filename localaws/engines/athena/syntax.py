@@ -83,6 +83,7 @@ class AthenaSql(Trino):
 
 
 _DIALECT = AthenaSql()
+NUL_REFUSED = "SQL text cannot hold the NUL character (U+0000): write chr(0) for it"
 
 
 def tokens_of(sql: str) -> list[Token]:
@@ -113,6 +114,8 @@ def parse(sql: str) -> exp.Expr:
     Raises:
         SqlError: SYNTAX_ERROR with line and column.
     """
+    if "\x00" in sql:
+        raise SqlError("SYNTAX_ERROR", NUL_REFUSED)
     tokens = tokens_of(sql)
     for before, token in zip([None, *tokens], tokens, strict=False):
         foreign = _FOREIGN_TOKENS.get(token.token_type)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from localaws.engines.athena.errors import SqlError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,12 @@ def quote(name: str) -> str:
 def literal(text: str) -> str:
     """A string literal for DuckDB."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def outside_text(sql: str, pattern: str, replaced: Callable[[str], str]) -> str:
+    """DuckDB SQL with each match of `pattern` replaced, except in literals and quoted names; what comes in stays."""
+    parts = re.compile(rf"""'(?:[^']|'')*'|"(?:[^"]|"")*"|({pattern})""")
+    return parts.sub(lambda found: replaced(found[1]) if found[1] is not None else found[0], sql)
 
 
 def storage(of: Type) -> str:
