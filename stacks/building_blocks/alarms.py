@@ -18,19 +18,27 @@ if TYPE_CHECKING:
 
 
 def alarm_topic(scope: Construct, environment: EnvironmentConfig, key: kms.Key) -> sns.Topic:
-    """The topic of a system's alarms; mails them where the environment names an address."""
+    """The topic of a system's alarms; mails them where the environment names an address.
+
+    Any policy replaces SNS's own, which let this account's services publish: so CloudWatch is named here. A rule's
+    target adds EventBridge to both policies by itself, without a condition: SNS supports none there.
+    """
     # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
     topic = sns.Topic(scope, "Alarms", master_key=key, enforce_ssl=True)
-    key.add_to_resource_policy(
-        iam.PolicyStatement(
-            sid="AlarmsOfThisAccount",
-            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
-            principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com"), iam.ServicePrincipal("events.amazonaws.com")],
-            actions=["kms:Decrypt", "kms:GenerateDataKey*"],
-            resources=["*"],  # a key policy speaks of its own key only
-            conditions={"StringEquals": {"aws:SourceAccount": environment.account}},
+    for add, allowed, resource in (
+        (topic.add_to_resource_policy, ["sns:Publish"], topic.topic_arn),
+        (key.add_to_resource_policy, ["kms:Decrypt", "kms:GenerateDataKey*"], "*"),  # a key policy speaks of its own
+    ):
+        add(
+            iam.PolicyStatement(
+                sid="AlarmsOfThisAccount",
+                # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=allowed,
+                resources=[resource],
+                conditions={"StringEquals": {"aws:SourceAccount": environment.account}},
+            )
         )
-    )
     if environment.alarm_email:
         # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
         topic.add_subscription(subscriptions.EmailSubscription(environment.alarm_email))

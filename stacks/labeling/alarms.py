@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def watch(scope: Construct, *, topic: sns.Topic, pipeline: Pipeline, function: lambda_.Function, workflow: str) -> None:
     """Tells the topic of a failed job or crawler at once, and of a function that fails or is slow.
 
-    A workflow fails exactly when one of its jobs or crawlers does, and Glue has no event of its own for it.
+    A workflow fails exactly when one of its jobs or crawlers does, and Glue has no event of its own for it. The job is
+    tried again once after FAILED, each attempt with its own event. Nothing tells of a run that never started.
     """
     state, reason = events.EventField.from_path("$.detail.state"), events.EventField.from_path("$.detail.message")
     job = events.EventField.from_path("$.detail.jobName")
@@ -29,11 +30,11 @@ def watch(scope: Construct, *, topic: sns.Topic, pipeline: Pipeline, function: l
     events.Rule(
         scope,
         "JobFailed",
-        description="The ETL job did not succeed",
+        description="An attempt of the ETL job did not succeed",
         event_pattern=events.EventPattern(
             source=["aws.glue"],
             detail_type=["Glue Job State Change"],
-            detail={"jobName": [pipeline.job.ref], "state": ["FAILED", "TIMEOUT", "ERROR", "STOPPED"]},
+            detail={"jobName": [pipeline.job.ref], "state": ["FAILED", "TIMEOUT", "STOPPED"]},
         ),
         # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
         targets=[
@@ -42,8 +43,10 @@ def watch(scope: Construct, *, topic: sns.Topic, pipeline: Pipeline, function: l
                 topic,
                 message=events.RuleTargetInput.from_text(
                     f"Glue job {job}, run {run}: {state}. {reason} "
-                    "The tables still hold the run before it. Read the run's error log, mend the input or the role, "
-                    f"then start the workflow {workflow} again: a rerun overwrites, nothing is counted twice."
+                    "Tables may be of two runs: each is replaced by itself. Glue tries once more after FAILED, and a second "
+                    "message tells if that fails too. If it does, or after TIMEOUT or STOPPED: read the run's error log, "
+                    f"mend the input or the role, then start the workflow {workflow} again. A rerun overwrites every "
+                    "table, nothing is counted twice."
                 ),
             )
         ],

@@ -279,3 +279,59 @@ def test_alarms_tell_a_topic_and_say_what_to_do(production):
         assert len(alarm["Properties"]["AlarmDescription"]) > 60, where
     mails = of_type(production, "AWS::SNS::Subscription").values()
     assert {each["Properties"]["Endpoint"] for each in mails} == {"on-call@example.com"}
+
+
+def test_whoever_alarms_may_publish_to_its_topic_and_use_its_key(stage):
+    """A topic policy replaces SNS's own, which had let this account's services publish."""
+    published = {
+        (f"{where.split('/')[0]}/{ref['Ref']}", service)
+        for where, policy in of_type(stage, "AWS::SNS::TopicPolicy").items()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow" and statement["Action"] == "sns:Publish"
+        for service in as_list(statement["Principal"]["Service"])
+        for ref in policy["Properties"]["Topics"]
+        if statement["Resource"] == ref
+    }
+    sent = {
+        (f"{where.split('/')[0]}/{action['Ref']}", "cloudwatch.amazonaws.com")
+        for where, alarm in of_type(stage, "AWS::CloudWatch::Alarm").items()
+        for action in alarm["Properties"]["AlarmActions"]
+    }
+    sent |= {
+        (f"{where.split('/')[0]}/{target['Arn']['Ref']}", "events.amazonaws.com")
+        for where, rule in of_type(stage, "AWS::Events::Rule").items()
+        for target in rule["Properties"]["Targets"]
+    }
+    assert len(sent) == 3
+    assert published == sent
+
+    topics = of_type(stage, "AWS::SNS::Topic")
+    for where, service in sent:
+        key = f"{where.split('/')[0]}/{topics[where]['Properties']['KmsMasterKeyId']['Fn::GetAtt'][0]}"
+        policy = of_type(stage, "AWS::KMS::Key")[key]["Properties"]["KeyPolicy"]
+        [usage] = [each for each in policy["Statement"] if each["Principal"].get("Service") == service]
+        assert usage["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+        # SNS: a key policy with aws:SourceAccount stops what EventBridge sends to an encrypted topic.
+        assert ("Condition" in usage) == (service == "cloudwatch.amazonaws.com")
+
+
+def test_a_failed_attempt_of_the_job_promises_nothing_about_the_tables(local):
+    """It may have failed while publishing, and Glue may still try again."""
+    [job] = of_type(local, "AWS::Glue::Job").values()
+    [rule] = [each["Properties"] for where, each in of_type(local, "AWS::Events::Rule").items() if "JobFailed" in where]
+    # Glue documents these, and SUCCEEDED, for "Glue Job State Change".
+    assert set(rule["EventPattern"]["detail"]["state"]) == {"FAILED", "TIMEOUT", "STOPPED"}
+    told = rule["Targets"][0]["InputTransformer"]["InputTemplate"]
+    assert "Tables may be of two runs" in told
+    assert ("tries once more" in told) == (job["Properties"]["MaxRetries"] == 1)
+    assert "SMGT-Glue-Workflow again" in told
+
+
+def test_only_alarms_of_this_account_may_publish(production):
+    for policy in of_type(production, "AWS::SNS::TopicPolicy").values():
+        [condition] = [
+            each["Condition"]
+            for each in policy["Properties"]["PolicyDocument"]["Statement"]
+            if each["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+        ]
+        assert condition == {"StringEquals": {"aws:SourceAccount": "222222222222"}}
