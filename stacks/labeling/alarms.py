@@ -43,10 +43,10 @@ def watch(scope: Construct, *, topic: sns.Topic, pipeline: Pipeline, function: l
                 topic,
                 message=events.RuleTargetInput.from_text(
                     f"Glue job {job}, run {run}: {state}. {reason} "
-                    "Tables may be of two runs: each is replaced by itself. Glue tries once more after FAILED, and a second "
-                    "message tells if that fails too. If it does, or after TIMEOUT or STOPPED: read the run's error log, "
-                    f"mend the input or the role, then start the workflow {workflow} again. A rerun overwrites every "
-                    "table, nothing is counted twice."
+                    "Tables may be of two runs: each is replaced by itself. Glue tries once more after FAILED, and a "
+                    "second message tells if that fails too. If it does, or after TIMEOUT or STOPPED: read the run's "
+                    f"error log, mend the input or the role, then start the workflow {workflow} again. A rerun "
+                    "overwrites every table, nothing is counted twice."
                 ),
             )
         ],
