@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from stacks.config import EnvironmentConfig
 
 
+_PUBLISHING_SECONDS = 120
+
+
 class StaticSite(Construct):
     """`distribution` serves the site, and `/api/*` from an API, so that pages and API share one origin.
 
@@ -105,7 +108,7 @@ class StaticSite(Construct):
             description="Uploads the console's files at deployment",
             key=self._key,
             variables={},
-            timeout_seconds=120,
+            timeout_seconds=_PUBLISHING_SECONDS,
         )
         grant_read_write(publisher.role, self.bucket)
         publisher.role.add_to_policy(
@@ -118,6 +121,8 @@ class StaticSite(Construct):
             "Publication",
             resource_type="Custom::Site",
             service_token=publisher.function.function_arn,
+            # Else a publisher that dies without an answer keeps CloudFormation waiting for an hour.
+            service_timeout=cdk.Duration.seconds(_PUBLISHING_SECONDS + 60),
             properties={
                 "SourceBucket": source.s3_bucket_name,
                 "SourceKey": source.s3_object_key,

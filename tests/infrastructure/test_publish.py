@@ -92,3 +92,20 @@ def test_a_failure_reaches_cloudformation_with_its_reason(site, answers):
     assert told[0]["Status"] == "FAILED"
     assert "NoSuchKey" in told[0]["Reason"]
     assert keys(s3) == ["old.js"]
+
+
+def test_a_request_without_properties_is_answered_too(site, answers):
+    s3, handler = site
+    url, told = answers
+    broken = event(url, "Update") | {"ResourceProperties": {}, "PhysicalResourceId": "site-of-site"}
+    handler(broken, None)
+    assert (told[0]["Status"], told[0]["Reason"]) == ("FAILED", "KeyError: 'TargetBucket'")
+    assert told[0]["PhysicalResourceId"] == "site-of-site"  # another would have CloudFormation delete the old one
+    assert keys(s3) == ["old.js"]
+
+
+def test_cloudformation_waits_little_longer_than_the_publisher_runs(local):
+    resources = local["Console"]["Resources"]
+    [publication] = [each["Properties"] for each in resources.values() if each["Type"] == "Custom::Site"]
+    function = resources[publication["ServiceToken"]["Fn::GetAtt"][0]]["Properties"]
+    assert 0 < int(publication["ServiceTimeout"]) - function["Timeout"] <= 60
