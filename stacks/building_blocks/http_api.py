@@ -14,7 +14,7 @@ from constructs import Construct
 from stacks.building_blocks.data_lake import log_group
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import aws_cdk.aws_cognito as cognito
     import aws_cdk.aws_kms as kms
@@ -73,19 +73,21 @@ class HttpApi(Construct):
         """Routes added from now on take tokens of this pool's client."""
         self._authorizer = authorizers.HttpUserPoolAuthorizer("Users", pool, user_pool_clients=[client])
 
-    def route(self, paths: Sequence[str], methods: Sequence[apigw.HttpMethod], function: lambda_.Function) -> None:
-        """Sends requests for some paths to a function; the caller must be signed in.
+    def route(self, methods: Mapping[str, Sequence[apigw.HttpMethod]], function: lambda_.Function) -> None:
+        """Sends requests to a function, by path and its methods; the caller must be signed in.
 
         Raises:
             ValueError: no user pool yet: a route without sign-in would be public.
         """
         if self._authorizer is None:
-            raise ValueError(f"routes {paths}: call authorize_with first, a route without sign-in would be public")
+            raise ValueError(
+                f"routes {list(methods)}: call authorize_with first, a route without sign-in would be public"
+            )
         integration = integrations.HttpLambdaIntegration(
             "Function",
             # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
             function,
             scope_permission_to_route=False,
         )
-        for path in paths:
-            self.api.add_routes(path=path, methods=methods, integration=integration, authorizer=self._authorizer)
+        for path, allowed in methods.items():
+            self.api.add_routes(path=path, methods=allowed, integration=integration, authorizer=self._authorizer)

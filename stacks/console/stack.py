@@ -54,11 +54,8 @@ class ConsoleStack(cdk.Stack):
         client = users.client(return_to=[pages.url, *console.callback_urls])
         api.authorize_with(users.pool, client)
         if dashboards:
-            api.route(
-                ["/api/dashboards", "/api/dashboards/{proxy+}"],
-                [apigw.HttpMethod.GET, apigw.HttpMethod.POST],
-                dashboards,
-            )
+            get, post = apigw.HttpMethod.GET, apigw.HttpMethod.POST
+            api.route({"/api/dashboards": [get], "/api/dashboards/{proxy+}": [get, post]}, dashboards)
         pages.publish(
             {name: path for name, (path, _) in site.files().items()},
             {
