@@ -104,11 +104,14 @@ class EnvironmentConfig(_Section):
     """Name or ARN of the policy that bounds every role."""
     tags: dict[str, str] = Field(default_factory=dict)
     vpc_id: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]{8,17}$")] | None = None
-    """An existing network for functions and jobs. Synthesis looks nothing up, so its subnets are named too."""
+    """An existing network for functions and jobs. Synthesis looks nothing up, so its subnets are named too. Never tried
+    against a real network: at home there is none."""
     subnet_ids: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")], ...] = ()
     bootstrap_qualifier: Annotated[str, Field(pattern=r"^[a-z0-9]{1,10}$")] = "hnb659fds"
     alarm_email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
     log_retention_days: RetentionDays = 365
+    """Of functions', the API's and buckets' access logs. Not of `/aws-glue/*`: Glue makes those groups itself, under
+    names the template cannot know; they never expire until somebody sets it (docs/deploy.md, Logs of Glue)."""
     labeling: LabelingConfig = LabelingConfig()
     console: ConsoleConfig | None = None
 
