@@ -24,8 +24,6 @@ TYPES = {
     ".svg": "image/svg+xml",
     "": "text/plain; charset=utf-8",  # LICENSE
 }
-NOT_PUBLISHED = ("*.py", "*.json", "__pycache__", "__pycache__/*", "vendor.new", "vendor.new/*")
-"""For `BucketDeployment(exclude=…)`: all that is not the site. The deployment writes config.json itself."""
 
 
 def files(root: Path = ROOT) -> dict[str, tuple[Path, str]]:
