@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.validate import ParamValidator
 
 from localaws.engines.athena import Athena
-from localaws.home import ServiceError
+from localaws.home import Call, ServiceError
 
 SLOW = """
     SELECT count(*) FROM UNNEST(sequence(1, 9999)) a(x), UNNEST(sequence(1, 9999)) b(y), UNNEST(sequence(1, 9)) c(z)
@@ -255,3 +255,95 @@ def _unknown(value, shape):
     if shape.type_name == "list":
         return next((u for v in value if (u := _unknown(v, shape.member))), None)
     return None
+
+
+def reuse(minutes=5):
+    return {
+        "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": True, "MaxAgeInMinutes": minutes}}
+    }
+
+
+def reused(answer):
+    return answer.execution["Statistics"]["ResultReuseInformation"]["ReusedPreviousResult"]
+
+
+@pytest.fixture
+def growing(client):
+    """A table of one row, and a function that adds one."""
+    client.rows(
+        "CREATE EXTERNAL TABLE g (a int) ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe' LOCATION 's3://lake/g/'"
+    )
+    client.write("g/1.json", '{"a": 1}')
+    return lambda number: client.write(f"g/{number}.json", f'{{"a": {number}}}')
+
+
+def test_a_result_is_reused_within_its_age_whatever_the_data(client, growing):
+    sql = "SELECT a FROM g WHERE a > ? ORDER BY a"
+    first = client.run(sql, ExecutionParameters=["0"])  # any run's result may be reused, asked for or not
+    assert (first.rows, reused(first)) == ([["1"]], False)
+    assert first.execution["Statistics"]["DataScannedInBytes"] > 0
+    growing(2)
+    again = client.run(sql, ExecutionParameters=["0"], **reuse())
+    assert (again.rows, again.columns, reused(again), again.id == first.id) == ([["1"]], ["a"], True, False)
+    assert again.execution["Statistics"]["DataScannedInBytes"] == 0
+    assert again.execution["ResultReuseConfiguration"] == reuse()["ResultReuseConfiguration"]
+    assert client.rows(sql, ExecutionParameters=["0"]) == [["1"], ["2"]], "who does not ask for reuse gets none"
+    growing(3)
+    assert client.run(sql, ExecutionParameters=["0"], **reuse()).rows == [["1"], ["2"]], "the newest result is reused"
+
+
+@pytest.mark.usefixtures("growing")
+def test_a_result_is_reused_for_the_same_question_only(client):
+    client.athena.create_work_group(client.call, {"Name": "other"})
+    client.catalog.create_database({"Name": "elsewhere"})
+    sql = "SELECT a FROM lake.g WHERE a > ?"
+    asked = {"ExecutionParameters": ["0"], **reuse()}
+    client.run(sql, **asked)
+    assert reused(client.run(sql, **asked))
+    for change in (
+        {"ExecutionParameters": ["0.5"]},
+        {"WorkGroup": "other"},
+        {"database": "elsewhere"},
+        {"sql": f"{sql} "},
+        {"ResultConfiguration": {"OutputLocation": "s3://results/other/"}},
+        reuse(0),
+    ):
+        assert not reused(client.run(**{"sql": sql, **asked, **change})), change
+    refused = error(client.start, sql, **{**asked, **reuse(10081)})
+    assert (refused.code, "between 0 and 10080" in refused.message) == ("InvalidRequestException", True)
+
+
+@pytest.mark.usefixtures("growing")
+def test_old_failed_deleted_and_forbidden_results_and_writes_are_not_reused(client):
+    sql = "SELECT count(*) FROM g"
+    first = client.run(sql)
+    executions, key = client.home.records("athena.executions"), f"{client.call.account}/{client.call.region}/{first.id}"
+    executions[key] = {**executions[key], "completed": time.time() - 301}
+    assert not reused(client.run(sql, **reuse(5)))
+    client.objects.delete("results", f"out/{client.run(sql).id}.csv")
+    assert not reused(client.run(sql, **reuse(5)))
+    assert reused(client.run(sql, **reuse(5)))
+
+    def authorize(action, resource):
+        if (action, resource) == ("s3:GetObject", "arn:aws:s3:::lake/g/*"):
+            raise ServiceError("AccessDeniedException", f"not authorized to perform: {action}")
+
+    client.call = Call(client.call.account, client.call.region, authorize)
+    assert "Permission denied on S3 path: s3://lake/g/" in client.fails(sql, **reuse(5))
+    client.call = Call(client.call.account, client.call.region)
+    assert client.fails("SELECT nope FROM g") == client.fails("SELECT nope FROM g", **reuse())
+    client.rows("INSERT INTO g SELECT 7 AS a")
+    client.rows("INSERT INTO g SELECT 7 AS a", **reuse())
+    assert client.rows("SELECT count(*) FROM g") == [["3"]]
+
+
+@pytest.mark.usefixtures("growing")
+def test_a_reused_result_grows_no_younger_and_survives_a_restart(client):
+    first = client.run("SELECT a FROM g", **reuse())
+    assert reused(client.run("SELECT a FROM g", **reuse()))
+    executions, key = client.home.records("athena.executions"), f"{client.call.account}/{client.call.region}/{first.id}"
+    executions[key] = {**executions[key], "completed": time.time() - 200}
+    client.athena.close()
+    client.athena = Athena(client.home)
+    assert reused(client.run("SELECT a FROM g", **reuse(5)))
+    assert not reused(client.run("SELECT a FROM g", **reuse(3)))

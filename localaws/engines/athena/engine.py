@@ -6,6 +6,7 @@ it comes back, and may be started again. Source of shapes, states and messages: 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
 _KEPT_DAYS = 45
 _IN_MEMORY = 1000
+_AGE = "ResultReuseByAgeConfiguration"
 _WITH_QUERY = (statements.Query, statements.Insert, statements.CreateTableAs, statements.CreateView)
 
 
@@ -44,6 +46,7 @@ class Athena(SavedQueries, Metadata):
         self.tags = home.records("athena.tags")
         self._executions = home.records("athena.executions")
         self._tokens = home.records("athena.tokens")
+        self._reusable: dict[str, str] = {}  # what was asked → the record of its latest own run that succeeded
         self._live: OrderedDict[str, Document] = OrderedDict()
         self._runs: dict[str, tuple[execution.Run, Future[None]]] = {}
         self._lock = threading.RLock()
@@ -69,7 +72,8 @@ class Athena(SavedQueries, Metadata):
                 record.update(state="FAILED", reason=reason, completed=time.time())
                 record["error"] = {"ErrorCategory": 1, "ErrorType": 0, "Retryable": True, "ErrorMessage": reason}
                 self._executions[key] = record
-
+            else:
+                self._offer(key, record)
         for token in list(self._tokens):
             account, region, _ = token.split("/", 2)
             if f"{account}/{region}/{self._tokens[token]['id']}" not in self._executions:
@@ -152,6 +156,7 @@ class Athena(SavedQueries, Metadata):
             "workgroup": group["Name"],
             "context": {k: v for k, v in context.items() if v},
             "configuration": configuration,
+            "reuse": _reuse(params),
             "output": configuration["OutputLocation"],
             "state": "QUEUED",
             "submitted": time.time(),
@@ -176,6 +181,11 @@ class Athena(SavedQueries, Metadata):
         self._change(key, state="RUNNING", queued_ms=int((time.time() - record["submitted"]) * 1000))
         try:
             self._permit_output(run)
+            earlier = self._earlier(run, record)
+            if earlier is not None:
+                same = {name: earlier[name] for name in ("location", "rows", "update_count", "columns", "manifest")}
+                self._finish(key, "SUCCEEDED", run=run, started=started, reused=True, **same)
+                return
             outcome = run_statement(run, record["filled"])
             executed = time.monotonic()
             location = self._publish(run, record, outcome)
@@ -192,6 +202,36 @@ class Athena(SavedQueries, Metadata):
                 key, "SUCCEEDED", run=run, started=started, executed=executed, location=location, rows=outcome.rows,
                 update_count=outcome.update_count, columns=outcome.columns, manifest=outcome.manifest is not None,
             )  # fmt: skip
+
+    # --- result reuse -----------------------------------------------------------------------------------------------
+
+    def _offer(self, key: str, record: Document) -> None:
+        """Remembers the result of a SELECT that ran; one that was itself reused must not grow younger by that."""
+        if record["state"] != "SUCCEEDED" or record["subtype"] != "SELECT" or record.get("reused"):
+            return
+        asked = _asked(record)
+        known = self._executions.get(self._reusable.get(asked, ""))
+        if known is None or known["completed"] <= record["completed"]:
+            self._reusable[asked] = key
+
+    def _earlier(self, run: execution.Run, record: Document) -> Document | None:
+        """The record whose result answers this query, if the caller allows its age and may read all it was made from.
+
+        As in Athena, what changed in the data since does not matter.
+        """
+        if not record["reuse"] or record["subtype"] != "SELECT":
+            return None
+        with self._lock:
+            found = self._executions.get(self._reusable.get(_asked(record), ""))
+        if found is None or time.time() - found["completed"] > record["reuse"] * 60:
+            return None
+        bucket, _, key = found["location"].removeprefix("s3://").partition("/")
+        try:
+            self.home.objects(run.call.account).path(bucket, key)
+        except ServiceError:
+            return None  # somebody deleted the result
+        execution.permit_query(run, record["filled"])
+        return found
 
     def _permit_output(self, run: execution.Run) -> None:
         bucket, prefix = run.output
@@ -280,6 +320,8 @@ class Athena(SavedQueries, Metadata):
         durable = {**record, **changes, "state": state, "completed": time.time(), "total_ms": total}
         # Durable first: whoever sees the final state finds it after a crash as well.
         self._executions[key] = {**durable, "sequence": record["sequence"] + 1}
+        with self._lock:
+            self._offer(key, durable)
         self._change(key, **changes, state=state, completed=durable["completed"], total_ms=total)
         with self._lock:
             self._runs.pop(key, None)
@@ -399,6 +441,30 @@ def _result_configuration(group: Document, params: Document) -> Document:
     return merged
 
 
+def _reuse(params: Document) -> int:
+    """Minutes that a result may be old to be reused; 0 asks anew.
+
+    Raises:
+        ServiceError: InvalidRequestException for an age that Athena does not take.
+    """
+    given = (params.get("ResultReuseConfiguration") or {}).get(_AGE) or {}
+    minutes = given.get("MaxAgeInMinutes", 60)
+    if not 0 <= minutes <= 10080:
+        raise ServiceError("InvalidRequestException", "MaxAgeInMinutes must be between 0 and 10080")
+    return minutes if given.get("Enabled") else 0
+
+
+def _asked(record: Document) -> str:
+    """All in which two queries must agree for one to take the other's result."""
+    context = {name.lower(): value.lower() for name, value in record["context"].items()}
+    parts = [
+        *(record[part] for part in ("account", "region", "workgroup", "query", "arguments", "configuration")),
+        context.get("database"),
+        context.get("catalog", "awsdatacatalog"),
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
 def _athena_error(error: SqlError) -> Document:
     """ErrorCategory 2 is the user's, 1 the system's; 1001 marks a denied permission, 1006 a missing table."""
     kinds = {"ACCESS_DENIED": 1100, "TABLE_NOT_FOUND": 1301, "SYNTAX_ERROR": 1001, "COLUMN_NOT_FOUND": 1006}
@@ -427,7 +493,7 @@ def _shown(record: Document) -> Document:
     statistics = dict(record.get("statistics") or {"DataScannedInBytes": 0})
     now = record.get("total_ms") or round((time.time() - record["submitted"]) * 1000)
     statistics |= {"TotalExecutionTimeInMillis": now, "QueryQueueTimeInMillis": record.get("queued_ms", 0)}
-    statistics["ResultReuseInformation"] = {"ReusedPreviousResult": False}
+    statistics["ResultReuseInformation"] = {"ReusedPreviousResult": record.get("reused", False)}
     bucket, prefix = _location(record["output"])
     location = (
         record.get("location") or f"s3://{bucket}/{prefix}{record['id']}{'.csv' if record['type'] == 'DML' else '.txt'}"
@@ -440,7 +506,9 @@ def _shown(record: Document) -> Document:
         "StatementType": record["type"],
         "SubstatementType": record["subtype"],
         "ResultConfiguration": {**record["configuration"], "OutputLocation": location},
-        "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": False}},
+        "ResultReuseConfiguration": {
+            _AGE: {"Enabled": True, "MaxAgeInMinutes": record["reuse"]} if record.get("reuse") else {"Enabled": False}
+        },
         "QueryExecutionContext": record["context"],
         "Status": status,
         "Statistics": statistics,

@@ -240,6 +240,17 @@ def runnable(run: Run, compiled: Compiled, documents: dict[tuple[str, str], Docu
     return outside_text(compiled.sql, "\x00[0-9]+\x00", relations.__getitem__)
 
 
+def permit_query(run: Run, sql: str) -> None:
+    """Fails unless the caller may read every table and view of the query and their objects; reads none of them."""
+    _, documents = compile_query(run, sql)
+    for (database, table), document in documents.items():
+        if document.get("PartitionKeys"):
+            run.permit_catalog("GetPartitions", database, table)
+        location = (document.get("StorageDescriptor") or {}).get("Location")
+        if location:
+            run.permit_objects(("s3:ListBucket", "s3:GetObject"), *tables.split_location(location))
+
+
 def with_current_files(run: Run, sql: str, work: Any) -> Any:
     """`work(compiled, runnable SQL)`, again with a new listing when an object went away in between."""
     for attempt in range(4):
