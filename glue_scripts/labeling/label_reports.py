@@ -39,6 +39,9 @@ def session() -> Any:
         SparkSession.builder.appName("label-reports")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+        # Without these Spark 3 refuses to read or write a time before 1900, such as a wrong creation-date.
+        .config("spark.sql.parquet.datetimeRebaseModeInRead", "CORRECTED")
+        .config("spark.sql.parquet.datetimeRebaseModeInWrite", "CORRECTED")
         .config("spark.sql.shuffle.partitions", "8")
         .getOrCreate()
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import tempfile
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from sextant.labeling.ground_truth import (
     parse_sequence,
     parse_worker_frame,
 )
+from sextant.labeling.json_text import UNUSABLE
 from sextant.labeling.layout import Kind, Place, level_of, place_of
 from sextant.labeling.staging import FACT, REFERENCE, STAGED, Sheet
 from sextant.labeling.tables import arrow_schema
@@ -229,7 +231,8 @@ def _parse_manifest(chunk: Chunk, found: Found, root: str) -> None:
         for number, line in enumerate(storage.lines(storage.joined(root, found.key))):
             lines += 1
             if line or number == 0:
-                parse_manifest_line(chunk, found.place, found.key, number, line)
+                with _kept_or_rejected(chunk, f"{found.key}#{number}", len(line)):
+                    parse_manifest_line(chunk, found.place, found.key, number, line)
     except storage.GoneError as error:
         chunk.reject(found.key, "gone", str(error), found.size)
         return
@@ -239,12 +242,27 @@ def _parse_manifest(chunk: Chunk, found: Found, root: str) -> None:
 
 def _parse_body(chunk: Chunk, found: Found, reference: dict[str, Any] | None, body: bytes) -> None:
     place = found.place
-    if place.kind is Kind.RESPONSE:
-        parse_response(chunk, place, found.key, body)
-    elif place.kind is Kind.WORKER_FRAME:
-        parse_worker_frame(chunk, place, found.key, body)
-    else:
-        parse_sequence(chunk, _document(found, reference or {}), "", body)
+    with _kept_or_rejected(chunk, found.key, len(body)):
+        if place.kind is Kind.RESPONSE:
+            parse_response(chunk, place, found.key, body)
+        elif place.kind is Kind.WORKER_FRAME:
+            parse_worker_frame(chunk, place, found.key, body)
+        else:
+            parse_sequence(chunk, _document(found, reference or {}), "", body)
+
+
+@contextmanager
+def _kept_or_rejected(chunk: Chunk, source: str, size: int) -> Iterator[None]:
+    """Settles what one object or manifest line added; if its content raises, its rows are dropped and it is rejected.
+
+    JSON that can be read cannot always be written again: see `json_text`.
+    """
+    try:
+        yield
+    except UNUSABLE as error:
+        chunk.take_back()
+        chunk.reject(source, "unusable", f"{type(error).__name__}: {error}", size)
+    chunk.settle()
 
 
 def _document(found: Found, reference: dict[str, Any]) -> Document:

@@ -11,7 +11,6 @@ sake of an input's content.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import defaultdict
@@ -21,10 +20,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from hashlib import blake2b
 from itertools import chain, repeat
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NoReturn
+from operator import add, itemgetter
+from typing import TYPE_CHECKING, Any
 
 from sextant.labeling import staging
+from sextant.labeling.json_text import dumps, encoded, loads
 from sextant.labeling.layout import TASK_TYPES, Place, modality_of
 from sextant.labeling.staging import NO_ATTRIBUTES, Sheet
 
@@ -34,36 +34,13 @@ if TYPE_CHECKING:
 
     from sextant.labeling.tables import Table
 
-try:
-    import orjson
-
-    _loads: Callable[[bytes | bytearray | memoryview | str], Any] = orjson.loads
-    _encoded: Callable[[Any], bytes] = orjson.dumps
-
-    def _dumps(document: Any) -> str:
-        return orjson.dumps(document).decode()
-
-except ImportError:  # a Glue job without the extra wheel still runs, slower
-
-    def _loads(body: bytes | bytearray | memoryview | str) -> Any:
-        if isinstance(body, memoryview):
-            body = bytes(body)
-        return json.loads(body, parse_constant=_refuse)
-
-    def _refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is no JSON")
-
-    def _dumps(document: Any) -> str:
-        return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
-
-    def _encoded(document: Any) -> bytes:
-        return _dumps(document).encode()
-
-
 AUDIT_ATTRIBUTE = "audit"
 BACKGROUND = "BACKGROUND"
 _SIDES = itemgetter("left", "top", "width", "height")
 LAST_FRAME = 2**31 - 1
+LONGEST_SECONDS = 1e10
+"""Over 300 years: a mistake, and sums of it would leave the decimals that they are counted in."""
+
 _LISTS = (("annotations", ""), ("polylines", "polyline"), ("polygons", "polygon"), ("keypoints", "keypoint"))
 _SEQUENCES = {"tracking-annotations": "video-object-tracking", "detection-annotations": "video-object-detection"}
 _NAMED = frozenset({"class-id", "label-category-attributes", "object-id", "object-name", "label"})
@@ -75,15 +52,20 @@ _SINGLE_CHOICE = frozenset({"image-classification", "text-classification", "labe
 
 @dataclass
 class Chunk:
-    """The sheets and tallies of one chunk of objects, written below `folder` when it is closed."""
+    """The sheets and tallies of one chunk of objects, written below `folder` when it is closed.
+
+    What one object adds counts when it is settled: an object that turns out to be unusable is taken back whole.
+    """
 
     folder: Path
     sheets: dict[str, Sheet] = field(default_factory=dict)
     facts: set[tuple[str, int, str, str, str]] = field(default_factory=set)
-    labels: dict[Any, list[int]] = field(default_factory=dict)
-    attributes: dict[Any, list[int]] = field(default_factory=dict)
-    frames: dict[Any, int] = field(default_factory=dict)
+    labels: dict[Any, tuple[int, ...]] = field(default_factory=dict)
+    attributes: dict[Any, tuple[int, ...]] = field(default_factory=dict)
+    frames: dict[Any, tuple[int, ...]] = field(default_factory=dict)
     interned: dict[bytes, str] = field(default_factory=lambda: {b"null": NO_ATTRIBUTES, b"{}": NO_ATTRIBUTES})
+    new_facts: list[tuple[str, int, str, str, str]] = field(default_factory=list)
+    new_counts: list[tuple[dict[Any, tuple[int, ...]], Any, tuple[int, ...]]] = field(default_factory=list)
 
     def sheet(self, table: Table) -> Sheet:
         """The sheet of a staged table."""
@@ -96,16 +78,35 @@ class Chunk:
         """Keeps an input that could not be used."""
         self.sheet(staging.PARSED_REJECTED).add(source, reason, detail[:500], size)
 
+    def settle(self) -> None:
+        """Keeps what was added since the last settling."""
+        self.facts.update(self.new_facts)
+        self.new_facts.clear()
+        for tallies, key, counts in self.new_counts:
+            known = tallies.get(key)
+            tallies[key] = counts if known is None else tuple(map(add, known, counts))
+        self.new_counts.clear()
+        for sheet in self.sheets.values():
+            sheet.settle()
+
+    def take_back(self) -> None:
+        """Drops what was added since the last settling."""
+        self.new_facts.clear()
+        self.new_counts.clear()
+        for sheet in self.sheets.values():
+            sheet.take_back()
+
     def close(self) -> list[Sheet]:
         """Writes everything; the sheets that have rows."""
+        self.settle()
         for fact in sorted(self.facts):
             self.sheet(staging.FACT).add(*fact)
         for (head, label, attributes, day), counts in self.labels.items():
             self.sheet(staging.PARSED_LABEL_TALLY).add(*head, label, attributes, attributes, day, *counts)
         for (head, label, (name, value), day), counts in self.attributes.items():
             self.sheet(staging.PARSED_ATTRIBUTE_TALLY).add(*head, label, name, value, day, *counts)
-        for (head, labels, attributes, day), count in self.frames.items():
-            self.sheet(staging.PARSED_FRAME_TALLY).add(*head, labels, attributes, attributes, day, count)
+        for (head, labels, attributes, day), counts in self.frames.items():
+            self.sheet(staging.PARSED_FRAME_TALLY).add(*head, labels, attributes, attributes, day, *counts)
         for sheet in self.sheets.values():
             sheet.close()
         return [each for each in self.sheets.values() if each.rows]
@@ -115,9 +116,9 @@ class Chunk:
 
         Equal attributes give the same object, so that whoever groups by them compares pointers.
         """
-        texts = list(map(_encoded, found))
+        texts = list(map(encoded, found))
         for text in set(texts) - self.interned.keys():
-            self.interned[text] = _dumps(_pairs(_loads(text)))
+            self.interned[text] = dumps(_pairs(loads(text)))
         return [self.interned[text] for text in texts]
 
 
@@ -134,7 +135,7 @@ def _pairs(attributes: Any) -> list[tuple[str, str]]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else _dumps(value)
+    return value if isinstance(value, str) else dumps(value)
 
 
 def _moment(value: Any) -> datetime | None:
@@ -143,9 +144,9 @@ def _moment(value: Any) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(value.strip())
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the first or last hours of the calendar may lie outside it in UTC
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _number(value: Any) -> float | None:
@@ -169,13 +170,13 @@ def _parsed(chunk: Chunk, source: str, body: bytes, *kinds: type[Any]) -> Any:
         chunk.reject(source, "empty object", "there is nothing in it", len(body))
         return None
     try:
-        document = _loads(body)
+        document = loads(body)
     except (ValueError, RecursionError) as error:
         chunk.reject(source, "not JSON", str(error), len(body))
         return None
     if not isinstance(document, kinds):
         chunk.reject(
-            source, "unexpected JSON", f"an object or list was expected, not {_dumps(document)[:80]}", len(body)
+            source, "unexpected JSON", f"an object or list was expected, not {dumps(document)[:80]}", len(body)
         )
         return None
     return document
@@ -204,8 +205,8 @@ def _parse_answer(chunk: Chunk, place: Place, source: str, position: int, answer
     content = answer["answerContent"]
     if isinstance(content, str):  # some templates of custom jobs submit text that is JSON
         try:
-            content = _loads(content)
-        except ValueError:
+            content = loads(content)
+        except (ValueError, RecursionError):
             content = {"text": content}
     metadata = answer.get("workerMetadata")
     identity = metadata.get("identityData") if isinstance(metadata, dict) else None
@@ -215,9 +216,12 @@ def _parse_answer(chunk: Chunk, place: Place, source: str, position: int, answer
     seconds = _number(answer.get("timeSpentInSeconds"))
     if seconds is None and accepted and submitted:
         seconds = (submitted - accepted).total_seconds()
-    text = _dumps(_without_images(content))
+    if seconds is not None and abs(seconds) > LONGEST_SECONDS:
+        chunk.reject(f"{source}#{position}", "not a time", f"{seconds} seconds: the answer is kept without", 0)
+        seconds = None
+    text = dumps(_without_images(content))
     found = _answered(content)
-    chunk.facts.add((place.job_name, 2, found.task_type, place.modality or modality_of(found.task_type), ""))
+    chunk.new_facts.append((place.job_name, 2, found.task_type, place.modality or modality_of(found.task_type), ""))
     chunk.sheet(staging.PARSED_ANSWER).add(
         _hash(place.job_name, place.object_id, worker, str(answer.get("submissionTime")), text),
         f"{source}#{position:06d}",
@@ -440,9 +444,9 @@ def _tally(chunk: Chunk, document: Document, shapes: _Shapes) -> None:
     """Adds to the pre-aggregates. Frames and tracked objects belong to one document, so its distinct counts add up."""
     if len(shapes.label) == 1:  # an image or text has mostly one label
         head, label, attributes, day = document.head, shapes.label[0], shapes.attributes[0], document.day
-        _add(chunk.labels, (head, label, attributes, day), 1, 1, 1)
-        for name, value in (("", ""), *(_loads(attributes) if attributes != NO_ATTRIBUTES else ())):
-            _add(chunk.attributes, (head, label, (name, value), day), 1, 1, 1)
+        chunk.new_counts.append((chunk.labels, (head, label, attributes, day), (1, 1, 1)))
+        for name, value in (("", ""), *(loads(attributes) if attributes != NO_ATTRIBUTES else ())):
+            chunk.new_counts.append((chunk.attributes, (head, label, (name, value), day), (1, 1, 1)))
         return
     groups: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for row, key in enumerate(zip(shapes.label, shapes.attributes, strict=True)):
@@ -454,21 +458,14 @@ def _tally(chunk: Chunk, document: Document, shapes: _Shapes) -> None:
         # An annotation that is not tracked is an object of its own, known by its row.
         instances = {row if instance_id[row] is None else instance_id[row] for row in rows}
         cell = (document.head, label, attributes, document.day)
-        _add(chunk.labels, cell, len(rows), len(frames), len(instances))
-        for name, value in (("", ""), *_loads(attributes)):
+        chunk.new_counts.append((chunk.labels, cell, (len(rows), len(frames), len(instances))))
+        for name, value in (("", ""), *loads(attributes)):
             known = by_pair.get((label, (name, value)), (0, set(), set()))
             by_pair[label, (name, value)] = (known[0] + len(rows), known[1] | frames, known[2] | instances)
     for (label, pair), (count, frames, instances) in by_pair.items():
-        _add(chunk.attributes, (document.head, label, pair, document.day), count, len(frames), len(instances))
-
-
-def _add(tallies: dict[Any, list[int]], key: Any, annotations: int, frames: int, instances: int) -> None:
-    counts = tallies.get(key)
-    if counts is None:
-        counts = tallies[key] = [0, 0, 0]
-    counts[0] += annotations
-    counts[1] += frames
-    counts[2] += instances
+        chunk.new_counts.append(
+            (chunk.attributes, (document.head, label, pair, document.day), (count, len(frames), len(instances)))
+        )
 
 
 def _write_frame(
@@ -486,7 +483,7 @@ def _write_frame(
         document.source,
     )
     key = (document.head, labels, attributes, document.day)
-    chunk.frames[key] = chunk.frames.get(key, 0) + 1
+    chunk.new_counts.append((chunk.frames, key, (1,)))
 
 
 def parse_sequence(chunk: Chunk, document: Document, label_attribute: str, body: bytes) -> None:
@@ -517,12 +514,12 @@ def parse_sequence(chunk: Chunk, document: Document, label_attribute: str, body:
             document.names,
             sensor,
         )
-        chunk.facts.add((part.job_name, 1, part.task_type, part.modality, label_attribute))
+        chunk.new_facts.append((part.job_name, 1, part.task_type, part.modality, label_attribute))
         shapes, frame_count = _parse_frames(chunk, part, frames, len(body))
         counts[0] += len(shapes.label)
         counts[1] += frame_count
         audited = audited or any(
-            name == AUDIT_ATTRIBUTE for attributes in set(shapes.attributes) for name, _ in _loads(attributes)
+            name == AUDIT_ATTRIBUTE for attributes in set(shapes.attributes) for name, _ in loads(attributes)
         )
         document = part if not document.task_type else document
         _write_shapes(chunk, part, shapes)
@@ -604,7 +601,7 @@ def _numbered(chunk: Chunk, document: Document, frames: list[Any], size: int) ->
     numbered: dict[int, list[dict[str, Any]]] = {}
     for index, frame in enumerate(frames):
         if not isinstance(frame, dict):
-            chunk.reject(f"{document.source}#{index}", "not a frame", _dumps(frame), size)
+            chunk.reject(f"{document.source}#{index}", "not a frame", dumps(frame), size)
             continue
         number = _number(frame.get("frame-no", frame.get("frame-number")))
         if number is None or abs(number) > LAST_FRAME:
@@ -642,7 +639,7 @@ def _list_shapes(
         if len(good) < len(listed):
             for each in listed:
                 if not isinstance(each, dict):
-                    chunk.reject(f"{document.source}#{number}", "not an annotation", _dumps(each), 0)
+                    chunk.reject(f"{document.source}#{number}", "not an annotation", dumps(each), 0)
         found += good
         kinds += repeat(kind, len(good))
 
@@ -689,7 +686,7 @@ def _labels_of(found: list[dict[str, Any]], names: dict[str, str]) -> list[str]:
         str,
         int,
     }:  # None leaves it to the label; True is 1 to a dict; a list cannot be a key
-        keys = [_encoded([*key, each.get("label")]) for key, each in zip(keys, found, strict=True)]
+        keys = [encoded([*key, each.get("label")]) for key, each in zip(keys, found, strict=True)]
     labels = {key: _label_of(each, names) for key, each in dict(zip(keys, found, strict=True)).items()}
     return [labels[key] for key in keys]
 
@@ -703,7 +700,7 @@ def _kind_of(shape: dict[str, Any]) -> str:
 
 def _geometry_of(shape: dict[str, Any]) -> str:
     """All of a shape but its name and attributes, as JSON."""
-    return _dumps({key: value for key, value in shape.items() if key not in _NAMED})
+    return dumps({key: value for key, value in shape.items() if key not in _NAMED})
 
 
 def _pixels(chunk: Chunk, document: Document, shapes: _Shapes, key: str, values: Sequence[Any]) -> list[float | None]:
@@ -714,7 +711,7 @@ def _pixels(chunk: Chunk, document: Document, shapes: _Shapes, key: str, values:
     numbers = [_number(each) for each in values]
     for number, value, frame in zip(numbers, values, shapes.frame_no, strict=True):
         if number is None and value is not None:
-            chunk.reject(f"{document.source}#{frame}", "not a number", f"{key}: {_dumps(value)}", 0)
+            chunk.reject(f"{document.source}#{frame}", "not a number", f"{key}: {dumps(value)}", 0)
     return numbers
 
 
@@ -775,7 +772,7 @@ def parse_manifest_line(chunk: Chunk, place: Place, source: str, number: int, li
             _class_names(metadata),
             attribute,
         )
-        chunk.facts.add((place.job_name, 0, task_type, document.modality, attribute))
+        chunk.new_facts.append((place.job_name, 0, task_type, document.modality, attribute))
         _parse_label(chunk, document, record.get(attribute), metadata, len(line))
     return True
 
@@ -838,14 +835,14 @@ def _parse_label(chunk: Chunk, document: Document, value: Any, metadata: dict[st
                 document.object_id,
                 document.source_ref,
                 _target(value),
-                _dumps(document.names),
+                dumps(document.names),
                 document.human,
                 document.created_at,
             )
         else:
             reader: Callable[..., bool] = _READERS.get(task_type, _read_custom)
             if not reader(shapes, frame, value, metadata, document.names):
-                chunk.reject(where, "unexpected label", f"{task_type}: {_dumps(value)[:200]}", size)
+                chunk.reject(where, "unexpected label", f"{task_type}: {dumps(value)[:200]}", size)
                 shapes = _Shapes()
                 _read_custom(shapes, frame, value)
             _add_inline_attributes(chunk, shapes, value)
@@ -929,7 +926,7 @@ def _read_verdict(
     if not _read_class(shapes, frame, value, metadata, names, shape="verdict"):
         return False
     feedback = metadata.get("worker-feedback")
-    shapes.geometry[-1] = _dumps({"worker-feedback": feedback}) if feedback else None
+    shapes.geometry[-1] = dumps({"worker-feedback": feedback}) if feedback else None
     return True
 
 
@@ -971,7 +968,7 @@ def _read_mask(shapes: _Shapes, frame: str | None, value: Any, metadata: dict[st
             return False
         label = _text(color.get("class-name", names.get(number, number)))
         if label != BACKGROUND:
-            geometry = _dumps({"mask": value, "color": color.get("hex-color")})
+            geometry = dumps({"mask": value, "color": color.get("hex-color")})
             shapes.one(frame, label, "mask", geometry=geometry, confidence=_number(color.get("confidence")))
     return True
 
@@ -983,7 +980,7 @@ def _read_spans(shapes: _Shapes, frame: str | None, value: Any, metadata: dict[s
     if not isinstance(spans, list) or not all(isinstance(each, dict) for each in spans):
         return False
     for span, confidence in zip(spans, _confidences(metadata, "entities", len(spans)), strict=True):
-        geometry = _dumps({key: each for key, each in span.items() if key != "label"})
+        geometry = dumps({key: each for key, each in span.items() if key != "label"})
         shapes.one(frame, _text(span.get("label", "")), "span", geometry=geometry, confidence=confidence)
     return True
 
@@ -994,7 +991,7 @@ def _read_cuboids(shapes: _Shapes, frame: str | None, value: Any, _: dict[str, A
     if not isinstance(cuboids, list) or not all(isinstance(each, dict) for each in cuboids):
         return False
     for cuboid in cuboids:
-        geometry = _dumps({key: each for key, each in cuboid.items() if key not in _NAMED})
+        geometry = dumps({key: each for key, each in cuboid.items() if key not in _NAMED})
         shapes.one(frame, _label_of(cuboid, names), "cuboid", geometry=geometry)
         shapes.instance_id[-1] = _identity(cuboid.get("object-id"))
         shapes.instance_name[-1] = _identity(cuboid.get("object-name"))
@@ -1003,7 +1000,7 @@ def _read_cuboids(shapes: _Shapes, frame: str | None, value: Any, _: dict[str, A
 
 def _read_custom(shapes: _Shapes, frame: str | None, value: Any, *_: Any) -> bool:
     """A custom task: only its owner knows what the label means, so it is kept as it is."""
-    shapes.one(frame, "", "custom", geometry=_dumps(value))
+    shapes.one(frame, "", "custom", geometry=dumps(value))
     return True
 
 

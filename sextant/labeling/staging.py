@@ -138,6 +138,7 @@ class Sheet:
         self._schema = arrow_schema(table)
         self._counts: list[int] = []
         self._segments: list[tuple[Any, ...]] = []
+        self._settled = 0
         self._pending = 0
         self._writer: pq.ParquetWriter | None = None
 
@@ -145,20 +146,28 @@ class Sheet:
         """One row, in the order of the columns; no value may be a list, except of an array column's."""
         self._counts.append(1)
         self._segments.append(values)
-        self._pending += 1
-        if self._pending >= ROWS_PER_GROUP:
-            self._flush()
 
     def extend(self, count: int, values: tuple[Any, ...]) -> None:
         """`count` rows of one document."""
         self._counts.append(count)
         self._segments.append(values)
-        self._pending += count
-        if self._pending >= ROWS_PER_GROUP:
-            self._flush()
+
+    def settle(self) -> None:
+        """Keeps the rows since the last settling; nothing else writes them to the file before it is closed."""
+        settled = len(self._counts)
+        if settled > self._settled:
+            self._pending += sum(self._counts[self._settled :])
+            self._settled = settled
+            if self._pending >= ROWS_PER_GROUP:
+                self._flush()
+
+    def take_back(self) -> None:
+        """Drops the rows since the last settling."""
+        del self._counts[self._settled :], self._segments[self._settled :]
 
     def close(self) -> None:
         """Writes what is pending; does nothing when there never was a row."""
+        self.settle()
         if self._pending:
             self._flush()
         if self._writer:
@@ -176,6 +185,7 @@ class Sheet:
         self.rows += self._pending
         self._counts.clear()
         self._segments.clear()
+        self._settled = 0
         self._pending = 0
 
     def _array(self, field: pa.Field[Any], values: Sequence[Any]) -> pa.Array[Any]:

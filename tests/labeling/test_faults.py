@@ -1,15 +1,20 @@
 """Input that is broken, missing, doubled or huge, and a job that dies: nothing is lost, and the rest is reported."""
 
+import json
 import shutil
 import subprocess
 import sys
 import time
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from samples.labeling import generate
 from samples.labeling.scale import write_answers, write_manifest
 from sextant.labeling import storage
+from sextant.labeling.tables import TABLES
+from tests.labeling import faults
 from tests.labeling.pipeline import ROOT, SHIM, catalog, published, read, report, rows, run_job, same, start_job
 from tests.labeling.staged import parse, stage
 
@@ -145,14 +150,62 @@ def test_a_line_without_end_is_cut_and_rejected(tmp_path, monkeypatch):
     assert second == b'{"b":1}'
 
 
+def without_orjson(folder):
+    blocked = folder / "blocked"
+    blocked.mkdir()
+    (blocked / "orjson.py").write_text("raise ImportError('not in this environment')\n")
+    return (blocked, SHIM, ROOT)
+
+
 def test_without_orjson_the_result_is_the_same(batch, tmp_path):
     source, _ = batch
     run_job(source, tmp_path / "fast")
-    blocked = tmp_path / "blocked"
-    blocked.mkdir()
-    (blocked / "orjson.py").write_text("raise ImportError('not in this environment')\n")
-    run_job(source, tmp_path / "slow", path=(blocked, SHIM, ROOT))
+    run_job(source, tmp_path / "slow", path=without_orjson(tmp_path))
     fast, slow = everything(tmp_path / "fast"), everything(tmp_path / "slow")
     rejected = "labels/rejected/part-00000.parquet"  # tells a parser's own words
     assert len(fast.pop(rejected)) == len(slow.pop(rejected))
     assert fast == slow
+
+
+def test_no_content_ends_a_run_with_or_without_orjson(tmp_path):
+    faults.write(tmp_path / "in")
+    results = []
+    for name, options in (("fast", {}), ("slow", {"path": without_orjson(tmp_path)})):
+        run_job(tmp_path / "in", tmp_path / name, **options)
+        results.append({table.name: rows(tmp_path / name, table.name) for table in TABLES})
+        for row in results[-1]["rejected"]:
+            del row["detail"]  # a parser's own words
+        results[-1] = {table: sorted(map(repr, found)) for table, found in results[-1].items()}
+    assert results[0] == results[1]
+    rejected = {(each["source"].rpartition("/")[2], each["reason"]) for each in rows(tmp_path / "fast", "rejected")}
+    assert {("t.json", "unusable"), ("t.json", "not JSON"), ("t.json#1", "not a time")} <= rejected
+    assert {("output.manifest#2", "unusable"), ("output.manifest#3", "unusable")} <= rejected
+    assert {("output.manifest#4", "not JSON"), ("output.manifest#5", "not JSON")} <= rejected
+    answers = {each["object_id"] for each in rows(tmp_path / "fast", "answer")}
+    assert answers == {"good", "first-hour", "first-day", "long", "small", "zero"}
+    assert {each["object_id"] for each in rows(tmp_path / "fast", "task") if each["job_name"] == "z"} == {"0", "1", "6"}
+    assert [each["object_id"] for each in rows(tmp_path / "fast", "annotation") if each["job_name"] == "y"] == ["good"]
+    counted = sum(each["annotation_count"] for each in rows(tmp_path / "fast", "label_count"))
+    assert counted == len(rows(tmp_path / "fast", "annotation"))
+
+
+@given(depth=st.integers(200, 320), key=st.sampled_from(["x", "answerContent", "label-category-attributes", "birds"]))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_depth_is_kept_or_rejected_whole(tmp_path_factory, depth, key):
+    deep = json.loads("[" * depth + "]" * depth)
+    box = {"class-id": 0, "height": 1, "width": 1, "top": 1, "left": 1, key: deep}
+    frames = {"tracking-annotations": [{"frame-no": 0, "annotations": [box]}]}
+    kept = {"submissionTime": "2026-09-01T10:00:00Z", "workerId": "w", "answerContent": 1}
+    found = stage(
+        tmp_path_factory.mktemp("deep"),
+        {
+            RESPONSE: {"answers": [kept, {**kept, "workerId": "v", key: deep}]},
+            "jobs/x/annotations/consolidated-annotation/output/0/SeqLabel.json": frames,
+        },
+    )
+    rejected = {each["source"].rpartition("/")[2] for each in found["parsed_rejected"]}
+    assert len(found["parsed_answer"]) == (0 if RESPONSE.rpartition("/")[2] in rejected else 2)
+    whole = 0 if "SeqLabel.json" in rejected else 1
+    assert [len(found[name]) for name in ("parsed_annotation", "parsed_frame", "parsed_task")] == [whole] * 3
+    assert sum(each["annotation_count"] for each in found["parsed_label_tally"]) == whole
+    assert sum(each["frame_count"] for each in found["parsed_frame_tally"]) == whole
