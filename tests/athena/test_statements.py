@@ -59,11 +59,22 @@ def test_a_view_from_a_template_is_readable(client):
             "Name": "made",
             "TableType": "VIRTUAL_VIEW",
             "ViewOriginalText": f"/* Presto View: {text} */",
-            "StorageDescriptor": {"Columns": []},
+            "StorageDescriptor": {"Columns": [], "SerdeInfo": {}},
         },
     )
     answer = client.run("SELECT * FROM made")
     assert (answer.columns, answer.types, answer.rows) == (["n", "big"], ["bigint", "bigint"], [["7", "7"]])
+
+
+@pytest.mark.parametrize("change", [{"SerdeInfo": None}, {}])
+def test_a_view_without_serde_info_is_refused_as_athena_does(client, change):
+    client.rows("CREATE VIEW v AS SELECT 1 AS a")
+    stored = client.catalog.table("lake", "v")
+    assert stored["StorageDescriptor"].pop("SerdeInfo") == {}
+    stored["StorageDescriptor"].update(change)
+    client.catalog.put_table("lake", stored)
+    assert client.fails("SELECT * FROM v") == ("HIVE_METASTORE_ERROR: Table storage descriptor is missing SerDe info")
+    assert "HIVE_METASTORE_ERROR" in client.fails("SELECT * FROM (SELECT a FROM v)")
 
 
 def test_stale_broken_and_recursive_views_fail_by_name(client):
@@ -73,7 +84,8 @@ def test_stale_broken_and_recursive_views_fail_by_name(client):
     assert "stale or in invalid state: column [a] of type varchar" in client.fails("SELECT * FROM v")
     client.rows("DROP TABLE t")
     assert "Failed analyzing stored view 'awsdatacatalog.lake.v'" in client.fails("SELECT * FROM v")
-    client.catalog.put_table("lake", {"Name": "w", "TableType": "VIRTUAL_VIEW", "ViewOriginalText": "SELECT 1"})
+    broken = {"ViewOriginalText": "SELECT 1", "StorageDescriptor": {"SerdeInfo": {}}}
+    client.catalog.put_table("lake", {"Name": "w", "TableType": "VIRTUAL_VIEW", **broken})
     assert "INVALID_VIEW" in client.fails("SELECT * FROM w")
     client.rows("CREATE VIEW a AS SELECT 1 AS x")
     client.rows("CREATE VIEW b AS SELECT * FROM a")

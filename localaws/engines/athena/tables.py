@@ -98,8 +98,16 @@ def version(document: Document) -> str:
 
 
 def describe(document: Document, database: str) -> TableColumns | View:
-    """What the binder must know of a Glue table or view."""
+    """What the binder must know of a Glue table or view.
+
+    Raises:
+        SqlError: HIVE_METASTORE_ERROR for a view without SerDe information, as Athena answers; INVALID_VIEW or
+            NOT_SUPPORTED for what else it cannot read.
+    """
     if document.get("TableType") == "VIRTUAL_VIEW":
+        # Empty is enough, but Athena wants the member to be there.
+        if (document.get("StorageDescriptor") or {}).get("SerdeInfo") is None:
+            raise SqlError("HIVE_METASTORE_ERROR", "Table storage descriptor is missing SerDe info")
         return views.decode(document.get("ViewOriginalText", ""), database)
     table = read_definition(document, database)
     return TableColumns(table.columns, table.keys)

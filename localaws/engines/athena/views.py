@@ -2,7 +2,7 @@
 
 A view is a table of type VIRTUAL_VIEW whose ViewOriginalText is `/* Presto View: <base64 of JSON> */`; the JSON is
 Trino's `ViewDefinition` (originalSql, catalog, schema, columns with Trino type names). CloudFormation templates write
-the same form.
+the same form. Its StorageDescriptor must have a SerdeInfo, which may be empty: without one Athena cannot read the view.
 """
 
 from __future__ import annotations
