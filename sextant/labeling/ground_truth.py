@@ -223,7 +223,7 @@ def _parse_answer(chunk: Chunk, place: Place, source: str, position: int, answer
     found = _answered(content)
     chunk.new_facts.append((place.job_name, 2, found.task_type, place.modality or modality_of(found.task_type), ""))
     chunk.sheet(staging.PARSED_ANSWER).add(
-        _hash(place.job_name, place.object_id, worker, str(answer.get("submissionTime")), text),
+        _hash(place.job_name, place.object_id, str(place.iteration), worker, str(answer.get("submissionTime")), text),
         f"{source}#{position:06d}",
         place.job_name,
         place.object_id,
@@ -755,6 +755,8 @@ def parse_manifest_line(chunk: Chunk, place: Place, source: str, number: int, li
         return False
     reference = record.get("source-ref", record.get("source"))
     source_ref = _INVISIBLE.sub("", _text(reference)) if reference is not None else None
+    labeled: list[_Labeled] = []
+    pointed = any(_is_pointer(record.get(attribute)) for attribute, _ in own)
     for attribute, metadata in own:
         task_type = _text(metadata.get("type") or "").removeprefix("groundtruth/").lower()
         if task_type and task_type not in TASK_TYPES:
@@ -773,8 +775,41 @@ def parse_manifest_line(chunk: Chunk, place: Place, source: str, number: int, li
             attribute,
         )
         chunk.new_facts.append((place.job_name, 0, task_type, document.modality, attribute))
-        _parse_label(chunk, document, record.get(attribute), metadata, len(line))
+        found = _parse_label(
+            chunk, document, record.get(attribute), metadata, len(line), first=not labeled and not pointed
+        )
+        if found:
+            labeled.append(found)
+    if labeled and not pointed:  # else the frames are those of the sequence
+        _write_frame(
+            chunk,
+            labeled[0].document,
+            0,
+            labeled[0].frame,
+            labels=sum(each.count for each in labeled),
+            attributes=chunk.attributes_of([_merged([each.attributes for each in labeled])])[0],
+        )
     return True
+
+
+@dataclass(frozen=True)
+class _Labeled:
+    """What one label in a manifest line tells about its frame: all labels of a line are of one."""
+
+    document: Document
+    frame: str | None
+    count: int
+    attributes: Any
+
+
+def _merged(attributes: list[Any]) -> Any:
+    told = [each for each in attributes if each]
+    return told[0] if len(told) == 1 else dict(pair for each in told for pair in _pairs(each)) or None
+
+
+def _is_pointer(value: Any) -> bool:
+    """Whether a label is the URI of a sequence file."""
+    return isinstance(value, str) and value.endswith(".json") and "annotation" in value
 
 
 def _labels_with_metadata(record: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -817,8 +852,14 @@ def _own(pairs: list[tuple[str, dict[str, Any]]], job: str) -> list[tuple[str, d
     return own if any(named(each[1]) for each in own) else pairs
 
 
-def _parse_label(chunk: Chunk, document: Document, value: Any, metadata: dict[str, Any], size: int) -> None:
-    """One label of one data object; `document.part` is the label attribute."""
+def _parse_label(
+    chunk: Chunk, document: Document, value: Any, metadata: dict[str, Any], size: int, *, first: bool
+) -> _Labeled | None:
+    """One label of one data object; `document.part` is the label attribute.
+
+    The `first` label of a frame counts it. The label is returned if it lies in the manifest line itself.
+    """
+    labeled = None
     task_type, where = document.task_type, document.source
     failure = metadata.get("failure-reason")
     adjusted = {"adjusted": True, "unadjusted": False}.get(_text(metadata.get("adjustment-status", "")).lower())
@@ -828,7 +869,7 @@ def _parse_label(chunk: Chunk, document: Document, value: Any, metadata: dict[st
         failure = "label attribute missing"
     if failure is None:
         frame = _file_name(document.source_ref) if not task_type.startswith("text") else None
-        pointed = isinstance(value, str) and value.endswith(".json") and "annotation" in value
+        pointed = _is_pointer(value)
         if pointed:
             chunk.sheet(staging.REFERENCE).add(
                 *document.head,
@@ -847,8 +888,7 @@ def _parse_label(chunk: Chunk, document: Document, value: Any, metadata: dict[st
                 _read_custom(shapes, frame, value)
             _add_inline_attributes(chunk, shapes, value)
             _write_shapes(chunk, document, shapes)
-            (attributes,) = chunk.attributes_of([_inline_frame_attributes(value)])
-            _write_frame(chunk, document, 0, frame, labels=len(shapes.label), attributes=attributes)
+            labeled = _Labeled(document, frame, len(shapes.label), _inline_frame_attributes(value))
     single = task_type in _SINGLE_CHOICE and len(shapes.label) == 1
     chunk.sheet(staging.PARSED_TASK).add(
         *document.head,
@@ -861,10 +901,11 @@ def _parse_label(chunk: Chunk, document: Document, value: Any, metadata: dict[st
         shapes.label[0] if single else None,
         shapes.confidence[0] if single else None,
         None if pointed else len(shapes.label),
-        None if pointed else int(failure is None),
+        None if pointed else int(first and failure is None),
         task_type == "label-verification" and failure is None,
         document.created_at,
     )
+    return labeled
 
 
 def _file_name(source_ref: str | None) -> str | None:
