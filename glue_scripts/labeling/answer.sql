@@ -1,5 +1,6 @@
 -- Every answer once. A worker response that was written again under another name holds the same answers: they have the
 -- same id, and the first place in key order stays. Labels of video and point cloud answers lie in per-frame files.
+-- A worker whose identity one answer tells is the same person in all of them.
 SELECT
   a.answer_id,
   a.job_name,
@@ -8,10 +9,10 @@ SELECT
   a.object_id,
   a.iteration,
   a.worker_id,
-  a.sub,
-  coalesce(u.username, a.sub, a.worker_id) AS username,
-  a.provider,
-  a.issuer,
+  coalesce(a.sub, w.sub) AS sub,
+  coalesce(u.username, w.sub, a.worker_id) AS username,
+  CASE WHEN a.sub IS NULL THEN coalesce(w.provider, a.provider) ELSE a.provider END AS provider,
+  CASE WHEN a.sub IS NULL THEN coalesce(w.issuer, a.issuer) ELSE a.issuer END AS issuer,
   a.accepted_at,
   a.submitted_at,
   a.seconds,
@@ -24,7 +25,14 @@ FROM parsed_answer a
 JOIN (SELECT answer_id, min(place) AS place FROM parsed_answer GROUP BY answer_id) kept
   ON a.answer_id = kept.answer_id AND a.place = kept.place
 JOIN jobs j ON a.job_name = j.job_name
-LEFT JOIN users u ON a.sub = u.sub
+LEFT JOIN (
+  SELECT p.worker_id, p.sub, max(p.provider) AS provider, max(p.issuer) AS issuer
+  FROM parsed_answer p
+  JOIN (SELECT worker_id, max(sub) AS sub FROM parsed_answer GROUP BY worker_id) told
+    ON p.worker_id = told.worker_id AND p.sub = told.sub
+  GROUP BY p.worker_id, p.sub
+) w ON a.worker_id = w.worker_id
+LEFT JOIN users u ON w.sub = u.sub
 LEFT JOIN (
   SELECT job_name, object_id, folder, sum(label_count) AS label_count
   FROM (SELECT DISTINCT job_name, object_id, folder, frame, label_count FROM parsed_worker_frame) frames

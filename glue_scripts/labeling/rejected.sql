@@ -1,2 +1,2 @@
--- Answers of a job that nothing else describes would be lost in the joins, so they cannot be: every answer tells its job.
+-- The same fault may occur twice in one frame, say: one row tells it.
 SELECT DISTINCT source, reason, detail, bytes FROM parsed_rejected

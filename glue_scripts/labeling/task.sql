@@ -1,5 +1,6 @@
 -- One row per data object: what the manifest and the sequence file say of it, and the answers to it. A data object with
--- answers alone is still being worked on.
+-- answers alone is still being worked on. Of several labels, the class and its confidence are those of the first label
+-- attribute by name.
 SELECT
   t.job_name,
   j.modality,
@@ -19,8 +20,8 @@ SELECT
   t.seconds,
   (t.audited > 0 OR j.modality LIKE '%Audit') AND t.labeled > 0 AS audited,
   t.adjusted > 0 AS adjusted,
-  t.label,
-  t.confidence,
+  c.label,
+  c.confidence,
   t.created_at
 FROM (
   SELECT
@@ -37,8 +38,6 @@ FROM (
     max(seconds) AS seconds,
     sum(audited) AS audited,
     sum(adjusted) AS adjusted,
-    max(label) AS label,
-    max(confidence) AS confidence,
     max(created_at) AS created_at
   FROM (
     SELECT
@@ -55,8 +54,6 @@ FROM (
       CAST(NULL AS DOUBLE) AS seconds,
       CASE WHEN audited THEN 1 ELSE 0 END AS audited,
       CASE WHEN adjusted THEN 1 ELSE 0 END AS adjusted,
-      label,
-      confidence,
       created_at
     FROM parsed_task
     UNION ALL
@@ -74,8 +71,6 @@ FROM (
       CAST(sum(CAST(seconds AS DECIMAL(18, 6))) AS DOUBLE) AS seconds,
       0 AS audited,
       0 AS adjusted,
-      CAST(NULL AS STRING) AS label,
-      CAST(NULL AS DOUBLE) AS confidence,
       CAST(NULL AS TIMESTAMP) AS created_at
     FROM answer
     GROUP BY job_name, object_id
@@ -83,3 +78,15 @@ FROM (
   GROUP BY job_name, object_id
 ) t
 JOIN jobs j ON t.job_name = j.job_name
+LEFT JOIN (
+  SELECT p.job_name, p.object_id, max(p.label) AS label, max(p.confidence) AS confidence
+  FROM parsed_task p
+  JOIN (
+    SELECT job_name, object_id, min(label_attribute) AS label_attribute
+    FROM parsed_task
+    WHERE label IS NOT NULL
+    GROUP BY job_name, object_id
+  ) told
+    ON p.job_name = told.job_name AND p.object_id = told.object_id AND p.label_attribute = told.label_attribute
+  GROUP BY p.job_name, p.object_id
+) c ON t.job_name = c.job_name AND t.object_id = c.object_id

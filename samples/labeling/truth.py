@@ -167,6 +167,16 @@ def _labels(answers: list[Answer]) -> int | None:
     return sum(counted) if counted else None
 
 
+def _labels_per_hour(answers: list[Answer]) -> float | None:
+    """What was labeled on the clock, by the hours on the clock: old public jobs have no clock."""
+    hours, labeled = 0.0, 0
+    for each in answers:
+        if each.timed:
+            hours += each.seconds / 3600
+            labeled += each.labels or 0
+    return labeled / hours if hours else None
+
+
 def _frames(answers: list[Answer]) -> int:
     return sum(len(each.frames) or 1 for each in answers)
 
@@ -214,7 +224,7 @@ def _work_reports(answers: list[tuple[Job, Answer]]) -> dict[str, Rows]:
             labels,
             seconds,
             mean,
-            3600 * labels / seconds if labels and seconds else None,
+            _labels_per_hour(everything),
         ]
     ]
     daily = grouped(

@@ -11,7 +11,7 @@ import gc
 import json
 import tempfile
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,8 +69,8 @@ class Survey:
 def survey(root: str) -> Survey:
     """Lists the input and recognises every object.
 
-    A job has one manifest, and a data object one sequence file: where two copies of an output lie below the root, the
-    first in key order is read and the other is rejected as a duplicate.
+    A job has one manifest, and a data object one sequence file: of two equal copies the first in key order is read, and
+    the other is rejected as a duplicate. Different jobs whose folders have one name are named by their paths.
 
     Raises:
         FileNotFoundError: the root is a folder that does not exist.
@@ -80,25 +80,75 @@ def survey(root: str) -> Survey:
     others: list[Found] = []
     rejected: list[tuple[str, str, str, int]] = []
     ignored = 0
-    seen: dict[tuple[str, ...], str] = {}
+    placed: list[tuple[storage.Entry, Place]] = []
     for entry in storage.entries(root):
         place = place_of(entry.key, name)
         if place.kind is Kind.WORKINGS:
             ignored += 1
-            continue
-        if place.kind is Kind.FOREIGN:
+        elif place.kind is Kind.FOREIGN:
             rejected.append(
                 (entry.key, "not part of a Ground Truth output", "no known file name or folder", entry.size)
             )
-            continue
+        else:
+            placed.append((entry, place))
+    names = _job_names(root, placed)
+    seen: dict[tuple[str, ...], storage.Entry] = {}
+    for entry, found_place in placed:
+        place = replace(found_place, job_name=names[found_place.job_name, found_place.home])
         if place.kind in (Kind.MANIFEST, Kind.SEQUENCE):
-            first = seen.setdefault((place.kind, place.job_name, place.object_id), entry.key)
-            if first != entry.key:
-                rejected.append((entry.key, "duplicate", f"{place.job_name} has it already in {first}", entry.size))
+            first = seen.setdefault((place.kind, place.job_name, place.object_id), entry)
+            if first is not entry:
+                reason = "duplicate" if _equal(root, first, entry) else f"second {place.kind}"
+                rejected.append((entry.key, reason, f"{place.job_name} has {first.key}", entry.size))
                 continue
         found = Found(entry.key, entry.size, entry.modified, place)
         (manifests if place.kind is Kind.MANIFEST else others).append(found)
     return Survey(root, tuple(manifests), tuple(others), tuple(rejected), ignored)
+
+
+def _job_names(root: str, placed: list[tuple[storage.Entry, Place]]) -> dict[tuple[str, str], str]:
+    """The name in reports of every (job name, home): the job's name, or its path where several jobs have that name."""
+    homes: dict[str, dict[str, dict[str, storage.Entry]]] = {}
+    for entry, place in placed:
+        kept = homes.setdefault(place.job_name, {}).setdefault(place.home, {})
+        if place.kind is not Kind.WORKER_FRAME:  # they lie beside the answer that names them
+            # A manifest may be called by its job's name: it is the same part of the output.
+            kept.setdefault("manifest" if place.kind is Kind.MANIFEST else place.path, entry)
+    names: dict[tuple[str, str], str] = {}
+    for job_name, found in homes.items():
+        jobs: list[tuple[str, dict[str, storage.Entry]]] = []
+        members: list[tuple[str, str]] = []
+        for home, objects in sorted(found.items()):
+            same = next((job for job in jobs if _copied(root, job[1], objects)), None)
+            if same is None:
+                same = (home, {})
+                jobs.append(same)
+            same[1].update({path: entry for path, entry in objects.items() if path not in same[1]})
+            members.append((home, same[0]))
+        for home, first in members:
+            names[job_name, home] = job_name if len(jobs) == 1 else first or f"./{job_name}"
+    return names
+
+
+def _copied(root: str, job: dict[str, storage.Entry], objects: dict[str, storage.Entry]) -> bool:
+    """Whether objects of another folder are copies of a job's: they share some, and those are equal."""
+    shared = sorted(job.keys() & objects.keys())
+    # Sizes tell most differences without reading anything.
+    return (
+        bool(shared)
+        and all(job[path].size == objects[path].size for path in shared)
+        and all(_equal(root, job[path], objects[path]) for path in shared)
+    )
+
+
+def _equal(root: str, one: storage.Entry, other: storage.Entry) -> bool:
+    """Whether two objects have the same bytes. Equal etags tell it; different ones may be of equal objects."""
+    if one.size != other.size or (one.etag and one.etag == other.etag):
+        return one.size == other.size
+    try:
+        return storage.read(storage.joined(root, one.key)) == storage.read(storage.joined(root, other.key))
+    except storage.GoneError:
+        return False
 
 
 def prepare(staging: str) -> None:

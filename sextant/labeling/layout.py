@@ -8,7 +8,7 @@ copied somewhere are recognised too: a folder with `worker-response/` and `outpu
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 TASK_TYPES = (
@@ -56,7 +56,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Place:
-    """Where an object belongs. `job` is Ground Truth's own name of the job, `job_name` the name in reports."""
+    """Where an object belongs. `job` is Ground Truth's own name of the job, `job_name` the name in reports.
+
+    `home` is the job's folder below the input, and `path` the object's key below that.
+    """
 
     kind: Kind
     job_name: str = ""
@@ -65,6 +68,8 @@ class Place:
     object_id: str = ""
     iteration: int = 1
     folder: str = ""
+    home: str = ""
+    path: str = ""
 
 
 def level_of(job_name: str) -> str:
@@ -86,7 +91,7 @@ def place_of(key: str, root_name: str) -> Place:
         job_name, modality = root[-3], root[-4]
     if not root and len(tail) == 1 and tail[0].endswith(".output.manifest"):
         job = job_name = tail[0].removesuffix(".output.manifest")
-    return _recognise(tail, job_name, job, modality)
+    return replace(_recognise(tail, job_name, job, modality), home="/".join(root), path="/".join(tail))
 
 
 def _recognise(tail: list[str], job_name: str, job: str, modality: str) -> Place:

@@ -40,7 +40,8 @@ _JOB = (
     Column(
         "job_name",
         "string",
-        "Labeling job: the folder `{batch}-{level}-{job}` of the batch workflow, or the job's own folder.",
+        "Labeling job: the folder `{batch}-{level}-{job}` of the batch workflow, or the job's own folder; its path "
+        "where several jobs have one name.",
     ),
     Column(
         "modality", "string", "Folder such as `VideoObjectTrackingAudit`, or the same name derived from the task type."
@@ -70,7 +71,7 @@ ANSWER = Table(
         Column(
             "answer_id",
             "string",
-            "Hash of job, object, worker, submission time and content: the same answer read twice is one row.",
+            "Hash of job, object, iteration, worker, submission time and content: an answer read twice is one row.",
         ),
         *_JOB,
         _OBJECT,
@@ -288,6 +289,7 @@ WORKER_COUNT = Table(
         Column("seconds", "double", "Time spent; null when no answer tells it."),
         Column("minimum_seconds", "double", "Shortest answer."),
         Column("maximum_seconds", "double", "Longest answer."),
+        Column("timed_label_count", "bigint", "Labels in the answers that tell their time: for labels per hour."),
     ),
     key=("worker_id", "job_name", "submitted_on"),
 )

@@ -184,7 +184,7 @@ _FIXED = (
     ),
     _view(
         "report_team",
-        "The whole team in one row.",
+        "The whole team in one row. Labels per hour are those of the answers that tell their time.",
         "FROM worker_count",
         ("workers", "bigint", "count(DISTINCT worker_id)"),
         ("jobs", "bigint", "count(DISTINCT job_name)"),
@@ -193,7 +193,11 @@ _FIXED = (
         ("labels", "bigint", "coalesce(sum(label_count), 0)"),
         ("seconds", "double", "sum(seconds)"),
         ("mean_seconds", "double", "sum(seconds) / CAST(nullif(sum(timed_count), 0) AS double)"),
-        ("labels_per_hour", "double", "3600.0E0 * CAST(sum(label_count) AS double) / nullif(sum(seconds), 0.0E0)"),
+        (
+            "labels_per_hour",
+            "double",
+            "3600.0E0 * CAST(sum(timed_label_count) AS double) / nullif(sum(seconds), 0.0E0)",
+        ),
     ),
     _view(
         "report_work_cube",

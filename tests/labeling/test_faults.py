@@ -86,6 +86,48 @@ def test_an_answer_given_twice_by_a_worker_with_another_content_is_two(tmp_path)
     assert [each["status"] for each in rows(tmp_path / "out", "task")] == ["answered"]
 
 
+def test_the_same_answer_in_another_iteration_is_another_answer(tmp_path):
+    said = {"answers": [{"workerId": "w", "answerContent": {"crowd-classifier": {"label": "A"}}}]}
+    stage(tmp_path, {RESPONSE: said, RESPONSE.replace("iteration-1", "iteration-2"): said})
+    run_job(tmp_path / "in", tmp_path / "out")
+    assert sorted(each["iteration"] for each in rows(tmp_path / "out", "answer")) == [1, 2]
+
+
+def team(name, picture, *, answer="A"):
+    """A job `cats` of one team."""
+    metadata = {"type": "groundtruth/image-classification", "job-name": "labeling-job/cats", "class-name": name}
+    said = {"submissionTime": "2026-09-01T10:00:00Z", "workerId": name, "answerContent": {"c": {"label": answer}}}
+    return {
+        f"{name}/cats/manifests/output/output.manifest": {"source-ref": picture, "cats": 1, "cats-metadata": metadata},
+        f"{name}/cats/annotations/worker-response/iteration-1/0/{name}.json": {"answers": [said]},
+    }
+
+
+def test_two_jobs_whose_folders_have_one_name_stay_two(tmp_path):
+    copy = {f"backup/{key}": body for key, body in team("teamB", "s3://b/2.jpg").items()}
+    found = stage(tmp_path, {**team("teamA", "s3://b/1.jpg"), **team("teamB", "s3://b/2.jpg"), **copy})
+    tasks = sorted((each["job_name"], each["source_ref"]) for each in found["parsed_task"])
+    # Of the copies, the first in order names the job.
+    assert tasks == [("backup/teamB/cats", "s3://b/2.jpg"), ("teamA/cats", "s3://b/1.jpg")]
+    answers = {(each["job_name"], each["worker_id"]) for each in found["parsed_answer"]}
+    assert answers == {("backup/teamB/cats", "teamB"), ("teamA/cats", "teamA")}
+    assert [(each["source"].partition("/")[0], each["reason"]) for each in found["parsed_rejected"]] == [
+        ("teamB", "duplicate")
+    ]
+
+
+def test_a_job_in_progress_beside_another_of_its_name_is_its_own(tmp_path):
+    started = {key: body for key, body in team("teamB", "").items() if "worker-response" in key}
+    found = stage(tmp_path, {**team("teamA", "s3://b/1.jpg"), **started})
+    assert sorted(each["job_name"] for each in found["parsed_answer"]) == ["teamA/cats", "teamB/cats"]
+    assert [each["job_name"] for each in found["parsed_task"]] == ["teamA/cats"]
+
+
+def test_a_second_manifest_in_one_folder_is_no_duplicate(tmp_path):
+    found = stage(tmp_path, {"x/a.output.manifest": '{"a":1}', "x/b.output.manifest": '{"b":1}'})
+    assert "second manifest" in [each["reason"] for each in found["parsed_rejected"]]
+
+
 def test_objects_deleted_between_list_and_read(tmp_path, monkeypatch):
     manifest = "jobs/y/manifests/output/output.manifest"
     stage(tmp_path, {RESPONSE: {"answers": []}, manifest: "{}"})
