@@ -11,14 +11,17 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sextant import aws
 from sextant.environment import environment
-from sextant.labeling.dashboards import api
+from sextant.labeling.dashboards import access, api
 from sextant.labeling.dashboards.athena import Answer, Lake
+from sextant.labeling.dashboards.failures import Failures
 
 logger = Logger(service="labeling-dashboards")
 metrics = Metrics(namespace="Sextant", service="labeling-dashboards")
+failures = Failures(logger, metrics)
 lake = environment(Lake)
 athena = aws.client("athena")
 app = APIGatewayHttpResolver(enable_validation=True)
+app.use(middlewares=[access.readers_only])
 app.configure_openapi(title="Sextant labeling dashboards", version="1.0.0", servers=[])
 
 
@@ -34,12 +37,12 @@ def dashboard(dashboard_id: str) -> api.Page:
 
 @app.post("/api/dashboards/<dashboard_id>/query", summary="The rows of one visual")
 def query(dashboard_id: str, question: Annotated[api.Question, Body()]) -> Answer:
-    return api.answer(athena, lake, dashboard_id, question)
+    return api.answer(athena, lake, dashboard_id, question, failures)
 
 
 @app.post("/api/dashboards/<dashboard_id>/queries", summary="The rows of several visuals, asked at the same time")
 def queries(dashboard_id: str, questions: Annotated[api.Questions, Body()]) -> api.Answers:
-    return api.answers(athena, lake, dashboard_id, questions)
+    return api.answers(athena, lake, dashboard_id, questions, failures)
 
 
 @app.exception_handler([RequestValidationError, *api.FAULTS])  # type: ignore[untyped-decorator]  # as Powertools has it

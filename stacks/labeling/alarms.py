@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
+import aws_cdk.aws_cloudwatch as cloudwatch
 import aws_cdk.aws_events as events
 import aws_cdk.aws_events_targets as targets
 
@@ -89,8 +90,24 @@ def watch(scope: Construct, *, topic: sns.Topic, pipeline: Pipeline, function: l
         topic=topic,
         metric=function.metric_errors(period=cdk.Duration.minutes(5)),
         threshold=1,
-        description="The dashboards function failed. Look for level ERROR in its log; a missing table or view means "
-        "that the workflow has not run yet.",
+        description="The dashboards function failed. Look for level ERROR in its log; reports that Athena gave no rows "
+        "for have an alarm of their own.",
+    )
+    alarm(
+        scope,
+        "DashboardQueries",
+        topic=topic,
+        metric=cloudwatch.Metric(
+            namespace="Sextant",
+            metric_name="FailedQueries",  # of sextant.labeling.dashboards.failures
+            dimensions_map={"service": "labeling-dashboards"},
+            statistic="Sum",
+            period=cdk.Duration.minutes(5),
+        ),
+        threshold=1,
+        description="Athena gave a dashboard no rows; the page shows which report. The function's log has the reason "
+        "and the query's id at level ERROR: a missing table or view means that the workflow has not run yet, a denied "
+        "permission that the function's role lacks a grant, a time-out that the report reads too much.",
     )
     alarm(
         scope,

@@ -22,8 +22,8 @@ ENVIRONMENT = {
 }
 
 
-def event(method, url, body=None, headers=None):
-    """As an HTTP API sends it: header names in lower case, the body as text."""
+def event(method, url, body=None, headers=None, groups="[analyst]"):
+    """As an HTTP API with a JWT authorizer sends it: header names in lower case, the body and every claim as text."""
     parts = urlsplit(url)
     return {
         "version": "2.0",
@@ -37,6 +37,18 @@ def event(method, url, body=None, headers=None):
         "requestContext": {
             "accountId": "111122223333",
             "apiId": "a1b2c3d4e5",
+            "authorizer": {
+                "jwt": {
+                    "claims": {
+                        "client_id": "3n4b5urk1ft4fl3mg5e62d9ado",
+                        "cognito:groups": groups,
+                        "iss": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_a1B2c3D4e",
+                        "sub": "c2d3e4f5-1111-2222-3333-444455556666",
+                        "token_use": "access",
+                    },
+                    "scopes": None,
+                }
+            },
             "domainName": "a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com",
             "http": {
                 "method": method,

@@ -1,12 +1,15 @@
 """The Lambda handler on API Gateway v2 events: routes, errors, time limits, and the committed OpenAPI document."""
 
 import datetime as dt
+import itertools
 import json
 from pathlib import Path
 
 import pytest
 
-from sextant.labeling.dashboards.athena import Lake, QueryError, cell, run
+from sextant import aws
+from sextant.labeling.dashboards.athena import MOST_AT_ONCE, Lake, QueryError, cell, run, run_all
+from sextant.labeling.dashboards.failures import METRIC
 from sextant.labeling.dashboards.model import Filters
 from sextant.labeling.dashboards.query import query
 from sextant.labeling.dashboards.spec import SPECIFICATION
@@ -122,6 +125,100 @@ def test_a_refused_request_is_a_bad_gateway_with_the_reason(call, athena):
     assert "athena:StartQueryExecution" in told["error"]["message"]
 
 
+def test_every_failed_report_is_logged_and_counted(call, athena, caplog, capsys):
+    athena.fail = {"FROM frame_count": "TABLE_NOT_FOUND: frame_count"}
+    filters = {"job": ["a-readers-own-words"]}
+    call("POST", "/api/dashboards/annotations/queries", {"visuals": ["labels", "frames", "tasks"], "filters": filters})
+    call("POST", "/api/dashboards/annotations/query", {"visual": "frames", "filters": filters})
+    errors = [vars(record) for record in caplog.records if record.levelname == "ERROR"]
+    assert [(line["visual"], line["code"]) for line in errors] == [("frames", "QueryFailed")] * 2
+    assert all("TABLE_NOT_FOUND: frame_count" in line["reason"] for line in errors)
+    assert {line["query_execution_id"] for line in errors} == set(athena.failed)
+    assert "a-readers-own-words" not in str(list(map(vars, caplog.records)))
+    counted = [each for each in emitted(capsys) if METRIC in each]
+    assert [line[METRIC] for line in counted] == [[1.0], [1.0]]
+    (declared,) = counted[0]["_aws"]["CloudWatchMetrics"]
+    assert (declared["Namespace"], declared["Dimensions"]) == ("Sextant", [["service"]])
+    assert counted[0]["service"] == "labeling-dashboards"
+
+
+def emitted(capsys):
+    """What was printed in CloudWatch's embedded metric format."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [line for line in lines if "_aws" in line]
+
+
+def test_good_reports_make_no_noise(call, caplog, capsys):
+    call("POST", "/api/dashboards/annotations/queries", {"visuals": ["labels", "frames"]})
+    assert not caplog.records
+    assert [METRIC in each for each in emitted(capsys)] == [False]
+
+
+ROUTES = [
+    ("GET", "/api/dashboards", None),
+    ("GET", "/api/dashboards/workers", None),
+    ("POST", "/api/dashboards/workers/query", {"visual": "team"}),
+    ("POST", "/api/dashboards/workers/queries", {"visuals": ["team"]}),
+]
+
+
+@pytest.mark.parametrize("groups", ["[analyst]", "[admin]", "[billing admin]", ["admin", "analyst"], "analyst"])
+@pytest.mark.parametrize(("method", "path", "body"), ROUTES)
+def test_a_group_with_a_role_may_read(athena, method, path, body, groups):
+    answer = load_handler(athena)(event(method, path, body and json.dumps(body), groups=groups))
+    assert answer["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    "groups", [None, "", "[]", [], "[billing]", "[admins]", "[my,admin]", {"admin": 1}, [["admin"]]]
+)
+@pytest.mark.parametrize(("method", "path", "body"), ROUTES)
+def test_without_a_role_nothing_is_read(athena, method, path, body, groups):
+    answer = load_handler(athena)(event(method, path, body and json.dumps(body), groups=groups))
+    told = json.loads(answer["body"])["error"]
+    assert (answer["statusCode"], told["status"], told["code"]) == (403, 403, "Forbidden")
+    assert "admin or analyst" in told["remedy"]
+    assert athena.requests == []
+
+
+@pytest.mark.parametrize("missing", ["authorizer", "jwt", "claims", "cognito:groups"])
+def test_an_event_without_claims_reads_nothing(athena, missing):
+    request = event("GET", "/api/dashboards/workers")
+    part = request["requestContext"]
+    for name in ("authorizer", "jwt", "claims", "cognito:groups"):
+        if name == missing:
+            del part[name]
+            break
+        part = part[name]
+    assert load_handler(athena)(request)["statusCode"] == 403
+
+
+def test_all_queries_of_a_request_share_one_deadline(athena):
+    """However late a query starts: the second begins when the first one's time is up, and has none left."""
+    athena.hang = True
+    ticks = itertools.count()
+    lake = Lake(DATABASE=DATABASE, WORKGROUP=WORKGROUP, QUERY_TIMEOUT_SECONDS=0.2)
+    wanted = [query(SPECIFICATION, "workers", "team", Filters())] * 3
+    results = run_all(athena, lake, wanted, clock=lambda: float(next(ticks)))
+    assert [result.status for result in results] == [504] * 3
+    assert len(athena.stopped) == 3
+    assert next(ticks) == 4, "one look at the clock for the deadline, one for each query"
+
+
+def test_no_more_visuals_than_run_at_once(call, athena):
+    status, told = call("POST", "/api/dashboards/workers/queries", {"visuals": ["team"] * (MOST_AT_ONCE + 1)})
+    assert (status, "visuals" in told["error"]["message"]) == (422, True)
+    assert athena.requests == []
+    assert all(len(each.visuals) <= MOST_AT_ONCE for each in SPECIFICATION.dashboards), "a page asks for all at once"
+
+
+def test_a_call_to_a_silent_service_ends_before_the_function():
+    settings = aws.CONFIG
+    attempts = settings.retries["total_max_attempts"]
+    pauses = sum(2**attempt for attempt in range(attempts - 1))  # botocore's backoff, at its longest
+    assert attempts * (settings.connect_timeout + settings.read_timeout) + pauses <= 24
+
+
 def test_a_query_that_takes_too_long_is_stopped(athena):
     athena.hang, now, pauses = True, [0.0], []
 
@@ -130,7 +227,7 @@ def test_a_query_that_takes_too_long_is_stopped(athena):
         now[0] += seconds
 
     lake = Lake(DATABASE=DATABASE, WORKGROUP=WORKGROUP, QUERY_TIMEOUT_SECONDS=20)
-    with pytest.raises(QueryError, match="after 20 s") as raised:
+    with pytest.raises(QueryError, match="stopped 20 s after") as raised:
         run(athena, lake, query(SPECIFICATION, "workers", "team", Filters()), clock=lambda: now[0], sleep=sleep)
     assert raised.value.status == 504
     assert athena.stopped == [raised.value.query_execution_id]

@@ -275,7 +275,10 @@ def test_every_route_needs_a_token(stage):
 
 def test_alarms_tell_a_topic_and_say_what_to_do(production):
     alarms = of_type(production, "AWS::CloudWatch::Alarm")
-    assert len(alarms) == 3
+    assert {alarm["Properties"]["MetricName"] for alarm in alarms.values()} >= {"Errors", "Throttles", "FailedQueries"}
+    (queries,) = [a["Properties"] for a in alarms.values() if a["Properties"]["MetricName"] == "FailedQueries"]
+    assert queries["Namespace"] == "Sextant", "where sextant.labeling.dashboards.failures counts"
+    assert queries["Dimensions"] == [{"Name": "service", "Value": "labeling-dashboards"}]
     for where, alarm in alarms.items():
         assert len(alarm["Properties"]["AlarmActions"]) == 1, where
         assert len(alarm["Properties"]["AlarmDescription"]) > 60, where

@@ -1,10 +1,12 @@
 """The dashboards' HTTP API without HTTP: requests and answers as models, and every fault as one shape."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from sextant.labeling.dashboards.athena import Answer, Lake, QueryError, run, run_all
+from sextant.labeling.dashboards.access import ForbiddenError
+from sextant.labeling.dashboards.athena import MOST_AT_ONCE, Answer, Lake, QueryError, run, run_all
 from sextant.labeling.dashboards.model import Dashboard, Dataset, Filters, Frozen
 from sextant.labeling.dashboards.query import UnknownReportError, query
 from sextant.labeling.dashboards.spec import SPECIFICATION
@@ -12,8 +14,12 @@ from sextant.labeling.dashboards.spec import SPECIFICATION
 if TYPE_CHECKING:
     from mypy_boto3_athena import AthenaClient
 
-FAULTS = (UnknownReportError, QueryError)
-"""What the functions here raise; `fault` turns them into the API's error shape."""
+FAULTS = (ForbiddenError, UnknownReportError, QueryError)
+"""What the functions here and the check of roles raise; `fault` turns them into the API's error shape."""
+
+
+Failed = Callable[[str, QueryError], None]
+"""Told of each visual that Athena gave no rows for, and why."""
 
 
 class Summary(Frozen):
@@ -42,7 +48,9 @@ class Question(Frozen):
 
 
 class Questions(Frozen):
-    visuals: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(min_length=1, max_length=60)]
+    """No more visuals than are asked at the same time, so that none waits for another's turn."""
+
+    visuals: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(min_length=1, max_length=MOST_AT_ONCE)]
     filters: Filters = Filters()
     fresh: bool = False
 
@@ -92,16 +100,23 @@ def page(dashboard_id: str) -> Page:
     return Page(dashboard=dashboard, datasets={k: v for k, v in SPECIFICATION.datasets.items() if k in named})
 
 
-def answer(athena: "AthenaClient", lake: Lake, dashboard_id: str, question: Question) -> Answer:
-    """Raises `UnknownReportError` and `QueryError`."""
+def answer(athena: "AthenaClient", lake: Lake, dashboard_id: str, question: Question, failed: Failed) -> Answer:
+    """Raises `UnknownReportError` and `QueryError`; the latter is told to `failed` too."""
     wanted = query(SPECIFICATION, dashboard_id, question.visual, question.filters)
-    return run(athena, lake, wanted, fresh=question.fresh)
+    try:
+        return run(athena, lake, wanted, fresh=question.fresh)
+    except QueryError as error:
+        failed(question.visual, error)
+        raise
 
 
-def answers(athena: "AthenaClient", lake: Lake, dashboard_id: str, questions: Questions) -> Answers:
-    """Raises `UnknownReportError`; what goes wrong in Athena is told in the outcome of its visual."""
+def answers(athena: "AthenaClient", lake: Lake, dashboard_id: str, questions: Questions, failed: Failed) -> Answers:
+    """Raises `UnknownReportError`; what goes wrong in Athena is in the outcome of its visual and told to `failed`."""
     wanted = [query(SPECIFICATION, dashboard_id, each, questions.filters) for each in questions.visuals]
     results = run_all(athena, lake, wanted, fresh=questions.fresh)
+    for visual, result in zip(questions.visuals, results, strict=True):
+        if isinstance(result, QueryError):
+            failed(visual, result)
     return Answers(
         outcomes=tuple(
             Outcome(visual=visual, error=fault(result))
@@ -113,7 +128,10 @@ def answers(athena: "AthenaClient", lake: Lake, dashboard_id: str, questions: Qu
 
 
 def fault(error: Exception) -> Error:
-    """Any fault of a request as the API tells it: 404 unknown report, 422 unusable request, 502 and 504 from Athena."""
+    """Any fault of a request as the API tells it.
+
+    403 no role, 404 unknown report, 422 unusable request, 502 and 504 from Athena.
+    """
     if isinstance(error, QueryError):
         return Error(
             status=error.status,
@@ -122,6 +140,8 @@ def fault(error: Exception) -> Error:
             remedy=error.remedy,
             query_execution_id=error.query_execution_id,
         )
+    if isinstance(error, ForbiddenError):
+        return Error(status=403, code="Forbidden", message=str(error), remedy=error.remedy)
     if isinstance(error, UnknownReportError):
         return Error(
             status=404, code="UnknownReport", message=str(error.args[0]), remedy="Open the report from the navigation."

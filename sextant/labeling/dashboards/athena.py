@@ -16,14 +16,17 @@ from sextant.labeling.dashboards.query import Query
 if TYPE_CHECKING:
     from mypy_boto3_athena import AthenaClient
 
+MOST_AT_ONCE = 32
+"""Queries of one request, each on a thread and a connection of its own."""
+
 Cell = str | int | float | bool | None
 
 
 class Lake(BaseModel):
     """Where the reports' tables are and how patiently to ask: the environment of the function.
 
-    A report may be `RESULT_REUSE_MINUTES` old (0 asks anew each time). `QUERY_TIMEOUT_SECONDS` must stay below the 30
-    seconds in which API Gateway gives up.
+    A report may be `RESULT_REUSE_MINUTES` old (0 asks anew each time). `QUERY_TIMEOUT_SECONDS` is for a whole request
+    and must stay below the 30 seconds in which API Gateway gives up.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -75,6 +78,7 @@ def run(
     query: Query,
     *,
     fresh: bool = False,
+    deadline: float | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Answer:
@@ -85,12 +89,15 @@ def run(
         lake: database, workgroup and limits.
         query: text and parameters.
         fresh: never reuse an earlier result.
+        deadline: when to give up, by `clock`; None gives the query the lake's whole time limit.
         clock: seconds, for tests.
         sleep: as `time.sleep`, for tests.
 
     Raises:
         QueryError: the query failed or was cancelled (502), took too long (504), or Athena refused it (502).
     """
+    if deadline is None:
+        deadline = clock() + lake.QUERY_TIMEOUT_SECONDS
     max_age = 0 if fresh else lake.RESULT_REUSE_MINUTES
     request: dict[str, Any] = {
         "QueryString": query.sql,
@@ -105,7 +112,7 @@ def run(
         }
     try:
         execution_id = athena.start_query_execution(**request)["QueryExecutionId"]
-        execution = _finished(athena, execution_id, lake.QUERY_TIMEOUT_SECONDS, clock, sleep)
+        execution = _finished(athena, execution_id, lake, deadline, clock=clock, sleep=sleep)
         columns, rows = _rows(athena, execution_id, query.limit)
     except ClientError as error:
         fault = error.response["Error"]
@@ -132,29 +139,40 @@ def run(
 
 
 def run_all(
-    athena: "AthenaClient", lake: Lake, queries: Sequence[Query], *, fresh: bool = False
+    athena: "AthenaClient",
+    lake: Lake,
+    queries: Sequence[Query],
+    *,
+    fresh: bool = False,
+    clock: Callable[[], float] = time.monotonic,
 ) -> list[Answer | QueryError]:
-    """Runs queries at the same time; a failure takes its place in the list instead of failing the others."""
+    """Runs queries at the same time; a failure takes its place in the list instead of failing the others.
+
+    All share one deadline, and there are at most `MOST_AT_ONCE`.
+    """
+    deadline = clock() + lake.QUERY_TIMEOUT_SECONDS
 
     def attempt(query: Query) -> Answer | QueryError:
         try:
-            return run(athena, lake, query, fresh=fresh)
+            return run(athena, lake, query, fresh=fresh, deadline=deadline, clock=clock)
         except QueryError as error:
             return error
 
-    with ThreadPoolExecutor(max_workers=max(1, min(32, len(queries)))) as pool:
+    with ThreadPoolExecutor(max_workers=max(1, min(MOST_AT_ONCE, len(queries)))) as pool:
         return list(pool.map(attempt, queries))
 
 
 def _finished(
     athena: "AthenaClient",
     execution_id: str,
-    timeout: float,
+    lake: Lake,
+    deadline: float,
+    *,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> Any:
     """The execution once it succeeded. Asks at growing intervals, from 50 ms to 1 s."""
-    deadline, pause = clock() + timeout, 0.05
+    pause = 0.05
     while True:
         execution = athena.get_query_execution(QueryExecutionId=execution_id)["QueryExecution"]
         status = execution["Status"]
@@ -175,7 +193,7 @@ def _finished(
             raise QueryError(
                 504,
                 "QueryTimeout",
-                f"the report's query was stopped after {timeout:g} s",
+                f"the report's query was stopped {lake.QUERY_TIMEOUT_SECONDS:g} s after the request",
                 "Choose a shorter time range or fewer jobs, then try again.",
                 execution_id,
             )
