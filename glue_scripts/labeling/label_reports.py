@@ -1,8 +1,8 @@
 """AWS Glue job: Ground Truth output to the typed tables of the labeling reports.
 
 Arguments: --INPUT_PATH (the folder of batches or jobs), --OUTPUT_PATH, --USER_POOL_ID (may be empty), --DATABASE (for
-the log). It parses into `{OUTPUT_PATH}_staging/`, runs one SQL text per table and publishes what they make. Every run
-does everything, and overwrites: a second run, or one after a kill, gives the same rows under the same names.
+the log). It parses into `{OUTPUT_PATH}_staging/{run}/`, runs one SQL text per table and publishes what they make. Every
+run does everything, and overwrites: a second run, or one after a kill, gives the same rows under the same names.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ def main() -> None:
     """Survey, parse manifests, parse the rest, transform, publish."""
     given = arguments()
     source, target = given["INPUT_PATH"], given["OUTPUT_PATH"].rstrip("/")
-    staging = f"{target}/_staging"
     spark = session()
     found = etl.survey(source)
+    staging = etl.staging_of(target)
     say = print  # Glue keeps what a job prints as its log
     say(f"{len(found.manifests)} manifests, {len(found.others)} objects, {found.ignored} without a report's data")
     etl.prepare(staging)

@@ -12,9 +12,10 @@ import json
 import tempfile
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 64 << 20
 CHUNK_OBJECTS = 2_000
+LONGEST_RUN = timedelta(days=1)
+"""No run is alive that has not written for so long: the stack's job ends after two hours."""
 
 PARSE_SCHEMA = "staged string, rows bigint"
 """What `parse` yields: the staged table and its rows of one chunk."""
@@ -151,9 +154,28 @@ def _equal(root: str, one: storage.Entry, other: storage.Entry) -> bool:
         return False
 
 
+def staging_of(target: str) -> str:
+    """A place of this run alone to stage in: neither a run beside it nor what a killed one left can mix with its rows.
+
+    What runs left that cannot be alive any more is deleted.
+
+    Raises:
+        OSError: it cannot be deleted.
+    """
+    root = f"{target}/_staging"
+    if storage.is_s3(root) or Path(root).is_dir():
+        changed: dict[str, datetime] = {}
+        for entry in storage.entries(root):
+            run = entry.key.partition("/")[0]
+            changed[run] = max(changed.get(run, entry.modified), entry.modified)
+        for run, last in changed.items():
+            if datetime.now(UTC) - last > LONGEST_RUN:
+                storage.remove_below(f"{root}/{run}")
+    return f"{root}/{uuid4().hex}"
+
+
 def prepare(staging: str) -> None:
-    """Empties the staging place and gives every staged table one file without rows, for a reader needs one."""
-    storage.remove_below(staging)
+    """Gives every staged table one file without rows, for a reader needs one."""
     with tempfile.TemporaryDirectory() as folder:
         for table in STAGED:
             path = Path(folder) / f"{table.name}.parquet"
@@ -356,8 +378,9 @@ def _staged_rows(staging: str, table: str) -> Iterator[dict[str, Any]]:
 def publish(made: str, target: str) -> int:
     """Moves the Parquet files of one table to `target` as `part-00000.parquet` and on; the number of files.
 
-    Every file appears whole and those that are no part of the result go last, so that whoever reads meanwhile misses no
-    rows. A run that was killed half-way is mended by the next.
+    Every file appears whole and those that are no part of the result go last. Files and tables are replaced one after
+    the other: whoever reads meanwhile may see rows of two runs, and none twice only if the table is one file. A run
+    that was killed half-way is mended by the next.
     """
     parts = [
         each.key

@@ -8,16 +8,16 @@ from __future__ import annotations
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from sextant import aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,15 +153,27 @@ def remove(uri: str) -> None:
 
 
 def remove_below(root: str) -> None:
-    """Deletes everything below a prefix or folder; nothing happens when there is none."""
+    """Deletes everything below a prefix or folder; nothing happens when there is none.
+
+    Raises:
+        OSError: something is still there.
+    """
     if not is_s3(root):
-        shutil.rmtree(root, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            shutil.rmtree(root)
         return
     bucket, _ = _split(root)
     prefix = _split(joined(root, ""))[1]
     keys = [{"Key": prefix + each.key} for each in _s3_entries(root)]
     for start in range(0, len(keys), 1000):
-        _s3().delete_objects(Bucket=bucket, Delete={"Objects": keys[start : start + 1000], "Quiet": True})
+        some = keys[start : start + 1000]
+        left = _s3().delete_objects(Bucket=bucket, Delete={"Objects": some, "Quiet": True}).get("Errors", [])
+        if left:  # S3 answers 200 all the same
+            first = left[0]
+            raise OSError(
+                f"{len(left)} objects below {root} cannot be deleted, such as {first.get('Key')}: "
+                f"{first.get('Code')} {first.get('Message')}"
+            )
 
 
 def _blocks(uri: str) -> Iterator[bytes]:
@@ -211,6 +223,4 @@ def _split(uri: str) -> tuple[str, str]:
 @cache
 def _s3() -> Any:
     """One client per process: executors import this module for themselves."""
-    return boto3.client(
-        "s3", config=Config(retries={"mode": "adaptive", "max_attempts": 8}, max_pool_connections=READERS)
-    )
+    return aws.client("s3")

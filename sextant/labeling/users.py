@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from sextant import aws
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -20,9 +22,8 @@ def pool_users(user_pool_id: str) -> list[tuple[str, str, str | None]]:
     if not user_pool_id:
         return []
     region = user_pool_id.partition("_")[0]
-    pages = (
-        boto3.client("cognito-idp", region_name=region).get_paginator("list_users").paginate(UserPoolId=user_pool_id)
-    )
+    cognito = boto3.client("cognito-idp", region_name=region, config=aws.CONFIG)  # the factory knows one region only
+    pages = cognito.get_paginator("list_users").paginate(UserPoolId=user_pool_id)
     return sorted(users_of(user for page in pages for user in page["Users"]))
 
 

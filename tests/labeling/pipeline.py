@@ -40,8 +40,9 @@ def run_job(source, target, **options):
 
 
 def published(target):
-    """The published files, by path below the target."""
-    return sorted(each.relative_to(target).as_posix() for each in Path(target).rglob("*") if each.is_file())
+    """The published files, by path below the target; what a killed run staged there is not published."""
+    found = (each.relative_to(target) for each in Path(target).rglob("*") if each.is_file())
+    return sorted(each.as_posix() for each in found if each.parts[0] != "_staging")
 
 
 def rows(target, table):

@@ -1,10 +1,14 @@
 """Input that is broken, missing, doubled or huge, and a job that dies: nothing is lost, and the rest is reported."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +16,7 @@ from hypothesis import strategies as st
 
 from samples.labeling import generate
 from samples.labeling.scale import write_answers, write_manifest
-from sextant.labeling import storage
+from sextant.labeling import etl, storage
 from sextant.labeling.tables import TABLES
 from tests.labeling import faults
 from tests.labeling.pipeline import ROOT, SHIM, catalog, published, read, report, rows, run_job, same, start_job
@@ -31,27 +35,41 @@ def everything(target):
     return {name: sorted(map(repr, read(target / name))) for name in published(target)}
 
 
-def test_killed_anywhere_and_run_again_gives_the_same(batch, tmp_path):
+@pytest.mark.parametrize(
+    "wait_for",
+    ["_staging/*/parsed_answer/others-*.parquet", "_staging/*/made_task/*.parquet", "labels/answer/*.parquet"],
+)
+def test_killed_anywhere_and_run_again_gives_the_same(batch, tmp_path, wait_for):
     source, _ = batch
-    run_job(source, tmp_path / "whole")
-    whole = everything(tmp_path / "whole")
     target = tmp_path / "killed"
-    cut = 0
-    for wait_for in (
-        "_staging/parsed_answer/others-*.parquet",
-        "_staging/made_task/*.parquet",
-        "labels/answer/*.parquet",
-    ):
-        process = start_job(source, target)
-        while process.poll() is None and not list(target.glob(wait_for)):
-            time.sleep(0.002)
-        cut += process.poll() is None
-        process.kill()
-        process.communicate()
-        shutil.rmtree(target / "labels", ignore_errors=True)
-    assert cut, "no run was killed before its end"
+    process = start_job(source, target)
+    while process.poll() is None and not list(target.glob(wait_for)):
+        time.sleep(0.0005)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, "the run ended before it was killed"
     run_job(source, target)
-    assert everything(target) == whole
+    run_job(source, tmp_path / "whole")
+    assert everything(target) == everything(tmp_path / "whole")
+
+
+def test_a_larger_run_killed_in_publication_is_mended(tmp_path):
+    """Wherever publication stops: after every move in turn, over what an earlier run had published."""
+    made, target = tmp_path / "made", tmp_path / "out"
+    for killed_after in range(4):
+        shutil.rmtree(target, ignore_errors=True)
+        for folder, names in ((target, "abcd"), (made, "xyz")):
+            folder.mkdir(exist_ok=True)
+            for number, name in enumerate(names):
+                (folder / (f"part-{number:05d}.parquet" if folder == target else f"{name}.parquet")).write_text(name)
+        moves = iter([storage.move] * killed_after)
+        with pytest.MonkeyPatch.context() as patch, suppress(StopIteration):
+            patch.setattr(storage, "move", lambda one, other, moves=moves: next(moves)(one, other))
+            etl.publish(str(made), str(target))
+        for name in "xyz":  # the next run makes them again
+            (made / f"{name}.parquet").write_text(name)
+        assert etl.publish(str(made), str(target)) == 3
+        assert [(target / name).read_text() for name in published(target)] == list("xyz")
 
 
 def test_a_terminated_publication_is_mended(batch, tmp_path):
@@ -60,10 +78,41 @@ def test_a_terminated_publication_is_mended(batch, tmp_path):
     whole = everything(tmp_path)
     (tmp_path / "labels" / "answer" / "part-00000.parquet").unlink()
     (tmp_path / "labels" / "task" / "part-00001.parquet").write_bytes(b"from a larger run")
-    (tmp_path / "_staging" / "parsed_answer").mkdir(parents=True)
-    (tmp_path / "_staging" / "parsed_answer" / "others-000009.parquet").write_bytes(b"left by a run that was killed")
     run_job(source, tmp_path)
     assert everything(tmp_path) == whole
+
+
+def test_runs_do_not_share_their_staging(tmp_path):
+    chunk = "parsed_answer/others-000009.parquet"
+    for run, age in (("alive", 0), ("dead", 2 * 86_400)):
+        path = tmp_path / "_staging" / run / chunk
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"of another run")
+        os.utime(path, (time.time() - age,) * 2)
+    mine, other = etl.staging_of(str(tmp_path)), etl.staging_of(str(tmp_path))
+    assert mine != other
+    assert [each.name for each in (tmp_path / "_staging").iterdir()] == ["alive"]
+    stage(tmp_path, {RESPONSE: {"answers": []}})
+    run_job(tmp_path / "in", tmp_path)
+    assert (tmp_path / "_staging" / "alive" / chunk).exists()
+    assert rows(tmp_path, "answer") == []
+
+
+def test_an_object_that_cannot_be_deleted_is_told(monkeypatch):
+    class Stubborn:
+        def get_paginator(self, _):
+            return self
+
+        def paginate(self, **_):
+            found = {"Key": "p/a", "Size": 1, "ETag": "", "LastModified": datetime(2026, 9, 1, tzinfo=UTC)}
+            return [{"Contents": [found]}]
+
+        def delete_objects(self, **_):
+            return {"Errors": [{"Key": "p/a", "Code": "AccessDenied", "Message": "no"}]}
+
+    monkeypatch.setattr(storage, "_s3", Stubborn)
+    with pytest.raises(OSError, match="p/a: AccessDenied"):
+        storage.remove_below("s3://b/p")
 
 
 def test_the_same_answer_written_again_is_one_answer(batch, tmp_path):

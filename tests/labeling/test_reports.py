@@ -94,6 +94,7 @@ def test_stale_parts_and_staging_are_gone(on_s3):
     names = published(target)
     assert all(name.endswith("part-00000.parquet") for name in names)
     assert "processed_worker_metrics/part-00000.parquet" in names
+    assert not list(target.glob("_staging/**/*.parquet"))
 
 
 def test_unlisted_workers_are_shown_by_their_sub(on_s3):
