@@ -27,7 +27,18 @@ from botocore import xform_name
 from botocore.config import Config
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, persistence, responses, router
-from ministack.services import cloudfront, eventbridge, glue, iam, lambda_svc, s3, ssm, stepfunctions, sts
+from ministack.services import (
+    cloudformation,
+    cloudfront,
+    eventbridge,
+    glue,
+    iam,
+    lambda_svc,
+    s3,
+    ssm,
+    stepfunctions,
+    sts,
+)
 from ministack.services.cloudformation import provisioners
 
 from localaws.emulator import hold_state
@@ -716,6 +727,26 @@ def save_snapshot() -> None:
     persistence.save_all(app._build_persistence_save_dict())
 
 
+def _settle_interrupted_stacks() -> None:
+    """A stack that was being changed when the emulator was killed would stay so for ever: nobody goes on with it.
+
+    Half made ones count as failed, half updated ones as rolled back; the next deployment makes or updates them.
+    """
+    load = app._load_persisted_state
+
+    def load_and_settle() -> None:
+        load()
+        for stack in cloudformation._stacks._data.values():
+            status = stack.get("StackStatus", "")
+            if status.endswith("_IN_PROGRESS"):
+                kind = status.partition("_")[0]
+                settled = {"CREATE": "CREATE_FAILED", "DELETE": "DELETE_FAILED", "ROLLBACK": "ROLLBACK_COMPLETE"}
+                stack["StackStatus"] = settled.get(kind, "UPDATE_ROLLBACK_COMPLETE")
+                stack["StackStatusReason"] = "The embedded AWS was stopped in the middle of it"
+
+    app._load_persisted_state = load_and_settle
+
+
 def _snapshot_loop() -> None:
     saved = 0
     while True:
@@ -767,6 +798,7 @@ def main() -> None:
     _install_resource_types(built)
     _install_integrations(built, home)
     _install_targets(built, home)
+    _settle_interrupted_stacks()
     threading.Thread(target=_snapshot_loop, daemon=True, name="snapshots").start()
 
     async def run() -> None:

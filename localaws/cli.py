@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import boto3
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from localaws import assembly, deploy, emulator
 from localaws.emulator import Emulator, EmulatorError
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 ROOT = assembly.ROOT
 SYSTEMS = ("labeling",)
 ENVIRONMENT = "local"
+_SHOWN = 20
+_INTERRUPTED = 130  # typer's exit code for Ctrl-C
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
 env = typer.Typer(help="Settings for AWS clients, and environment files.")
@@ -46,18 +50,22 @@ err = Console(stderr=True)
 
 State = Annotated[Path, typer.Option("--state", envvar="SEXTANT_STATE_DIR", help="Folder that keeps the embedded AWS.")]
 DEFAULT_STATE = ROOT / ".sextant"
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the AWS APIs; 4566 or a free one.")]
+ConsolePort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the console; 4580 or a free one.")]
 
 
 @app.command()
 def up(
     state: State = DEFAULT_STATE,
-    port: Annotated[int | None, typer.Option(help="Port of the AWS APIs; 4566 or a free one.")] = None,
-    console_port: Annotated[int | None, typer.Option(help="Port of the console; 4580 or a free one.")] = None,
+    port: Port = None,
+    console_port: ConsolePort = None,
     environment: Annotated[str, typer.Option(help="Environment file to deploy.")] = ENVIRONMENT,
 ) -> None:
     """Start the embedded AWS and deploy onto it. Started already: brings it up to date."""
-    running = _up(state, port, console_port, environment)[0]
-    out.print(f"Embedded AWS at {running.endpoint}, console at {running.console}", highlight=False)
+    running, outputs = _up(state, port, console_port, environment)
+    if console.demo_user(_session(running), outputs):
+        _print_console(running)
+    out.print(f"Embedded AWS at {running.endpoint}", highlight=False)
     out.print('Use it with any AWS client: eval "$(sextant env)"', highlight=False)
 
 
@@ -86,8 +94,9 @@ def status(
         else:
             out.print("The embedded AWS is not running. Start it: sextant up", highlight=False)
         raise typer.Exit(1)
-    stacks = _stacks(running)
-    quarantine = _quarantine(running, stacks)
+    with _failing():
+        stacks = _stacks(running)
+        quarantine = _quarantine(running, stacks)
     if as_json:
         summary = [{"name": stack["StackName"], "status": stack["StackStatus"]} for stack in stacks]
         out.print_json(
@@ -107,10 +116,14 @@ def status(
         table.add_row(stack["StackName"], stack["StackStatus"])
     out.print(table)
     if quarantine:
-        table = Table("Quarantined input", "Reason", title=f"{len(quarantine)} objects could not be read")
-        for entry in quarantine[:20]:
-            table.add_row(entry["source"], f"{entry['reason']}: {entry['detail']}")
+        objects = len({entry["source"] for entry in quarantine})
+        table = Table("Quarantined input", "Reason", title=f"{objects} objects could not be read, or not wholly")
+        for entry in quarantine[:_SHOWN]:
+            # Text, not markup: names of objects are anybody's.
+            table.add_row(Text(entry["source"], overflow="fold"), Text(f"{entry['reason']}: {entry['detail']}"))
         out.print(table)
+        if len(quarantine) > _SHOWN:
+            out.print(f"… and {len(quarantine) - _SHOWN} more findings: sextant status --json", highlight=False)
         out.print("Replace the object and run the workflow again: what is readable then is read.", highlight=False)
     else:
         out.print("No quarantined input.")
@@ -180,19 +193,21 @@ def demo(
     as_json: Annotated[Path | None, typer.Option("--json", help="Write the results to this file.")] = None,
     serve: Annotated[bool, typer.Option(help="Keep the console up until Ctrl-C.")] = True,
     state: State = DEFAULT_STATE,
-    port: Annotated[int | None, typer.Option(help="Port of the AWS APIs; 4566 or a free one.")] = None,
-    console_port: Annotated[int | None, typer.Option(help="Port of the console; 4580 or a free one.")] = None,
+    port: Port = None,
+    console_port: ConsolePort = None,
 ) -> None:
     """Deploy, put samples in, run the pipelines and compare every number with the known truth."""
     chosen = _known(systems)
+    if as_json:
+        _writable(as_json)
     running, outputs = _up(state, port, console_port, ENVIRONMENT)
     signed_in = console.demo_user(_session(running), outputs)
     results = [_demo(system, running, outputs, data) for system in chosen]
     _print_results(results)
     if as_json:
         as_json.write_text(json.dumps({"systems": [result.document() for result in results]}, indent=2) + "\n")
-    signed = f", sign in as {console.USER} with {console.PASSWORD}" if signed_in else ""
-    out.print(f"Console: {running.console}{signed}", highlight=False, soft_wrap=True)
+    if signed_in:
+        _print_console(running)
     if not all(result.ok for result in results):
         raise typer.Exit(1)
     if serve and sys.stdout.isatty():
@@ -250,12 +265,26 @@ def main() -> None:
     """The entry point: interrupted is not a fault of the program."""
     try:
         app()
-    except KeyboardInterrupt:
-        err.print("Interrupted. The embedded AWS goes on; stop it with: sextant down", highlight=False)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:
+            err.print("\nInterrupted. What runs goes on; stop the embedded AWS with: sextant down", highlight=False)
+        raise
 
 
 # --- What the commands share ------------------------------------------------------------------------------------------
+
+
+def _print_console(running: Emulator) -> None:
+    place = f"Console: {running.console}, sign in as {console.USER} with {console.PASSWORD}"
+    out.print(place, highlight=False, soft_wrap=True)
+
+
+def _writable(path: Path) -> None:
+    """Better told now than after minutes of work."""
+    try:
+        path.touch()
+    except OSError as error:
+        _fail(f"Cannot write {path}: {error.strerror}.", code=2)
 
 
 def _known(systems: list[str] | None) -> list[str]:
@@ -272,6 +301,8 @@ def _up(
     with _failing(), _progress() as report:
         report("embedded AWS", 0, 1)
         running = emulator.start(state, port=port, console_port=console_port)
+        if (port or running.port, console_port or running.console_port) != (running.port, running.console_port):
+            err.print(f"It runs already, on {running.endpoint} and {running.console}; ports stay.", highlight=False)
         report("templates", 0, 1)
         folder = assembly.synthesize(environment, state / "assembly")
 
@@ -388,6 +419,10 @@ def _failing() -> Iterator[None]:
         yield
     except (EmulatorError, assembly.SynthesisError, deploy.DeployError, PipelineError) as error:
         _fail(str(error))
+    except (BotoCoreError, ClientError) as error:
+        _fail(
+            f"The embedded AWS did not answer as it should: {error}\nIts log: sextant logs. Start it again: sextant up"
+        )
     except OSError as error:
         place = f" {error.filename}" if error.filename else ""
         free = shutil.disk_usage(ROOT).free // 2**20

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 BOOTSTRAP_VERSION = "30"
 
 
+_WHOLE = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+_NEVER_MADE = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}
+
+
 class DeployError(Exception):
     """A stack did not reach its state. The message names the resource and the reason."""
 
@@ -196,7 +200,7 @@ class _Stack:
             "Tags": [*self._tags, {"Key": "sextant:template", "Value": self._digest}],
         }
         stack = self._describe()
-        if stack and stack["StackStatus"] in {"ROLLBACK_COMPLETE", "CREATE_FAILED", "DELETE_FAILED"}:
+        if stack and stack["StackStatus"] in _NEVER_MADE:
             self.delete()  # AWS too refuses to update a stack whose creation failed
             stack = None
         if stack is None:
@@ -204,7 +208,7 @@ class _Stack:
                 self._cloudformation.create_stack(**request)
             except ClientError as error:
                 raise DeployError(f"Stack {self.name} was refused: {error.response['Error']['Message']}") from error
-        elif any(tag == {"Key": "sextant:template", "Value": self._digest} for tag in stack.get("Tags", [])):
+        elif stack["StackStatus"] in _WHOLE and self._is_deployed(stack):
             return _outputs(stack)  # nothing changed
         else:
             try:
@@ -217,6 +221,9 @@ class _Stack:
         if not stack["StackStatus"].endswith("_COMPLETE") or "ROLLBACK" in stack["StackStatus"]:
             raise DeployError(self._failure(stack))
         return _outputs(stack)
+
+    def _is_deployed(self, stack: Document) -> bool:
+        return {"Key": "sextant:template", "Value": self._digest} in stack.get("Tags", [])
 
     def delete(self) -> None:
         if self._describe() is None:

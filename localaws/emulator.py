@@ -66,7 +66,9 @@ class Emulator:
             "AWS_SECRET_ACCESS_KEY": "local",
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
-            # Host prefixes (api.…) do not resolve on loopback; instance metadata is not there to wait for.
+            # Host prefixes (api.…) do not resolve on loopback; instance metadata is not there to wait for; a proxy has
+            # no part in loopback.
+            "NO_PROXY": "127.0.0.1,localhost",
             "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
@@ -104,6 +106,8 @@ def start(
     _prepare(state)
     _end_hung(state)
     _reap(state)
+    if port is not None and port == console_port:
+        raise EmulatorError(f"Port {port} cannot serve both the AWS APIs and the console. Choose two ports.")
     emulator_port = _choose(port, DEFAULT_PORT)
     emulator_console = _choose(console_port, DEFAULT_CONSOLE_PORT, taken=emulator_port)
     environment = _process_environment(state, emulator_port, emulator_console, auth=auth)
@@ -120,17 +124,27 @@ def start(
         )
     _started[process.pid] = process
     emulator = Emulator(pid=process.pid, port=emulator_port, console_port=emulator_console, state=state)
+    # Written before it answers: whoever interrupts this start must be able to find the process.
+    (state / "emulator.json").write_text(json.dumps({**asdict(emulator), "state": str(state)}))
+    try:
+        _await_health(emulator, process, log, timeout)
+    except BaseException:
+        stop_process(process.pid)
+        (state / "emulator.json").unlink(missing_ok=True)
+        raise
+    return emulator
+
+
+def _await_health(emulator: Emulator, process: subprocess.Popen[bytes], log: Path, timeout: float) -> None:
     deadline = time.monotonic() + timeout
     while not _healthy(emulator):
         if process.poll() is not None:
             raise EmulatorError(f"The embedded AWS ended while it started:\n{_tail(log)}\nThe whole log: {log}")
         if time.monotonic() > deadline:
-            stop_process(process.pid)
-            raise EmulatorError(f"The embedded AWS did not answer within {timeout:.0f} s:\n{_tail(log)}\nLog: {log}")
+            raise EmulatorError(
+                f"The embedded AWS did not answer in {timeout:.0f} s:\n{_tail(log)}\nThe whole log: {log}"
+            )
         time.sleep(0.05)
-    document = {**asdict(emulator), "state": str(state)}
-    (state / "emulator.json").write_text(json.dumps(document))
-    return emulator
 
 
 def stop(state: Path) -> bool:
@@ -267,6 +281,7 @@ def _process_environment(state: Path, port: int, console_port: int, *, auth: boo
         "AWS_ACCESS_KEY_ID": ACCOUNT,
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1,localhost",
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",
@@ -287,7 +302,9 @@ def _process_environment(state: Path, port: int, console_port: int, *, auth: boo
 
 def _healthy(emulator: Emulator) -> bool:
     try:
-        with urllib.request.urlopen(f"{emulator.endpoint}/_ministack/health", timeout=5) as answer:  # noqa: S310
+        # A proxy of the environment has no part in loopback.
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(f"{emulator.endpoint}/_ministack/health", timeout=5) as answer:
             return answer.status == 200
     except (OSError, ValueError):
         return False

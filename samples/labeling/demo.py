@@ -101,11 +101,14 @@ def quarantine(session: boto3.session.Session, outputs: Mapping[str, str]) -> li
 
 
 def _run(session: boto3.session.Session, deployed: Deployed, sources: Sequence[Path], report: Report) -> None:
+    """Replaces the input of the local stage by the sources, then runs the workflow."""
+    for source in sources:
+        client.files_below(source)  # a source that cannot be read must not cost the input that is there
     s3 = session.client("s3")
     client.clear(s3, deployed.batch_bucket, deployed.input_prefix)
-    for source in sources:
-        # Several inputs stay apart, each in a folder of its own.
-        below = deployed.input_prefix + (f"{source.name}/" if len(sources) > 1 else "")
+    for number, source in enumerate(sources, start=1):
+        # Several inputs stay apart, each in a folder of its own; two may have the same name.
+        below = deployed.input_prefix + (f"{number:02d}-{source.resolve().name}/" if len(sources) > 1 else "")
         client.upload(s3, source, deployed.batch_bucket, below, report)
     client.run_workflow(session.client("glue"), deployed.workflow, report)
 
@@ -165,20 +168,27 @@ _UNREADABLE = "SELECT count(DISTINCT source) FROM rejected WHERE reason IN ('not
 
 def _hand_counts(session: boto3.session.Session, deployed: Deployed, source: Path) -> list[Check]:
     """Counts the files themselves, with nothing of the pipeline."""
-    answers, workers, frames, shapes, unreadable = 0, set[str](), 0, 0, 0
+    answers, frames, shapes, unreadable = 0, 0, 0, 0
+    workers, seen = set[str](), set[bytes]()
     for path in sorted(source.rglob("*.json")):
+        body = path.read_bytes()
+        if body in seen:
+            continue  # a copy of a response says nothing new
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
+            document = json.loads(body)
+        except (ValueError, RecursionError):
             unreadable += 1
             continue
-        if "worker-response" in path.parts and isinstance(document, dict) and "answers" in document:
+        if not isinstance(document, dict):
+            continue
+        if "worker-response" in path.parts and isinstance(document.get("answers"), list):
+            seen.add(body)
             answers += len(document["answers"])
-            workers |= {answer["workerId"] for answer in document["answers"]}
+            workers |= {str(answer.get("workerId")) for answer in document["answers"] if isinstance(answer, dict)}
         elif path.name == "SeqLabel.json":
             entries = document.get("tracking-annotations") or document.get("detection-annotations") or []
             frames += len(entries)
-            shapes += sum(len(entry.get("annotations", [])) for entry in entries)
+            shapes += sum(len(entry.get("annotations", [])) for entry in entries if isinstance(entry, dict))
     athena = session.client("athena")
 
     def count(sql: str) -> int:

@@ -69,11 +69,7 @@ def upload(s3: Any, folder: Path, bucket: str, prefix: str, report: Report | Non
     Raises:
         PipelineError: the folder is missing or has no file.
     """
-    if not folder.is_dir():
-        raise PipelineError(f"{folder} is not a folder. Give the folder that holds your Ground Truth jobs' output.")
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    if not files:
-        raise PipelineError(f"{folder} holds no file. Give the folder that holds your Ground Truth jobs' output.")
+    files = files_below(folder)
 
     def put(path: Path) -> None:
         key = prefix + path.relative_to(folder).as_posix()
@@ -86,6 +82,20 @@ def upload(s3: Any, folder: Path, bucket: str, prefix: str, report: Report | Non
             if report:
                 report("upload", done, len(files))
     return len(files)
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The files of an input folder, sorted.
+
+    Raises:
+        PipelineError: the folder is missing or has no file.
+    """
+    if not folder.is_dir():
+        raise PipelineError(f"{folder} is not a folder. Give the folder that holds your Ground Truth jobs' output.")
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    if not files:
+        raise PipelineError(f"{folder} holds no file. Give the folder that holds your Ground Truth jobs' output.")
+    return files
 
 
 def clear(s3: Any, bucket: str, prefix: str) -> int:
@@ -188,11 +198,21 @@ def export_reports(
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns or list(rows[0]))
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows({name: _harmless(cell) for name, cell in row.items()} for row in rows)
         written.append(path)
         if report:
             report(view, done, len(views))
     return written
+
+
+def _harmless(cell: str | None) -> str | None:
+    """A spreadsheet runs what begins like a formula: such text gets an apostrophe before it; numbers stay numbers."""
+    if cell and cell[0] in "=+-@\t\r":
+        try:
+            float(cell)
+        except ValueError:
+            return f"'{cell}"
+    return cell
 
 
 _COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_name = ? ORDER BY ordinal_position"

@@ -1,15 +1,17 @@
 """Start, stop, kill and restart of the embedded AWS, each on a state folder of its own."""
 
+import contextlib
 import os
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
 import boto3
 import pytest
 
-from localaws import emulator
+from localaws import deploy, emulator
 from localaws.emulator import EmulatorError
 
 
@@ -186,3 +188,37 @@ def test_a_second_process_on_the_same_state_refuses_to_work(state):
     start(state)
     with pytest.raises(SystemExit, match="Another embedded AWS works on"):
         emulator.hold_state(state)
+
+
+def test_a_stack_that_was_half_made_at_a_kill_is_made_by_the_next_deployment(state, cloud_assembly, monkeypatch):
+    monkeypatch.setenv("SEXTANT_SNAPSHOT_SECONDS", "0.1")
+    running = start(state)
+    session = boto3.session.Session(
+        aws_access_key_id=emulator.ACCOUNT, aws_secret_access_key="local", region_name="us-east-1"
+    )
+
+    def deployed():
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in emulator.running(state).environment().items():
+                patch.setenv(name, value)
+            return deploy.deploy(cloud_assembly, session)
+
+    thread = threading.Thread(target=quietly, args=(deployed,))
+    thread.start()
+    snapshot = state / "services" / "cloudformation.json"
+    deadline = time.monotonic() + 30
+    while not (snapshot.is_file() and "CREATE_IN_PROGRESS" in snapshot.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    kill(running)
+    thread.join(60)
+
+    start(state)
+    outputs = deployed()
+
+    assert outputs["local-Labeling"]["WorkgroupName"] == "SMGTReportsWorkGroup"
+    assert outputs["local-Console"]["UserPoolId"]
+
+
+def quietly(action):
+    with contextlib.suppress(Exception):  # the emulator is killed under it
+        action()
