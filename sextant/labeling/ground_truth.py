@@ -216,7 +216,7 @@ def _parse_answer(chunk: Chunk, place: Place, source: str, position: int, answer
     seconds = _number(answer.get("timeSpentInSeconds"))
     if seconds is None and accepted and submitted:
         seconds = (submitted - accepted).total_seconds()
-    if seconds is not None and abs(seconds) > LONGEST_SECONDS:
+    if seconds is not None and not 0 <= seconds <= LONGEST_SECONDS:
         chunk.reject(f"{source}#{position}", "not a time", f"{seconds} seconds: the answer is kept without", 0)
         seconds = None
     text = dumps(_without_images(content))

@@ -517,6 +517,18 @@ def test_a_damaged_response_is_rejected(tmp_path, body, reason):
     assert [(each["reason"], each["bytes"]) for each in rows["parsed_rejected"]] == [(reason, len(body))]
 
 
+def test_an_answer_submitted_before_it_was_accepted_counts_without_its_time(tmp_path):
+    answer = {
+        "workerId": "w",
+        "acceptanceTime": "2026-09-01T11:00:00Z",
+        "submissionTime": "2026-09-01T10:00:00Z",
+        "answerContent": {"crowd-image-classifier": {"label": "A"}},
+    }
+    rows = stage(tmp_path, {RESPONSE: json.dumps({"answers": [answer]}).encode()})
+    assert [each["seconds"] for each in rows["parsed_answer"]] == [None]
+    assert [each["reason"] for each in rows["parsed_rejected"]] == ["not a time"]
+
+
 # --- any bytes ------------------------------------------------------------------------------------------------------
 
 JSON_VALUES = st.recursive(

@@ -76,6 +76,7 @@ export function Dashboard({ api, page, address, go }) {
       <p><strong>${fault.message}</strong></p>
       <p>${fault.remedy}</p>
       <button type="button" onClick=${() => setAttempt({ count: attempt.count + 1, fresh: false })}>Try again</button>
+      ${Object.keys(filters).length > 0 && html` <button type="button" onClick=${() => change({})}>Clear all filters</button>`}
     </div>`;
 
   const visuals = layout?.dashboard.visuals.filter((each) => !isOptions(each)) ?? [];
