@@ -2,11 +2,24 @@
 
 import pytest
 
+# Each with columns that the post's readers go on to use.
 VERIFICATIONS = (
-    'SELECT * FROM "smgt-gluedatabase"."annotations_batch_manifests" limit 10;',
-    'SELECT * FROM "smgt-gluedatabase"."worker_metrics_processed_worker_metrics" limit 10;',
-    'SELECT * FROM "smgt-gluedatabase"."output_manifest_videoobjecttracking" limit 10;',
-    'SELECT * FROM "smgt-gluedatabase"."output_manifest_videoobjecttrackingaudit" limit 10;',
+    (
+        'SELECT * FROM "smgt-gluedatabase"."annotations_batch_manifests" limit 10;',
+        {"tracking-annotations", "partition_0", "partition_1"},
+    ),
+    (
+        'SELECT * FROM "smgt-gluedatabase"."worker_metrics_processed_worker_metrics" limit 10;',
+        {"username", "email", "timespentinseconds", "modality", "jobname", "answercontent"},
+    ),
+    (
+        'SELECT * FROM "smgt-gluedatabase"."output_manifest_videoobjecttracking" limit 10;',
+        {"source-ref", "partition_0"},
+    ),
+    (
+        'SELECT * FROM "smgt-gluedatabase"."output_manifest_videoobjecttrackingaudit" limit 10;',
+        {"source-ref", "partition_0"},
+    ),
 )
 WORKER_METRICS = (
     "SELECT *, cardinality(ans.trackingannotations.framedata.entries) as tasks FROM "
@@ -28,11 +41,14 @@ FRAME_LEVEL = (
 )
 
 
-@pytest.mark.parametrize("sql", VERIFICATIONS)
-def test_a_verification_query_shows_rows(labeled, sql):
+@pytest.mark.parametrize(("sql", "columns"), VERIFICATIONS)
+def test_a_verification_query_shows_rows_of_the_table_it_names(labeled, sql, columns):
     rows = labeled.rows(sql)
+    table = sql.split('"')[3]
+    everything = labeled.rows(f'SELECT count(*) AS n FROM "smgt-gluedatabase"."{table}"')
 
-    assert 1 <= len(rows) <= 10
+    assert len(rows) == min(10, int(everything[0]["n"])) > 0
+    assert columns <= set(rows[0])
 
 
 def test_the_worker_metrics_dataset_has_every_answer(labeled):
