@@ -1,6 +1,7 @@
 """The standard library's JSON, made equal to orjson's: the same texts are refused, and the same text is written."""
 
 import json
+import sys
 
 import orjson
 import pytest
@@ -8,6 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sextant.labeling.json_text import DEEPEST, UNUSABLE, slow_dumps, slow_loads
+
+
+@pytest.fixture(autouse=True, scope="module")
+def pythons_own_recursion_limit():
+    """What a fresh interpreter has: libraries that other tests import raise it for the whole process."""
+    raised = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(raised)
 
 
 def outcome(function, argument):
