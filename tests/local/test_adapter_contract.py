@@ -86,7 +86,8 @@ def test_a_burst_of_events_starts_no_more_workers_than_slots(embedded):
     with ThreadPoolExecutor(16) as pool:
         workers = {body for _, body in pool.map(lambda _: invoke(embedded, name), range(32))}
 
-    assert 1 <= len(workers) <= adapter.LAMBDA_SLOTS
+    assert workers
+    assert len(workers) <= adapter.LAMBDA_SLOTS
 
 
 def test_loopback_counts_as_tls_for_bucket_policies(embedded):
