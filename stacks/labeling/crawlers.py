@@ -98,7 +98,7 @@ class Crawlers(Construct):
             configuration=_CONFIGURATION,
             # A table whose folder is gone is marked, not dropped: dashboards fail softer and the history stays.
             schema_change_policy=glue.CfnCrawler.SchemaChangePolicyProperty(
-                update_behavior="UPDATE_IN_DATABASE", delete_behavior="DELETE_FROM_DATABASE"
+                update_behavior="UPDATE_IN_DATABASE", delete_behavior="DEPRECATE_IN_DATABASE"
             ),
             recrawl_policy=glue.CfnCrawler.RecrawlPolicyProperty(recrawl_behavior="CRAWL_EVERYTHING"),
             crawler_security_configuration=self._encryption.ref,
