@@ -25,6 +25,15 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_min_length=1)
 
 
+class CostConfig(_Section):
+    """`[labeling.cost]`: what the cost reports cannot learn from Ground Truth output. US dollars."""
+
+    wage_usd_per_hour: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] | None = None
+    """What an hour of a private worker costs, taxes and overhead included. None leaves labor out of the cost."""
+    budget_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Budget of each batch; reports tell when it will be used up. None: no budget."""
+
+
 class LabelingConfig(_Section):
     """`[labeling]`: reports over Ground Truth output, ours or anybody's.
 
@@ -55,6 +64,7 @@ class LabelingConfig(_Section):
     """The same for frame attributes."""
     audit_attribute: AttributeName = AUDIT_ATTRIBUTE
     """The label attribute in which an audit job records its verdict."""
+    cost: CostConfig = CostConfig()
 
     @property
     def workgroup_name(self) -> str:

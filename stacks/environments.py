@@ -84,6 +84,10 @@ log_retention_days = 365
 # input_bucket = "bucket-with-ground-truth-output"
 # cognito_user_pool_id = "{region}_Example01"
 
+[labeling.cost]
+# wage_usd_per_hour = 18.50
+# budget_usd = 5_000
+
 [console]
 """
     try:
