@@ -48,10 +48,14 @@ class Question(Frozen):
 
 
 class Questions(Frozen):
-    """No more visuals than are asked at the same time, so that none waits for another's turn."""
+    """No more visuals than are asked at the same time, so that none waits for another's turn.
+
+    `compare` asks each of them a second time, under these filters instead: two batches side by side.
+    """
 
     visuals: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(min_length=1, max_length=MOST_AT_ONCE)]
     filters: Filters = Filters()
+    compare: Filters | None = None
     fresh: bool = False
 
 
@@ -71,10 +75,11 @@ class Fault(Frozen):
 
 
 class Outcome(Frozen):
-    """Either `answer` or `error` is there."""
+    """Either `answer` or `error` is there; with an answer to a question that compares, `compared` too."""
 
     visual: str
     answer: Answer | None = None
+    compared: Answer | None = None
     error: Error | None = None
 
 
@@ -112,19 +117,21 @@ def answer(athena: "AthenaClient", lake: Lake, dashboard_id: str, question: Ques
 
 def answers(athena: "AthenaClient", lake: Lake, dashboard_id: str, questions: Questions, failed: Failed) -> Answers:
     """Raises `UnknownReportError`; what goes wrong in Athena is in the outcome of its visual and told to `failed`."""
-    wanted = [query(SPECIFICATION, dashboard_id, each, questions.filters) for each in questions.visuals]
+    sides = [each for each in (questions.filters, questions.compare) if each is not None]
+    wanted = [query(SPECIFICATION, dashboard_id, each, side) for side in sides for each in questions.visuals]
     results = run_all(athena, lake, wanted, fresh=questions.fresh)
-    for visual, result in zip(questions.visuals, results, strict=True):
-        if isinstance(result, QueryError):
-            failed(visual, result)
-    return Answers(
-        outcomes=tuple(
-            Outcome(visual=visual, error=fault(result))
-            if isinstance(result, QueryError)
-            else Outcome(visual=visual, answer=result)
-            for visual, result in zip(questions.visuals, results, strict=True)
-        )
-    )
+    count = len(questions.visuals)
+    outcomes = []
+    for place, visual in enumerate(questions.visuals):
+        found = results[place::count]
+        broken = next((each for each in found if isinstance(each, QueryError)), None)
+        if broken:
+            failed(visual, broken)
+            outcomes.append(Outcome(visual=visual, error=fault(broken)))
+        else:
+            answer, compared = (*found, None)[:2]
+            outcomes.append(Outcome(visual=visual, answer=answer, compared=compared))
+    return Answers(outcomes=tuple(outcomes))
 
 
 def fault(error: Exception) -> Error:

@@ -54,7 +54,11 @@ def query(spec: Specification, dashboard_id: str, visual_id: str, filters: Filte
             applied.append(condition)
 
     groups = [each for each in (*visual.rows, visual.columns) if each]
-    measures = list(dict.fromkeys((*visual.measures, *(n for m in visual.measures if (n := dataset.measures[m].n)))))
+    measures = list(
+        dict.fromkeys(
+            (*visual.measures, *(other for each in visual.measures for other in dataset.measures[each].companions))
+        )
+    )
     columns = [f'{_expression(dataset, each)} AS "{_alias(each)}"' for each in groups]
     columns += [f'{dataset.measures[each].sql} AS "{each}"' for each in measures]
     lines = ["SELECT", "  " + ",\n  ".join(columns), f"FROM {dataset.source}"]
@@ -84,7 +88,9 @@ def _conditions(dataset: Dataset, filters: Filters) -> Iterator[tuple[str, _Cond
             yield name, _bind(template, chosen if isinstance(chosen, tuple) else (chosen,))
 
 
-def _bind(template: str | None, values: tuple[str | dt.date, ...], attribute: str | None = None) -> _Condition | None:
+def _bind(
+    template: str | None, values: tuple[str | int | dt.date, ...], attribute: str | None = None
+) -> _Condition | None:
     if template is None:
         return None
     sql = template.replace("{name}", "?").replace("{values}", ", ".join("?" * len(values)))
@@ -92,11 +98,13 @@ def _bind(template: str | None, values: tuple[str | dt.date, ...], attribute: st
     return _Condition(sql, (*named, *map(literal, values)))
 
 
-def literal(value: str | dt.date) -> str:
+def literal(value: str | int | dt.date) -> str:
     """A value as an Athena execution parameter: Athena reads each parameter as an SQL expression, so text is quoted.
 
     Trino's strings know no escape but the doubled quote.
     """
+    if isinstance(value, int):
+        return str(value)
     if isinstance(value, dt.date):
         return f"DATE '{value.isoformat()}'"
     return "'" + value.replace("'", "''") + "'"
