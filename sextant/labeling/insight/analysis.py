@@ -1,0 +1,255 @@
+"""Analyses: statistics that SQL cannot compute, done group by group in Python by the Glue job.
+
+An analysis is a function over one `pa.Table`, all rows of one group, that returns rows of the tables of
+`insight.tables`. Its SQL gathers what the function needs; the job sorts that by group and cuts it here. Where it runs
+(one process at home, Spark's executors on AWS) makes no difference to the rows.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from sextant.labeling import storage
+from sextant.labeling.insight.tables import INSIGHT_TABLES
+from sextant.labeling.tables import Column, Table, arrow_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    Rows = Sequence[Mapping[str, object]]
+    Compute = Callable[[pa.Table], Mapping[str, Rows]]
+
+FILES = Table(
+    "files",
+    "Text files that an analysis makes, published below `{OUTPUT_PATH}audits/`.",
+    (
+        Column("path", "string", "Relative to `audits/`: its parts are separated by `/`, none is empty or dots."),
+        Column("body", "string", "The whole text."),
+    ),
+    key=("path",),
+)
+
+RUN_SCHEMA = "made string, rows bigint, failure string"
+"""What `run` yields: for every table it staged its rows, for every group that failed an empty name and what failed."""
+
+ROWS_PER_WRITE = 65_536
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One analysis. `keys` and `order` are columns of its SQL; groups and their rows arrive sorted by both.
+
+    The SQL is `glue_scripts/labeling/insight/{sql or name}.sql`: Spark SQL over the typed tables, the insight tables
+    made before this analysis, and `settings` (one row). Its groups must fit memory: one job, or one data object.
+
+    `compute` names a function, `module:function` within this package: it is imported only where it runs. It takes one
+    group and returns rows by table name, as dicts by column: a column that is missing, None or NaN is null. Rows named
+    `files` (columns path and body) become text files. It must give the same rows for the same group: draw random
+    numbers from a generator seeded with the key (`seed`). `writes` lists the tables it returns.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    order: tuple[str, ...]
+    compute: str
+    writes: tuple[str, ...]
+    sql: str = ""
+
+    @property
+    def query(self) -> str:
+        """Name of its SQL file below `glue_scripts/labeling/insight/`, without `.sql`."""
+        return self.sql or self.name
+
+    def function(self) -> Compute:
+        """Imports the function.
+
+        Raises:
+            ImportError, AttributeError: there is none of that name.
+        """
+        module, _, name = self.compute.partition(":")
+        function: Compute = getattr(import_module(f"sextant.labeling.insight.{module}"), name)
+        return function
+
+
+ANALYSES: tuple[Analysis, ...] = (
+    # One entry a line, as `Analysis(name, keys, order, "module:function", writes)`.
+)
+"""Every analysis, in the order they run: a later one may read the tables of an earlier one."""
+
+
+def seed(*key: object) -> int:
+    """A seed for `numpy.random.default_rng` that depends on the key alone: the same in every process and run."""
+    text = "\x1f".join(map(str, key))
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+def groups(batches: Iterable[pa.RecordBatch], keys: Sequence[str]) -> Iterator[pa.Table]:
+    """Cuts batches that are sorted by the keys into one table per group; nulls are one value."""
+    pending: list[pa.RecordBatch] = []
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        starts = _starts(batch, keys)
+        if pending and _key(pending[-1], keys, -1) == _key(batch, keys, 0):
+            starts = starts[1:]
+        first = 0
+        for start in starts:
+            if start > first:
+                pending.append(batch.slice(first, start - first))
+            if pending:
+                yield pa.Table.from_batches(pending)
+            pending = []
+            first = start
+        pending.append(batch.slice(first))
+    if pending:
+        yield pa.Table.from_batches(pending)
+
+
+def _starts(batch: pa.RecordBatch, keys: Sequence[str]) -> list[int]:
+    """The rows of a batch where a group starts, the first included."""
+    ends = [np.asarray(pc.call_function("run_end_encode", [batch.column(key)]).run_ends) for key in keys]
+    inner = np.unique(np.concatenate(ends)) if ends else np.array([batch.num_rows])
+    return [0, *(int(each) for each in inner[:-1])]
+
+
+def _key(rows: pa.RecordBatch | pa.Table, keys: Sequence[str], row: int) -> tuple[object, ...]:
+    return tuple(rows.column(key)[row].as_py() for key in keys)
+
+
+def runner(analysis: Analysis, staging: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """The analysis as a function for `mapInArrow`, which stages rows below `{staging}/insight_{table}/`."""
+    return partial(run, analysis, staging)
+
+
+def run(analysis: Analysis, staging: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Computes every group of sorted batches, stages the rows, and yields how many (`RUN_SCHEMA`).
+
+    A group that fails is told and the next goes on, so that a run names every one of them. What is staged bears the
+    name of the first group: a part of the work that is done twice overwrites itself.
+    """
+    failures: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        sheets = {name: _Sheet(insight_table(name), Path(folder)) for name in analysis.writes}
+        chunk = ""
+        for group in groups(batches, analysis.keys):
+            key = _key(group, analysis.keys, 0)
+            chunk = chunk or f"{analysis.name}-{seed(*key):016x}"
+            try:
+                _add(analysis, sheets, analysis.function()(group))
+            except Exception as error:  # noqa: BLE001  whatever it is, the other groups go on and the run fails with it
+                named = ", ".join(f"{name}={value!r}" for name, value in zip(analysis.keys, key, strict=True))
+                failures.append(f"analysis {analysis.name}, group {named}: {_described(error)}")
+        for name, sheet in sheets.items():
+            if sheet.close():
+                storage.upload(sheet.path, f"{staging}/insight_{name}/{chunk}.parquet")
+    made = [(name, sheet.rows, None) for name, sheet in sheets.items()] + [("", 0, each) for each in failures]
+    yield pa.RecordBatch.from_arrays(
+        [
+            pa.array([each[0] for each in made], pa.string()),
+            pa.array([each[1] for each in made], pa.int64()),
+            pa.array([each[2] for each in made], pa.string()),
+        ],
+        names=["made", "rows", "failure"],
+    )
+
+
+def _described(error: Exception) -> str:
+    """The error with the place that raised it: the innermost line of this package."""
+    place, trace = "", error.__traceback__
+    while trace:
+        path = Path(trace.tb_frame.f_code.co_filename)
+        if path.parent.name == "insight":
+            place = f" ({path.name}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    return f"{type(error).__name__}: {error}{place}"
+
+
+def insight_table(name: str) -> Table:
+    """The table that an analysis writes by that name; KeyError when there is none."""
+    for each in (*INSIGHT_TABLES, FILES):
+        if each.name == name:
+            return each
+    raise KeyError(f"no insight table {name!r}: there are {', '.join(each.name for each in INSIGHT_TABLES)}, files")
+
+
+def _add(analysis: Analysis, sheets: dict[str, _Sheet], made: Mapping[str, Rows]) -> None:
+    """Rows of one group, all or none of them."""
+    foreign = made.keys() - sheets.keys()
+    if foreign:
+        raise ValueError(f"rows of {', '.join(sorted(foreign))}, which {analysis.name} does not list in `writes`")
+    batches = {name: sheets[name].batch(rows) for name, rows in made.items() if rows}
+    for name, batch in batches.items():
+        sheets[name].add(batch)
+
+
+class _Sheet:
+    """Rows of one table on their way to one Parquet file, which appears with the first row."""
+
+    def __init__(self, table: Table, folder: Path) -> None:
+        self.path = folder / f"{table.name}.parquet"
+        self.rows = 0
+        self._table = table
+        self._schema = arrow_schema(table)
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_rows = 0
+        self._writer: pq.ParquetWriter | None = None
+
+    def batch(self, rows: Rows) -> pa.RecordBatch:
+        """Rows as the table's columns."""
+        unknown = {name for row in rows for name in row} - set(self._schema.names)
+        if unknown:
+            raise ValueError(f"table {self._table.name} has no column {', '.join(sorted(unknown))}")
+        columns = []
+        for field in self._schema:
+            try:
+                columns.append(pa.array([row.get(field.name) for row in rows], field.type, from_pandas=True))
+            except (pa.ArrowException, OverflowError) as error:
+                raise ValueError(f"{self._table.name}.{field.name}: {error}") from error
+        if self._table is FILES:
+            for path in columns[0].to_pylist():
+                if not path or {"", ".", ".."} & set(path.split("/")):
+                    raise ValueError(f"{path!r} is no path of a file below audits/")
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self._pending.append(batch)
+        self._pending_rows += batch.num_rows
+        if self._pending_rows >= ROWS_PER_WRITE:
+            self._flush()
+
+    def close(self) -> bool:
+        """Whether there is a file."""
+        self._flush()
+        if self._writer:
+            self._writer.close()
+        return self._writer is not None
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self.path, self._schema, compression="snappy", store_schema=False)
+        self._writer.write_table(pa.Table.from_batches(self._pending).combine_chunks())
+        self.rows += self._pending_rows
+        self._pending.clear()
+        self._pending_rows = 0
+
+
+def tables_of(analyses: Iterable[Analysis]) -> dict[str, list[str]]:
+    """The analyses by the table that they write; several may write one."""
+    found: dict[str, list[str]] = {}
+    for each in analyses:
+        for name in each.writes:
+            found.setdefault(name, []).append(each.name)
+    return found
