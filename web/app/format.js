@@ -2,6 +2,9 @@
 const LOCALE = "en-GB";
 const whole = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
 const decimal = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 1 });
+const real = new Intl.NumberFormat(LOCALE, { maximumSignificantDigits: 3 });
+const dollars = new Intl.NumberFormat(LOCALE, { style: "currency", currency: "USD", currencyDisplay: "narrowSymbol", minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const cents = new Intl.NumberFormat(LOCALE, { style: "currency", currency: "USD", currencyDisplay: "narrowSymbol", maximumSignificantDigits: 3 });
 const percent = new Intl.NumberFormat(LOCALE, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const date = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeZone: "UTC" });
 const moment = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
@@ -32,15 +35,34 @@ export function value(found, unit) {
       return percent.format(found);
     case "rate":
       return decimal.format(found);
+    case "number":
+      return real.format(found);
+    case "usd":
+      return Math.abs(found) < 1 ? cents.format(found) : dollars.format(found);
     case "day":
       return day(found);
+    case "timestamp":
+      return time(found);
     default:
       return typeof found === "number" ? whole.format(found) : String(found);
   }
 }
 
 export const day = (text) => date.format(new Date(`${text}T00:00:00Z`));
-export const time = (text) => moment.format(new Date(text));
+export const time = (text) => moment.format(new Date(instant(text)));
+// Athena's own timestamps have a blank and no zone; they are UTC.
+const instant = (text) => (/^\d{4}-\d\d-\d\d \d\d:/.test(text) ? `${text.replace(" ", "T").replace(/ UTC$/, "")}Z` : text);
+
+// How long ago, in the largest whole unit: "3 hours".
+export function ago(milliseconds) {
+  const minutes = Math.max(0, Math.round(milliseconds / 60_000));
+  if (minutes < 60) return counted(minutes, "minutes");
+  if (minutes < 48 * 60) return counted(Math.round(minutes / 60), "hours");
+  return counted(Math.round(minutes / 1440), "days");
+}
+
+// Bounds of a 95 % interval; nothing when one is not known.
+export const interval = (lower, upper, unit) => (lower === null || lower === undefined || upper === null || upper === undefined ? undefined : `${value(lower, unit)} to ${value(upper, unit)}`);
 export const share = (part, all) => (all ? percent.format(part / all) : NOTHING);
 
 // What a group is called: a missing value and an empty one are things a reader may see.
