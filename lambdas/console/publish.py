@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from sextant import aws
-from sextant.console_site import publish, remove
+from sextant.console.site import publish, remove
 
 logger = Logger()
 s3: Any = aws.client("s3")

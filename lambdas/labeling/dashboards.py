@@ -9,9 +9,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from sextant import aws
+from sextant import access, aws
 from sextant.environment import environment
-from sextant.labeling.dashboards import access, api
+from sextant.labeling.dashboards import api
 from sextant.labeling.dashboards.athena import Answer, Lake
 from sextant.labeling.dashboards.failures import Failures
 

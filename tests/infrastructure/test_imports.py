@@ -14,7 +14,7 @@ BESIDE = {
     "glue_scripts": set(),
     "processing": set(),
     "training": set(),
-    "sextant": set(),
+    "sextant": {"console"},
     "samples": set(),
 }
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from sextant.labeling.dashboards.access import ForbiddenError
+from sextant.access import ForbiddenError
 from sextant.labeling.dashboards.athena import MOST_AT_ONCE, Answer, Lake, QueryError, run, run_all
 from sextant.labeling.dashboards.model import Dashboard, Dataset, Filters, Frozen
 from sextant.labeling.dashboards.query import UnknownReportError, query
