@@ -18,6 +18,9 @@ RetentionDays: TypeAlias = Literal[
 ]  # the values CloudWatch Logs accepts
 
 Arn: TypeAlias = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:\d{0,12}:.+$")]
+QuickSightPrincipal: TypeAlias = Annotated[
+    str, Field(pattern=r"^arn:aws[a-z-]*:quicksight:[a-z0-9-]+:\d{12}:(user|group|namespace)/.+$")
+]
 AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,127}$")]
 
 
@@ -91,6 +94,18 @@ class LabelingConfig(_Section):
         return self
 
 
+class QuickSightConfig(_Section):
+    """`[quicksight]`: the labeling dashboards in QuickSight, for accounts that subscribe to it.
+
+    Leave the section out and nothing of it is deployed.
+    """
+
+    owners: Annotated[tuple[QuickSightPrincipal, ...], Field(min_length=1)]
+    """ARNs of QuickSight users or groups that may change what is deployed; `aws quicksight list-users` prints them."""
+    readers: tuple[QuickSightPrincipal, ...] = ()
+    """The same for those who may only look."""
+
+
 class ConsoleConfig(_Section):
     """`[console]`: the web pages. Leave the section out and no console is deployed."""
 
@@ -124,6 +139,7 @@ class EnvironmentConfig(_Section):
     names the template cannot know; they never expire until somebody sets it (docs/deploy.md, Logs of Glue)."""
     labeling: LabelingConfig = LabelingConfig()
     console: ConsoleConfig | None = None
+    quicksight: QuickSightConfig | None = None
 
     @field_validator("systems")
     @classmethod
@@ -131,6 +147,12 @@ class EnvironmentConfig(_Section):
         if len(set(systems)) != len(systems):
             raise ValueError("names a system twice")
         return systems
+
+    @model_validator(mode="after")
+    def _quicksight_shows_labeling(self) -> EnvironmentConfig:
+        if self.quicksight and "labeling" not in self.systems:
+            raise ValueError("quicksight shows the labeling dashboards: add labeling to systems, or leave it out")
+        return self
 
     @model_validator(mode="after")
     def _network_is_whole(self) -> EnvironmentConfig:

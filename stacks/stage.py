@@ -8,6 +8,7 @@ import aws_cdk as cdk
 
 from stacks.building_blocks.nag import acknowledge
 from stacks.console.stack import ConsoleStack
+from stacks.labeling.quicksight import QuickSightStack
 from stacks.labeling.stack import LabelingStack
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class SystemsStage(cdk.Stage):
             permissions_boundary=_boundary(environment.permissions_boundary),
         )
         labeling = LabelingStack(self, "Labeling", environment) if "labeling" in environment.systems else None
+        if labeling and environment.quicksight:
+            QuickSightStack(self, "LabelingQuickSight", environment, settings=environment.quicksight, labeling=labeling)
         if environment.console:
             ConsoleStack(
                 self,

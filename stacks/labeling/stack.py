@@ -42,7 +42,7 @@ class LabelingStack(cdk.Stack):
         key = data_key(self, environment)
         access_logs = access_log_bucket(self, environment)
         batch = self._batch_bucket(environment, key, access_logs)
-        processed = private_bucket(
+        self.processed = private_bucket(
             self,
             "Processed",
             environment=environment,
@@ -52,24 +52,24 @@ class LabelingStack(cdk.Stack):
         )
 
         user_pool_id = self._workforce(environment)
-        catalog = Catalog(self, "Catalog", config=labeling, processed=processed)
+        self.catalog = Catalog(self, "Catalog", config=labeling, processed=self.processed)
         pipeline = Pipeline(
             self,
             "Pipeline",
             environment=environment,
-            catalog=catalog,
+            catalog=self.catalog,
             batch=batch,
-            processed=processed,
+            processed=self.processed,
             key=key,
             user_pool_id=user_pool_id,
         )
-        reports = Reports(self, "Reports", environment=environment, access_logs=access_logs, key=key)
+        self.reports = Reports(self, "Reports", environment=environment, access_logs=access_logs, key=key)
         self.dashboards = dashboards_function(
             self,
             environment=environment,
-            catalog=catalog,
-            reports=reports,
-            processed=processed,
+            catalog=self.catalog,
+            reports=self.reports,
+            processed=self.processed,
             key=key,
         ).function
         watch(
@@ -81,11 +81,11 @@ class LabelingStack(cdk.Stack):
         )
 
         cdk.CfnOutput(self, "BatchBucket", value=batch.bucket_name, description="Put Ground Truth output here")
-        cdk.CfnOutput(self, "ProcessedBucket", value=processed.bucket_name)
+        cdk.CfnOutput(self, "ProcessedBucket", value=self.processed.bucket_name)
         cdk.CfnOutput(self, "InputUrl", value=f"s3://{batch.bucket_name}/{labeling.input_prefix}")
-        cdk.CfnOutput(self, "DatabaseName", value=catalog.name)
+        cdk.CfnOutput(self, "DatabaseName", value=self.catalog.name)
         cdk.CfnOutput(self, "WorkflowName", value=pipeline.workflow.ref)
-        cdk.CfnOutput(self, "WorkgroupName", value=reports.workgroup.ref)
+        cdk.CfnOutput(self, "WorkgroupName", value=self.reports.workgroup.ref)
         cdk.CfnOutput(self, "JobName", value=pipeline.job.ref)
         cdk.CfnOutput(self, "DashboardsFunction", value=self.dashboards.function_name)
 
