@@ -26,19 +26,37 @@ if TYPE_CHECKING:
     from stacks.config import EnvironmentConfig, QuickSightConfig
     from stacks.labeling.stack import LabelingStack
 
-_READ_DASHBOARD = "DescribeDashboard ListDashboardVersions QueryDashboard".split()
-_OWN_DASHBOARD = (
-    "DescribeDashboard ListDashboardVersions QueryDashboard UpdateDashboard DeleteDashboard "
-    "DescribeDashboardPermissions UpdateDashboardPermissions UpdateDashboardPublishedVersion"
-).split()
-_OWN_DATA_SET = (
-    "DescribeDataSet PassDataSet UpdateDataSet DeleteDataSet DescribeDataSetPermissions UpdateDataSetPermissions "
-    "DescribeIngestion ListIngestions CreateIngestion CancelIngestion"
-).split()
-_OWN_DATA_SOURCE = (
-    "DescribeDataSource PassDataSource UpdateDataSource DeleteDataSource "
-    "DescribeDataSourcePermissions UpdateDataSourcePermissions"
-).split()
+_READ_DASHBOARD = ["DescribeDashboard", "ListDashboardVersions", "QueryDashboard"]
+_OWN_DASHBOARD = [
+    "DescribeDashboard",
+    "ListDashboardVersions",
+    "QueryDashboard",
+    "UpdateDashboard",
+    "DeleteDashboard",
+    "DescribeDashboardPermissions",
+    "UpdateDashboardPermissions",
+    "UpdateDashboardPublishedVersion",
+]
+_OWN_DATA_SET = [
+    "DescribeDataSet",
+    "PassDataSet",
+    "UpdateDataSet",
+    "DeleteDataSet",
+    "DescribeDataSetPermissions",
+    "UpdateDataSetPermissions",
+    "DescribeIngestion",
+    "ListIngestions",
+    "CreateIngestion",
+    "CancelIngestion",
+]
+_OWN_DATA_SOURCE = [
+    "DescribeDataSource",
+    "PassDataSource",
+    "UpdateDataSource",
+    "DeleteDataSource",
+    "DescribeDataSourcePermissions",
+    "UpdateDataSourcePermissions",
+]
 """The permission sets of owners and readers, as QuickSight's API demands them whole."""
 
 
