@@ -7,12 +7,14 @@ import re
 
 import botocore.session
 import pytest
+import sqlglot
 from botocore.validate import ParamValidator
 
 from sextant.labeling.dashboards.athena import Lake, run
 from sextant.labeling.dashboards.model import Dimension, Filters, Measure
 from sextant.labeling.dashboards.query import query
 from sextant.labeling.dashboards.spec import SPECIFICATION
+from sextant.labeling.insight.intervals import wilson_sql
 from sextant.labeling.quicksight.datasets import UntranslatableError, column_of, in_database, spice
 from sextant.labeling.quicksight.definition import definition, measures_of, spices_of
 from tests.handlers.lake import DATABASE, WORKGROUP, LakeAthena, truth
@@ -299,7 +301,7 @@ def calculated(expression):
     sql = re.sub(r"\{([^}]+)\}", r'"\1"', sql)
     sql = re.sub(r"\(([^()]*(?:\([^()]*\)[^()]*)*)\)\^\(([^()]*)\)", r"power(\1, \2)", sql)
     assert "^" not in sql
-    return sql
+    return sqlglot.transpile(sql.replace("ifelse(", "IF("), write="athena")[0]
 
 
 @pytest.mark.parametrize(("dashboard", "visual"), SHOWN, ids=[f"{a.id}-{b.id}" for a, b in SHOWN])
@@ -342,6 +344,16 @@ def test_a_measure_that_quicksight_cannot_say_is_refused_by_name(sql):
     dataset = SPECIFICATION.datasets["labels"].model_copy(update={"measures": {"odd": Measure(title="Odd", sql=sql)}})
     with pytest.raises(UntranslatableError, match="data set labels, measure odd"):
         spice("labels", dataset, [], ["odd"])
+
+
+def test_an_interval_is_an_expression_of_quicksights_own():
+    lower, upper = wilson_sql("sum(annotation_count) FILTER (WHERE label = 'a')", "sum(annotation_count)")
+    dataset = SPECIFICATION.datasets["labels"].model_copy(
+        update={"measures": {"lower": Measure(title="l", sql=lower), "upper": Measure(title="u", sql=upper)}}
+    )
+    held = spice("labels", dataset, [], ["lower", "upper"])
+    assert held.measures["lower"].startswith("ifelse(")
+    assert not re.search(r"CASE|CAST|greatest|least|FILTER", " ".join(held.measures.values()))
 
 
 def test_a_condition_becomes_a_column_and_no_filter():

@@ -175,6 +175,18 @@ class _Translation:
                 return self._call("sqrt", [node.this])
             case e.Pow():
                 return f"({self._expression(node.this)})^({self._expression(node.expression)})"
+            case e.Case() if not node.this:
+                otherwise = self._expression(node.args["default"]) if node.args.get("default") else "NULL"
+                for branch in reversed(node.args["ifs"]):
+                    then = self._expression(branch.args["true"])
+                    otherwise = f"ifelse({self._expression(branch.this)}, {then}, {otherwise})"
+                return otherwise
+            case e.Greatest() | e.Least():
+                sign = ">=" if isinstance(node, e.Greatest) else "<="
+                [one, other] = [self._expression(each) for each in (node.this, *node.expressions)]
+                return f"ifelse({one} {sign} {other}, {one}, {other})"
+            case e.EQ():
+                return f"{self._expression(node.left)} = {self._expression(node.right)}"
             case e.Add() | e.Sub() | e.Mul() | e.Div():
                 sign = {e.Add: "+", e.Sub: "-", e.Mul: "*", e.Div: "/"}[type(node)]
                 return f"{self._expression(node.left)} {sign} {self._expression(node.right)}"

@@ -86,8 +86,10 @@ def spices_of(specification: Specification) -> Mapping[str, Spice]:
 
 def measures_of(visual: Visual, dataset: Dataset) -> tuple[str, ...]:
     """The measures QuickSight shows of a visual: its own, and in a table the bounds of their intervals and their n."""
-    if _kind(visual) != "table":
+    if _kind(visual) == "pivot":
         return visual.measures
+    if _kind(visual) != "table":
+        return visual.measures[:1]
     return tuple(dict.fromkeys(each for name in visual.measures for each in (name, *dataset.measures[name].companions)))
 
 
@@ -106,14 +108,14 @@ def _visual(visual: Visual, dataset: Dataset, spice: Spice) -> Field:
     values = [_measure(visual, dataset, spice, each) for each in measures_of(visual, dataset)]
     match _kind(visual):
         case "kpi":
-            return _titled(visual, "KPIVisual", {"FieldWells": {"Values": values[:1]}}, click=False)
+            return _titled(visual, "KPIVisual", {"FieldWells": {"Values": values}}, click=False)
         case "pie" | "donut":
             thickness = "WHOLE" if visual.type == "pie" else "MEDIUM"
-            wells = {"PieChartAggregatedFieldWells": {"Category": rows[:1], "Values": values[:1]}}
+            wells = {"PieChartAggregatedFieldWells": {"Category": rows[:1], "Values": values}}
             donut = {"ArcOptions": {"ArcThickness": thickness}}
             return _titled(visual, "PieChartVisual", {"FieldWells": wells, "DonutOptions": donut})
         case "bar" | "hbar":
-            wells = {"BarChartAggregatedFieldWells": {"Category": rows, "Values": values[:1], "Colors": columns}}
+            wells = {"BarChartAggregatedFieldWells": {"Category": rows, "Values": values, "Colors": columns}}
             chart = {
                 "FieldWells": wells,
                 "Orientation": "VERTICAL" if visual.type == "bar" else "HORIZONTAL",
@@ -121,10 +123,10 @@ def _visual(visual: Visual, dataset: Dataset, spice: Spice) -> Field:
             }
             return _titled(visual, "BarChartVisual", chart)
         case "line":
-            wells = {"LineChartAggregatedFieldWells": {"Category": rows[:1], "Values": values[:1], "Colors": columns}}
+            wells = {"LineChartAggregatedFieldWells": {"Category": rows[:1], "Values": values, "Colors": columns}}
             return _titled(visual, "LineChartVisual", {"FieldWells": wells, "Type": "LINE"})
         case "heat":
-            wells = {"HeatMapAggregatedFieldWells": {"Rows": rows[:1], "Columns": columns, "Values": values[:1]}}
+            wells = {"HeatMapAggregatedFieldWells": {"Rows": rows[:1], "Columns": columns, "Values": values}}
             return _titled(visual, "HeatMapVisual", {"FieldWells": wells})
         case "pivot":
             wells = {"PivotTableAggregatedFieldWells": {"Rows": rows, "Columns": columns, "Values": values}}
