@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from samples.check import Check
@@ -16,6 +17,10 @@ from samples.console import ensure_user
 from samples.labeling import generate
 from sextant.labeling import client
 from sextant.labeling.client import Deployed
+from sextant.labeling.dashboards.athena import Lake
+from sextant.labeling.dashboards.spec import SPECIFICATION
+from sextant.labeling.report.collect import sections
+from sextant.labeling.report.document import html
 from sextant.labeling.views import VIEWS
 
 if TYPE_CHECKING:
@@ -90,6 +95,14 @@ def run_on(
     athena = session.client("athena")
     views = [view.name for view in VIEWS]
     return client.export_reports(athena, deployed, views, folder, report)
+
+
+def report_page(session: boto3.session.Session, outputs: Mapping[str, Mapping[str, str]], report: Report) -> str:
+    """Every report of the dashboards as one HTML page to mail."""
+    deployed = Deployed.of(outputs[STACK])
+    lake = Lake(DATABASE=deployed.database, WORKGROUP=deployed.workgroup)
+    found = sections(session.client("athena"), lake, SPECIFICATION, report)
+    return html(SPECIFICATION, found, title="Labeling report", made=datetime.now(UTC))
 
 
 def quarantine(session: boto3.session.Session, outputs: Mapping[str, str]) -> list[dict[str, str]]:

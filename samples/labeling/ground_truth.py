@@ -48,6 +48,11 @@ def _json(document: Any) -> bytes:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def _lines(documents: list[dict[str, Any]]) -> bytes:
+    """JSON Lines."""
+    return b"\n".join(map(_json, documents)) + b"\n"
+
+
 def _root(job: Job) -> str:
     return f"batch_manifests/{job.modality}/{job.folder}/output/{job.name}"
 
@@ -57,19 +62,36 @@ def _instant(moment: datetime) -> str:
 
 
 def _write_job(files: dict[str, bytes], job: Job, issuer: str, bucket: str) -> None:
-    root = _root(job)
-    lines = []
+    if job.classes:
+        files[f"label_category_input/{job.folder}/category-file.json"] = _json(_categories(job))
+    if job.gold:
+        named = [{"object-id": object_id, "label": label} for object_id, label in job.gold.items()]
+        files[f"batch_manifests/gold/{job.folder}.jsonl"] = _lines(named)
+    if job.waiting:
+        inputs = [*(each.source for each in job.tasks), *job.waiting]
+        files[f"batch_manifests/{job.modality}/{job.folder}/processed/data.manifest"] = _lines(
+            [{"source-ref": f"s3://{bucket}/{each}"} for each in inputs]
+        )
     for task in job.tasks:
         if task.answers:
             _write_answers(files, job, task, issuer, bucket)
+    if not job.unfinished:
+        _write_output(files, job, bucket)
+
+
+def _write_output(files: dict[str, bytes], job: Job, bucket: str) -> None:
+    """What is there once a job has ended."""
+    root = _root(job)
+    lines = []
+    for task in job.tasks:
         if job.task_type in SEQUENCES and task.frames:
             files[f"{root}/{_sequence_key(task)}"] = _json(_sequence(job, task))
         if job.task_type == "semantic-segmentation":
             files[f"{root}/{_mask_key(job, task)}"] = _png()
         if job.task_type == "point_cloud_single_frame_semantic_segmentation":
             files[f"{root}/{_mask_key(job, task)}"] = zlib.compress(bytes(16))
-        lines.append(_json(_manifest_line(job, task, bucket)))
-    manifest = b"\n".join(lines) + b"\n"
+        lines.append(_manifest_line(job, task, bucket))
+    manifest = _lines(lines)
     files[f"{root}/manifests/output/output.manifest"] = manifest
     files[f"{root}/annotations/intermediate/1/annotations.json"] = manifest
     if job.task_type in ("image-classification", "object-detection", "text-span"):
@@ -80,8 +102,6 @@ def _write_job(files: dict[str, bytes], job: Job, issuer: str, bucket: str) -> N
             [{"datasetObjectId": each.object_id, "dataObject": {"s3Uri": each.source}} for each in job.tasks]
         )
         files[consolidation.format("response")] = _json([{"datasetObjectId": each.object_id} for each in job.tasks])
-    if job.classes:
-        files[f"label_category_input/{job.folder}/category-file.json"] = _json(_categories(job))
 
 
 def _categories(job: Job) -> dict[str, Any]:

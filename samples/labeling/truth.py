@@ -252,9 +252,10 @@ def _task_row(job: Job) -> list[Any]:
     answers = [each for task in job.tasks for each in task.answers]
     starts = [each.accepted if each.timed else _whole(each.submitted) for each in answers]
     ends = [each.submitted if each.timed else _whole(each.submitted) for each in answers]
-    ends += [each.created for each in job.tasks]
+    ends += [each.created for each in job.tasks if each.consolidated]
     audit = job.modality.endswith("Audit") or job.task_type == "label-verification"
-    labeled = [each for each in job.tasks if not each.failure]
+    labeled = [each for each in job.tasks if each.consolidated and not each.failure]
+    failed = sum(bool(each.failure) for each in job.tasks)
     return [
         *_head(job),
         job.level,
@@ -262,7 +263,7 @@ def _task_row(job: Job) -> list[Any]:
         _instant(max(ends)),
         len(job.tasks),
         len(labeled),
-        len(job.tasks) - len(labeled),
+        failed,
         len(labeled) if audit else 0,
         sum(each.adjusted is True for each in job.tasks),
         len(answers),

@@ -67,7 +67,10 @@ class Frame:
 
 @dataclass(frozen=True)
 class Answer:
-    """One worker's submission. `labels` is None where a custom task leaves it undefined."""
+    """One worker's submission. `labels` is None where a custom task leaves it undefined.
+
+    `drawn` are the boxes by what is really there, with None for what the worker missed.
+    """
 
     worker: Worker
     accepted: datetime
@@ -78,11 +81,15 @@ class Answer:
     labels: int | None
     frames: tuple[Frame, ...] = ()
     choice: str | None = None
+    drawn: tuple[Annotation | None, ...] = ()
 
 
 @dataclass(frozen=True)
 class Task:
-    """One data object with its answers and its consolidated label (`frames` is empty if it failed)."""
+    """One data object with its answers and its consolidated label (`frames` is empty if it failed).
+
+    Where the job is still at work, `consolidated` is False. `right` is the class that is really there, if known.
+    """
 
     object_id: str
     source: str
@@ -93,11 +100,16 @@ class Task:
     adjusted: bool | None = None
     failure: str = ""
     frames_shuffled: bool = False
+    consolidated: bool = True
+    right: str | None = None
 
 
 @dataclass(frozen=True)
 class Job:
-    """One labeling job. `folder` is its name in reports, `name` Ground Truth's, `chained` the job it starts from."""
+    """One labeling job. `folder` is its name in reports, `name` Ground Truth's, `chained` the job it starts from.
+
+    `waiting` are data objects that nobody has begun, `gold` the right classes that are told, by object id.
+    """
 
     folder: str
     name: str
@@ -110,6 +122,13 @@ class Job:
     label_attributes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     frame_attributes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     chained: Job | None = None
+    waiting: tuple[str, ...] = ()
+    gold: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is no output manifest yet."""
+        return any(not each.consolidated for each in self.tasks)
 
 
 @dataclass(frozen=True)
@@ -155,15 +174,17 @@ class Simulation:
         labels: int | None,
         *,
         timed: bool = True,
+        seconds: float | None = None,
         **more: Any,
     ) -> Answer:
-        """The worker takes the task when he is free, between 8 and 17 UTC, and is as fast as he is."""
+        """The worker takes the task when he is free, between 8 and 17 UTC, and is as fast as he is unless told."""
         start = max(opens, self.free_at.get(worker.worker_id, opens)) + timedelta(seconds=self.random.randint(5, 90))
         if start.hour >= 17:
             start = (start + timedelta(days=1)).replace(hour=8, minute=self.random.randint(0, 20))
         elif start.hour < 8:
             start = start.replace(hour=8, minute=self.random.randint(0, 20))
-        seconds = round(6 + worker.pace * (labels or 1) * self.random.uniform(0.7, 1.4), 3)
+        usual = round(6 + worker.pace * (labels or 1) * self.random.uniform(0.7, 1.4), 3)
+        seconds = usual if seconds is None else seconds
         submitted = start + timedelta(seconds=seconds)
         self.free_at[worker.worker_id] = submitted
         return Answer(worker, start, submitted, seconds, timed, content, labels, **more)
@@ -177,7 +198,9 @@ class Simulation:
 
 
 def simulate(seed: int, scale: int, *, subs: Mapping[str, str], issuer: str) -> World:
-    """Two batches of street clips in two levels, and one small job of every other task type."""
+    """Two batches of street clips in two levels, one small job of every other task type, and `cases`' jobs."""
+    from samples.labeling import cases  # noqa: PLC0415  it is made of what this module defines
+
     simulation = Simulation(seed)
     workers, pool = _people(simulation, subs)
     private = [each for each in workers if each.provider != "public"]
@@ -189,7 +212,17 @@ def simulate(seed: int, scale: int, *, subs: Mapping[str, str], issuer: str) -> 
     ):
         jobs += _street_batch(simulation, batch, start, private, CLIPS_PER_BATCH * scale)
     jobs += _other_jobs(simulation, datetime(2026, 9, 10, 9, tzinfo=UTC), private, public, scale)
+    placed = Simulation(seed + 1_000_003)
+    newcomers = cases.people(placed, subs)
+    workers += newcomers
+    pool += [_listed(each) for each in newcomers]
+    jobs += cases.jobs(placed, workers, scale)
     return World(tuple(workers), tuple(pool), issuer or DEFAULT_ISSUER, tuple(jobs))
+
+
+def _listed(worker: Worker) -> dict[str, str]:
+    """The worker as a user of the pool."""
+    return {"sub": worker.sub or "", "username": worker.username, "email": f"{worker.username}@example.com"}
 
 
 def _people(simulation: Simulation, subs: Mapping[str, str]) -> tuple[list[Worker], list[dict[str, str]]]:
@@ -223,10 +256,7 @@ def _people(simulation: Simulation, subs: Mapping[str, str]) -> tuple[list[Worke
         )
         for skill in (0.95, 0.9, 0.85, 0.8, 0.6)
     ]
-    pool = [
-        {"sub": each.sub or "", "username": each.username, "email": f"{each.username}@example.com"}
-        for each in workers[:8]
-    ]
+    pool = [_listed(each) for each in workers[:8]]
     for n in range(POOL_SIZE - len(pool)):
         name = f"trainee-{n:02d}"
         pool.append({"sub": subs.get(name, new_sub()), "username": name, "email": f"{name}@example.com"})
