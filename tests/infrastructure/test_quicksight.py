@@ -14,7 +14,7 @@ from sextant.labeling.dashboards.athena import Lake, run
 from sextant.labeling.dashboards.model import Dimension, Filters, Measure
 from sextant.labeling.dashboards.query import query
 from sextant.labeling.dashboards.spec import SPECIFICATION
-from sextant.labeling.insight.intervals import wilson_sql
+from sextant.labeling.interval_sql import wilson_sql
 from sextant.labeling.quicksight.datasets import UntranslatableError, column_of, in_database, spice
 from sextant.labeling.quicksight.definition import definition, measures_of, spices_of
 from tests.handlers.lake import DATABASE, WORKGROUP, LakeAthena, truth

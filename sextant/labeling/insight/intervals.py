@@ -1,7 +1,6 @@
-"""Intervals of shares: Wilson's 95 % score interval, and the limits of a p-chart, as numbers and as Athena SQL.
+"""Intervals of shares: Wilson's 95 % score interval, and the limits of a p-chart, over numpy arrays.
 
-Dashboards sum counts first and form shares and intervals of the sums, so the same formulas exist as SQL text;
-`tests/labeling/insight/test_intervals.py` holds both to each other.
+`sextant.labeling.interval_sql` says the same in SQL.
 """
 
 from __future__ import annotations
@@ -12,16 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sextant.labeling.interval_sql import SIGMAS, Z95
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
-
-Z95 = 1.959963984540054
-"""Two-sided 95 % quantile of the standard normal distribution."""
-
-SIGMAS = 3.0
-"""Width of control limits in standard errors, after Shewhart."""
 
 
 def wilson(successes: ArrayLike, trials: ArrayLike, z: float = Z95) -> tuple[Floats, Floats]:
@@ -51,24 +46,6 @@ def wilson(successes: ArrayLike, trials: ArrayLike, z: float = Z95) -> tuple[Flo
     # Rounding may carry the bounds of 0 and 1 over the edge, or off it.
     lower = np.where(k == 0, np.where(n == 0, np.nan, 0.0), np.maximum(centre - half, 0.0))
     upper = np.where(k == n, np.where(n == 0, np.nan, 1.0), np.minimum(centre + half, 1.0))
-    return lower, upper
-
-
-def wilson_sql(successes: str, trials: str, z: float = Z95) -> tuple[str, str]:
-    """`wilson` as two Athena SQL expressions, lower and upper; NULL where there are no trials.
-
-    Args:
-        successes: SQL expression of a count, such as `sum(passed_count)`; it is repeated in the text.
-        trials: likewise; `sum(audited_count)`.
-        z: as in `wilson`.
-    """
-    n = f"CAST(nullif({trials}, 0) AS double)"
-    k = f"CAST({successes} AS double)"
-    z2 = repr(z * z)
-    centre = f"({k} + {z2} / 2.0E0) / ({n} + {z2})"
-    half = f"{z!r} * sqrt({k} * ({n} - {k}) / {n} + {z2} / 4.0E0) / ({n} + {z2})"
-    lower = f"CASE WHEN {k} = 0.0E0 THEN {n} * 0.0E0 ELSE greatest({centre} - {half}, 0.0E0) END"
-    upper = f"CASE WHEN {k} = {n} THEN 1.0E0 ELSE least({centre} + {half}, 1.0E0) END"
     return lower, upper
 
 
@@ -110,17 +87,3 @@ def p_chart(defects: ArrayLike, inspected: ArrayLike) -> ControlChart:
     # A thousandth of a millionth forgives the rounding of shares that lie exactly on the line.
     beyond = np.abs(share - centre) > half + 1e-9
     return ControlChart(centre, share, np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0), beyond)
-
-
-def p_chart_sql(defects: str, inspected: str, over: str = "OVER ()") -> tuple[str, str, str]:
-    """`p_chart` as Athena SQL expressions of a statement grouped by period: centre, lower, upper.
-
-    Args:
-        defects: SQL aggregate of the period, such as `sum(passed_count)`.
-        inspected: likewise, such as `sum(audited_count)`.
-        over: window over the periods of one chart; `OVER (PARTITION BY worker)` makes a chart of every worker.
-    """
-    n = f"CAST(nullif({inspected}, 0) AS double)"
-    centre = f"CAST(sum({defects}) {over} AS double) / CAST(nullif(sum({inspected}) {over}, 0) AS double)"
-    half = f"{SIGMAS!r} * sqrt(({centre}) * (1.0E0 - ({centre})) / {n})"
-    return centre, f"greatest({centre} - {half}, 0.0E0)", f"least({centre} + {half}, 1.0E0)"

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from sextant.labeling.insight.intervals import p_chart, p_chart_sql, wilson, wilson_sql
+from sextant.labeling.insight.intervals import p_chart, wilson
+from sextant.labeling.interval_sql import p_chart_sql, wilson_sql
 
 COUNTS = st.integers(0, 10**9).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
