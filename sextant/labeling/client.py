@@ -7,6 +7,7 @@ else. On AWS the workflow also runs by itself, hourly.
 from __future__ import annotations
 
 import csv
+import math
 import mimetypes
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -152,11 +153,13 @@ def _steps(run: Mapping[str, Any]) -> Iterator[Step]:
             yield Step(node["Name"], crawl["State"], crawl.get("ErrorMessage", ""))
 
 
-def query(athena: Any, deployed: Deployed, sql: str, parameters: Sequence[str] = ()) -> list[dict[str, str | None]]:
-    """The rows of an Athena query, as text by column name.
+def query(
+    athena: Any, deployed: Deployed, sql: str, parameters: Sequence[str] = (), *, seconds: float = math.inf
+) -> list[dict[str, str | None]]:
+    """The rows of an Athena query, as text by column name. A query that runs longer than `seconds` is stopped.
 
     Raises:
-        PipelineError: the query failed; the message has Athena's reason.
+        PipelineError: the query failed or was stopped; the message has the reason.
     """
     request = {
         "QueryString": sql,
@@ -164,12 +167,16 @@ def query(athena: Any, deployed: Deployed, sql: str, parameters: Sequence[str] =
         "QueryExecutionContext": {"Database": deployed.database},
         **({"ExecutionParameters": list(parameters)} if parameters else {}),
     }
+    deadline = time.monotonic() + seconds
     query_id = athena.start_query_execution(**request)["QueryExecutionId"]
     pause = 0.02
     while True:
         status = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]["Status"]
         if status["State"] in {"SUCCEEDED", "FAILED", "CANCELLED"}:
             break
+        if time.monotonic() + pause > deadline:
+            athena.stop_query_execution(QueryExecutionId=query_id)
+            raise PipelineError(f"Athena query stopped: it ran longer than {seconds:g} s\n{sql}")
         time.sleep(pause)
         pause = min(pause * 1.5, 1.0)
     if status["State"] != "SUCCEEDED":
