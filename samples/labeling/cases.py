@@ -225,8 +225,19 @@ def _harbor(simulation: Simulation, workers: Sequence[Worker], adjuster: Worker,
     return [first, replace(second, chained=first)]
 
 
+HARBOR_CHANGES: tuple[dict[str, int], ...] = (
+    {},
+    {"added": 1},
+    {"removed": 1},
+    {"moved": 1},
+    {"relabelled": 1},
+    {"added": 1, "removed": 1, "moved": 1},
+)
+"""What the second level does to the boxes of an image, by the image's number modulo 6."""
+
+
 def _adjusted(boxes: Sequence[Annotation], kind: int) -> list[Annotation]:
-    """0: left as it is; 1: one added; 2: one removed; 3: one moved; 4: one relabelled; 5: one each but the last."""
+    """The boxes after the second level, as `HARBOR_CHANGES` says."""
     after = list(boxes)
     if kind in (3, 5):
         box = after[0].geometry
@@ -375,6 +386,18 @@ DEFECTS: tuple[Callable[[list[Track]], None], ...] = (
     _attribute_missing,
     _foreign_value,
 )
+
+
+PLACED_DEFECTS: tuple[tuple[int, int, str, int], ...] = (
+    (0, 1, "jump", 6),
+    (1, 2, "size_change", 8),
+    (2, 3, "gap", 5),
+    (3, 1, "frozen", 4),
+    (4, 1, "identity_swap", 9),
+    (4, 2, "identity_swap", 9),
+    (5, 2, "missing_attribute", 3),
+)
+"""What of it a look at the tracks alone must find: clip, vehicle, kind and frame."""
 
 
 def _tunnel(simulation: Simulation, workers: Sequence[Worker]) -> Job:

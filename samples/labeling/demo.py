@@ -1,8 +1,9 @@
 """The labeling demo: a simulated batch (or your own Ground Truth output) through the deployed pipeline, then the proof.
 
 Every report view is read back through Athena and compared, row by row, with the truth that was counted from the
-simulated world. With your own data nobody knows the truth; what can be counted by hand (answers, workers, frames,
-shapes) is counted by a few lines that share no code with the pipeline.
+simulated world; then the analytics are asked what only that world knows. With your own data nobody knows the truth;
+what can be counted by hand (answers, workers, frames, shapes) is counted by a few lines that share no code with the
+pipeline. The project's real data has published gold labels, and numbers that were measured on it by other programs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from samples.check import Check
 from samples.console import ensure_user
 from samples.labeling import generate
+from samples.labeling.questions import Question
 from sextant.labeling import client
 from sextant.labeling.client import Deployed
 from sextant.labeling.dashboards.athena import Lake
@@ -79,6 +81,9 @@ def demo(
     for done, (name, expected) in enumerate(sorted(truth.reports.items()), start=1):
         report("compare", done, len(truth.reports))
         checks.append(_compare(session, deployed, name, expected))
+    for done, question in enumerate(truth.questions, start=1):
+        report("ask", done, len(truth.questions))
+        checks.append(_asked(athena, deployed, question))
     return checks
 
 
@@ -123,6 +128,8 @@ def _run(session: boto3.session.Session, deployed: Deployed, sources: Sequence[P
         # Several inputs stay apart, each in a folder of its own; two may have the same name.
         below = deployed.input_prefix + (f"{number:02d}-{source.resolve().name}/" if len(sources) > 1 else "")
         client.upload(s3, source, deployed.batch_bucket, below, report)
+        for key, body in _gold(source).items():
+            s3.put_object(Bucket=deployed.batch_bucket, Key=below + key, Body=body)
     client.run_workflow(session.client("glue"), deployed.workflow, report)
 
 
@@ -142,17 +149,30 @@ def _workforce(session: boto3.session.Session, pool: str, folder: Path, report: 
 def _compare(session: boto3.session.Session, deployed: Deployed, view: str, expected: list[list[Any]]) -> Check:
     """Measured is the number of rows equal to the truth; expected, how many there should be and no other."""
     rows = client.query(session.client("athena"), deployed, f'SELECT * FROM "{view}"')  # noqa: S608 - our own names
-    measured = sorted((list(row.values()) for row in rows), key=lambda row: [str(cell) for cell in row])
-    wanted = [[_text(cell) for cell in row] for row in expected]
-    left = list(measured)
+    return Check(f"{view}, equal rows", _equal_rows(rows, expected), len(expected))
+
+
+def _asked(athena: Any, deployed: Deployed, question: Question) -> Check:
+    """A single number is shown as it is, other answers as the number of right rows."""
+    rows = client.query(athena, deployed, question.sql)
+    if len(question.rows) == len(question.rows[0]) == 1 and isinstance(question.rows[0][0], int | float):
+        cell = next(iter(rows[0].values())) if len(rows) == 1 else None
+        measured = float(cell) if cell else f"{len(rows)} rows"
+        return Check(question.name, measured, question.rows[0][0], question.tolerance)
+    return Check(f"{question.name}, right rows", _equal_rows(rows, question.rows), len(question.rows))
+
+
+def _equal_rows(rows: Sequence[Mapping[str, str | None]], expected: Sequence[Sequence[Any]]) -> int:
+    """How many rows are as expected, less those that should not be there: a surplus is as wrong as a gap."""
+    left = sorted((list(row.values()) for row in rows), key=lambda row: [str(cell) for cell in row])
     equal = 0
-    for row in wanted:
-        match = next((other for other in left if _same(row, other)), None)
+    for row in expected:
+        wanted = [_text(cell) for cell in row]
+        match = next((other for other in left if _same(wanted, other)), None)
         if match is not None:
             left.remove(match)
             equal += 1
-    # A surplus row is as wrong as a missing one.
-    return Check(name=f"{view}, equal rows", measured=equal - len(left), expected=len(wanted))
+    return equal - len(left)
 
 
 def _count(athena: Any, deployed: Deployed, sql: str) -> int:
@@ -175,6 +195,63 @@ def _equal(expected: str | None, measured: str | None) -> bool:
     except ValueError:
         return False
 
+
+def _gold(source: Path) -> dict[str, bytes]:
+    """The published labels of the real image classification job, in the pipeline's own format for gold labels.
+
+    They are told by image id, which is the name of the image's file.
+    """
+    found = {}
+    for path in source.rglob("true_labels.json"):
+        right = {each["ImageId"]: each["Label"] for each in json.loads(path.read_text(encoding="utf-8"))}
+        manifest = (path.parent / "output.manifest").read_text(encoding="utf-8").splitlines()
+        images = [json.loads(line)["source-ref"] for line in manifest]
+        lines = [
+            json.dumps({"source-ref": image, "label": right[name]})
+            for image in images
+            if (name := image.rpartition("/")[2].partition(".")[0]) in right
+        ]
+        found[f"gold/{path.parent.name}.jsonl"] = "\n".join(lines).encode()
+    return found
+
+
+_QUALITY = "SELECT value FROM job_quality WHERE job_name = 'image-classification-birds' AND measure = '{}'"
+_ISSUES = "SELECT count(*) FROM track_issue WHERE job_name = 'video-tracking-mot17-13' AND issue = '{}'"
+_KNOWN = {
+    "image-classification-birds": (
+        Question(
+            "a single answer is right (accuracy by gold labels)",
+            _QUALITY.format("single_answer_accuracy"),
+            [[0.859]],
+            0.0005,
+        ),
+        Question("the majority is right", _QUALITY.format("majority_accuracy"), [[0.9007]], 0.0005),
+        Question("Ground Truth's own consolidation is right", _QUALITY.format("output_accuracy"), [[0.9007]], 0.0005),
+        Question("Dawid and Skene's model is right", _QUALITY.format("dawid_skene_accuracy"), [[0.8907]], 0.002),
+        Question(
+            "predicted and true accuracy of workers (r, at least 0.75)",
+            _QUALITY.format("worker_correlation"),
+            [[1.0]],
+            0.25,
+        ),
+        Question(
+            "agreement of 97 workers (alpha)",
+            "SELECT value FROM agreement "
+            "WHERE job_name = 'image-classification-birds' AND metric = 'alpha' AND scope = 'job'",
+            [[0.821496]],
+            1e-6,
+        ),
+    ),
+    "video-tracking-mot17-13": (
+        Question("jumps in the real track", _ISSUES.format("jump"), [[2]]),
+        Question("size changes in the real track", _ISSUES.format("size_change"), [[6]]),
+        Question("gaps in the real track", _ISSUES.format("gap"), [[1]]),
+    ),
+}
+"""What is known of the project's real data, by folder: measured before this pipeline was written, with other programs.
+
+Accuracies and r from the published gold labels; alpha by the package krippendorff; defects by looking at the boxes.
+"""
 
 _UNREADABLE = "SELECT count(DISTINCT source) FROM rejected WHERE reason IN ('not JSON', 'empty object')"
 
@@ -215,4 +292,10 @@ def _hand_counts(session: boto3.session.Session, deployed: Deployed, source: Pat
         Check("tracked objects", count("SELECT count(DISTINCT instance_id) FROM annotation")),
         Check("labeled data objects", count("SELECT count(*) FROM task WHERE status = 'labeled'")),
         Check("unreadable documents", count(_UNREADABLE), unreadable),
+        *(
+            _asked(athena, deployed, question)
+            for folder, known in _KNOWN.items()
+            if (source / folder).is_dir()
+            for question in known
+        ),
     ]

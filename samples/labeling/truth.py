@@ -10,6 +10,8 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from samples.labeling.questions import Question, questions
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
@@ -24,13 +26,15 @@ class Truth:
     """What a right pipeline finds.
 
     `tables` is the number of rows of each table, `reports` the rows of each view (sorted), `queries` the number of rows
-    and a sum for the three statements of the original post, `workers` each worker's true skill.
+    and a sum for the three statements of the original post, `workers` each worker's true skill, `questions` what the
+    analytics are asked.
     """
 
     tables: dict[str, int]
     reports: dict[str, Rows]
     queries: dict[str, dict[str, int]]
     workers: dict[str, float]
+    questions: list[Question]
 
     def as_json(self) -> str:
         """The truth file's text."""
@@ -50,6 +54,7 @@ def expected(world: World, damaged: list[tuple[str, int]]) -> Truth:
         listed,
         _queries(world, answers),
         _skills(world),
+        questions(world),
     )
 
 
