@@ -1,13 +1,19 @@
-"""AWS Glue job: Ground Truth output to the typed tables of the labeling reports.
+"""AWS Glue job: Ground Truth output to the typed tables of the labeling reports, and the analytics over them.
 
 Arguments: --INPUT_PATH (the folder of batches or jobs), --OUTPUT_PATH, --USER_POOL_ID (may be empty), --DATABASE (for
-the log). It parses into `{OUTPUT_PATH}_staging/{run}/`, runs one SQL text per table and publishes what they make. Every
-run does everything, and overwrites: a second run, or one after a kill, gives the same rows under the same names.
+the log), --COST (JSON: wage_usd_per_hour and budget_usd, both optional), --AUDIT_ATTRIBUTE (the label attribute with an
+audit's verdict). It parses into `{OUTPUT_PATH}_staging/{run}/`, runs one SQL text per table, then the analyses, and
+publishes what they make. Every run does everything, and overwrites: a second run, or one after a kill, gives the same
+rows under the same names.
+
+An analysis that fails takes nothing with it: its tables are published empty, everything else as ever, and only then
+the run fails, with the name of each analysis and group that failed and why.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from importlib.resources import files
 from typing import Any
@@ -15,22 +21,51 @@ from typing import Any
 from pyspark.sql import SparkSession  # pyrefly: ignore[missing-import]  Glue brings it, or the local engine
 
 from sextant.labeling import etl, storage
+from sextant.labeling.insight.analysis import RUN_SCHEMA, Step, insight_table, runner, steps, take_back
+from sextant.labeling.insight.tables import INSIGHT_TABLES
 from sextant.labeling.staging import STAGED
-from sextant.labeling.tables import TABLES, spark_schema
+from sextant.labeling.tables import TABLES, Table, spark_schema
 from sextant.labeling.users import USERS_SCHEMA, pool_users
 
-ARGUMENTS = ("INPUT_PATH", "OUTPUT_PATH", "USER_POOL_ID", "DATABASE")
+ARGUMENTS = {
+    "INPUT_PATH": None,
+    "OUTPUT_PATH": None,
+    "USER_POOL_ID": "",
+    "DATABASE": "",
+    "COST": "{}",
+    "AUDIT_ATTRIBUTE": "audit",
+}
+"""Names and defaults; None where there is none."""
+SETTINGS_SCHEMA = "wage_usd_per_hour double, budget_usd double, audit_attribute string"
 ROWS_PER_FILE = 4_000_000
+PARTITIONS = 8
 WORKER_METRICS = "processed_worker_metrics"
 
 
 def arguments() -> dict[str, str]:
     """The job's arguments among those of Glue; its own getResolvedOptions knows no optional and no empty one."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    for name in ARGUMENTS:
-        parser.add_argument(f"--{name}", required=name.endswith("_PATH"), default="")
+    for name, default in ARGUMENTS.items():
+        parser.add_argument(f"--{name}", required=default is None, default=default)
     known, _ = parser.parse_known_args(sys.argv[1:])
     return vars(known)
+
+
+def settings(given: dict[str, str]) -> tuple[float | None, float | None, str]:
+    """The row of the view `settings`.
+
+    Raises:
+        ValueError: --COST is no JSON object of numbers.
+    """
+    try:
+        cost = json.loads(given["COST"] or "{}")
+        wage, budget = (None if cost.get(name) is None else float(cost[name]) for name in _COSTS)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"--COST {given['COST']!r}: give a JSON object of numbers, {' and '.join(_COSTS)}") from error
+    return wage, budget, given["AUDIT_ATTRIBUTE"]
+
+
+_COSTS = ("wage_usd_per_hour", "budget_usd")
 
 
 def session() -> Any:
@@ -42,7 +77,7 @@ def session() -> Any:
         # Without these Spark 3 refuses to read or write a time before 1900, such as a wrong creation-date.
         .config("spark.sql.parquet.datetimeRebaseModeInRead", "CORRECTED")
         .config("spark.sql.parquet.datetimeRebaseModeInWrite", "CORRECTED")
-        .config("spark.sql.shuffle.partitions", "8")
+        .config("spark.sql.shuffle.partitions", str(PARTITIONS))
         .getOrCreate()
     )
 
@@ -56,9 +91,77 @@ def parse(spark: Any, work: list[str]) -> dict[str, int]:
     return rows
 
 
+def sql(name: str) -> str:
+    """The SQL text of a table."""
+    return files("glue_scripts.labeling").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+def view(spark: Any, staging: str, folder: str, table: Table) -> None:
+    """What is staged of a table, as a view."""
+    spark.read.schema(spark_schema(table)).parquet(f"{staging}/{folder}").createOrReplaceTempView(table.name)
+
+
+def make(spark: Any, staging: str, name: str, query: str, *, rows: int = 0, table: Table | None = None) -> None:
+    """Runs the SQL of one table, stages what it makes, and reads that back instead of making it again.
+
+    Raises:
+        TypeError: it gives other columns than the table has.
+    """
+    frame = spark.sql(query)
+    if table and frame.dtypes != [(each.name, each.type) for each in table.columns]:
+        given = set(frame.dtypes) ^ {(each.name, each.type) for each in table.columns}
+        raise TypeError(f"the SQL of {name} gives other columns, or in another order: {sorted(given)}")
+    made = f"{staging}/made_{name}"
+    parts = 1 + rows // ROWS_PER_FILE
+    frame.coalesce(parts).write.mode("overwrite").option("compression", "zstd").parquet(made)
+    spark.read.parquet(made).createOrReplaceTempView(name)
+
+
+def run_step(spark: Any, staging: str, step: Step) -> list[str]:
+    """Makes the tables of one step; the groups that failed."""
+    if not step.analysis:
+        (name,) = step.writes
+        make(spark, staging, name, step.query, table=insight_table(name))
+        return []
+    keys, order = step.analysis.keys, step.analysis.order
+    frame = spark.sql(step.query)
+    frame = frame.repartition(PARTITIONS, *keys) if keys else frame.coalesce(1)
+    if keys or order:
+        frame = frame.sortWithinPartitions(*keys, *order)
+    ran = frame.mapInArrow(runner(step.analysis, staging), RUN_SCHEMA).collect()
+    return [each["failure"] for each in ran if each["failure"]]
+
+
+def analyse(spark: Any, staging: str) -> list[str]:
+    """Makes every insight table, an empty one where nothing makes it or that fails; what failed."""
+    failures: list[str] = []
+    for table in INSIGHT_TABLES:
+        view(spark, staging, f"insight_{table.name}", table)
+    done: set[str] = set()
+    for step in steps():
+        try:
+            failed = run_step(spark, staging, step)
+        except Exception as error:  # noqa: BLE001  the other steps go on, and the run fails with it
+            failed = [f"{step.name}: {type(error).__name__}: {error}"]
+        if failed:
+            take_back(step, staging)
+            failures += failed
+        elif not step.analysis:
+            done.update(step.writes)
+            continue
+        for table in INSIGHT_TABLES:
+            if table.name in step.writes:
+                view(spark, staging, f"insight_{table.name}", table)
+    for table in INSIGHT_TABLES:
+        if table.name not in done:
+            make(spark, staging, table.name, f"SELECT * FROM {table.name}")  # noqa: S608  names of our own
+    return failures
+
+
 def main() -> None:
-    """Survey, parse manifests, parse the rest, transform, publish."""
+    """Survey, parse manifests, parse the rest, transform, analyse, publish."""
     given = arguments()
+    row = settings(given)
     source, target = given["INPUT_PATH"], given["OUTPUT_PATH"].rstrip("/")
     spark = session()
     found = etl.survey(source)
@@ -70,21 +173,23 @@ def main() -> None:
     for name, count in parse(spark, etl.other_work(found, staging)).items():
         rows[name] = rows.get(name, 0) + count
     for table in STAGED:
-        spark.read.schema(spark_schema(table)).parquet(f"{staging}/{table.name}").createOrReplaceTempView(table.name)
+        view(spark, staging, table.name, table)
     spark.createDataFrame(etl.jobs(staging), etl.JOBS_SCHEMA).createOrReplaceTempView("jobs")
     spark.createDataFrame(pool_users(given["USER_POOL_ID"]), USERS_SCHEMA).createOrReplaceTempView("users")
-    # In the order of the tables: task, job and worker are made of answer, which is read back instead of made again.
-    for name in (*(table.name for table in TABLES), WORKER_METRICS):
-        made = f"{staging}/made_{name}"
-        parts = 1 + rows.get(f"parsed_{name}", 0) // ROWS_PER_FILE
-        frame = spark.sql(files("glue_scripts.labeling").joinpath(f"{name}.sql").read_text(encoding="utf-8"))
-        frame.coalesce(parts).write.mode("overwrite").option("compression", "zstd").parquet(made)
-        spark.read.parquet(made).createOrReplaceTempView(name)
-    for name in (*(table.name for table in TABLES), WORKER_METRICS):
-        folder = name if name == WORKER_METRICS else f"labels/{name}"
-        etl.publish(f"{staging}/made_{name}", f"{target}/{folder}")
+    spark.createDataFrame([row], SETTINGS_SCHEMA).createOrReplaceTempView("settings")
+    # In the order of the tables: task, job and worker are made of answer.
+    for table in TABLES:
+        make(spark, staging, table.name, sql(table.name), rows=rows.get(f"parsed_{table.name}", 0), table=table)
+    make(spark, staging, WORKER_METRICS, sql(WORKER_METRICS))
+    failures = analyse(spark, staging)
+    for table in (*TABLES, *INSIGHT_TABLES):
+        etl.publish(f"{staging}/made_{table.name}", f"{target}/labels/{table.name}")
+    etl.publish(f"{staging}/made_{WORKER_METRICS}", f"{target}/{WORKER_METRICS}")
+    etl.publish_files(staging, f"{target}/audits")
     storage.remove_below(staging)
     say(f"published {given['DATABASE'] or 'the tables'}: {rows}")
+    if failures:
+        raise RuntimeError("published, but these failed, and their tables are empty:\n" + "\n".join(failures))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ from sextant.labeling.ground_truth import (
     parse_sequence,
     parse_worker_frame,
 )
+from sextant.labeling.insight.analysis import FILES
+from sextant.labeling.insight.tables import INSIGHT_TABLES
 from sextant.labeling.json_text import UNUSABLE
 from sextant.labeling.layout import Kind, Place, level_of, place_of
 from sextant.labeling.staging import FACT, REFERENCE, STAGED, Sheet
@@ -176,11 +178,12 @@ def staging_of(target: str) -> str:
 
 def prepare(staging: str) -> None:
     """Gives every staged table one file without rows, for a reader needs one."""
-    with tempfile.TemporaryDirectory() as folder:
-        for table in STAGED:
-            path = Path(folder) / f"{table.name}.parquet"
-            pq.write_table(arrow_schema(table).empty_table(), path, store_schema=False)
-            storage.upload(path, f"{staging}/{table.name}/empty.parquet")
+    empty = {table.name: table for table in STAGED}
+    empty |= {f"insight_{table.name}": table for table in (*INSIGHT_TABLES, FILES)}
+    for name, table in empty.items():
+        body = pa.BufferOutputStream()
+        pq.write_table(arrow_schema(table).empty_table(), body, store_schema=False)
+        storage.write(body.getvalue().to_pybytes(), f"{staging}/{name}/empty.parquet")
 
 
 def manifest_work(found: Survey, staging: str) -> list[str]:
@@ -395,3 +398,22 @@ def publish(made: str, target: str) -> int:
         if entry.key not in names:
             storage.remove(storage.joined(target, entry.key))
     return len(names)
+
+
+def publish_files(staging: str, target: str) -> int:
+    """Writes the text files that analyses made below `target`, and removes what is no longer one; their number.
+
+    Raises:
+        ValueError: two analyses made one file.
+    """
+    made: set[str] = set()
+    for row in _staged_rows(staging, f"insight_{FILES.name}"):
+        if row["path"] in made:
+            raise ValueError(f"two files {row['path']}: an analysis must name its files after their group")
+        made.add(row["path"])
+        storage.write(row["body"].encode(), storage.joined(target, row["path"]))
+    if storage.is_s3(target) or Path(target).is_dir():
+        for entry in storage.entries(target):
+            if entry.key not in made:
+                storage.remove(storage.joined(target, entry.key))
+    return len(made)

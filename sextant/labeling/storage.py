@@ -131,6 +131,19 @@ def upload(path: Path, uri: str) -> None:
     partial.replace(target)
 
 
+def write(body: bytes, uri: str) -> None:
+    """Puts an object; what was there is replaced as a whole."""
+    if is_s3(uri):
+        bucket, key = _split(uri)
+        _s3().put_object(Bucket=bucket, Key=key, Body=body)
+        return
+    target = Path(uri)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial")
+    partial.write_bytes(body)
+    partial.replace(target)
+
+
 def move(source: str, target: str) -> None:
     """Moves an object within S3, or a file within a file system; what was at the target is replaced."""
     if is_s3(source):

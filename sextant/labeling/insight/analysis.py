@@ -7,13 +7,16 @@ An analysis is a function over one `pa.Table`, all rows of one group, that retur
 
 from __future__ import annotations
 
+import re
 import tempfile
 from dataclasses import dataclass
 from functools import partial
+from graphlib import TopologicalSorter
 from hashlib import blake2b
 from importlib import import_module
+from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +29,7 @@ from sextant.labeling.tables import Column, Table, arrow_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from importlib.resources.abc import Traversable
 
     Rows = Sequence[Mapping[str, object]]
     Compute = Callable[[pa.Table], Mapping[str, Rows]]
@@ -50,8 +54,9 @@ ROWS_PER_WRITE = 65_536
 class Analysis:
     """One analysis. `keys` and `order` are columns of its SQL; groups and their rows arrive sorted by both.
 
-    The SQL is `glue_scripts/labeling/insight/{sql or name}.sql`: Spark SQL over the typed tables, the insight tables
-    made before this analysis, and `settings` (one row). Its groups must fit memory: one job, or one data object.
+    The SQL is `glue_scripts/labeling/insight/{sql or name}.sql`: Spark SQL over the typed tables, the insight tables of
+    other steps, and `settings` (one row: `label_reports.SETTINGS_SCHEMA`). One group must fit memory: a job, or a data
+    object. Without keys everything is one group.
 
     `compute` names a function, `module:function` within this package: it is imported only where it runs. It takes one
     group and returns rows by table name, as dicts by column: a column that is missing, None or NaN is null. Rows named
@@ -85,7 +90,7 @@ class Analysis:
 ANALYSES: tuple[Analysis, ...] = (
     # One entry a line, as `Analysis(name, keys, order, "module:function", writes)`.
 )
-"""Every analysis, in the order they run: a later one may read the tables of an earlier one."""
+"""Every analysis. One may read the tables of others: they run in the order that this asks for."""
 
 
 def seed(*key: object) -> int:
@@ -212,8 +217,11 @@ class _Sheet:
             raise ValueError(f"table {self._table.name} has no column {', '.join(sorted(unknown))}")
         columns = []
         for field in self._schema:
+            # Given the type at once, whole numbers would lose decimals without a word.
+            kind = None if pa.types.is_integer(field.type) else field.type
+            values: Any = [row.get(field.name) for row in rows]
             try:
-                columns.append(pa.array([row.get(field.name) for row in rows], field.type, from_pandas=True))
+                columns.append(pa.array(values, kind, from_pandas=True).cast(field.type))
             except (pa.ArrowException, OverflowError) as error:
                 raise ValueError(f"{self._table.name}.{field.name}: {error}") from error
         if self._table is FILES:
@@ -246,10 +254,54 @@ class _Sheet:
         self._pending_rows = 0
 
 
-def tables_of(analyses: Iterable[Analysis]) -> dict[str, list[str]]:
-    """The analyses by the table that they write; several may write one."""
-    found: dict[str, list[str]] = {}
-    for each in analyses:
-        for name in each.writes:
-            found.setdefault(name, []).append(each.name)
-    return found
+@dataclass(frozen=True)
+class Step:
+    """Something that makes insight tables: an analysis, or the SQL of one table alone."""
+
+    name: str
+    query: str
+    writes: tuple[str, ...]
+    analysis: Analysis | None = None
+
+
+def steps(analyses: Sequence[Analysis] | None = None) -> list[Step]:
+    """Everything that makes insight tables, each after what makes the tables that its SQL reads.
+
+    A table that no analysis writes is made by `{table}.sql`, if there is one.
+
+    Raises:
+        graphlib.CycleError: two of them read each other's tables.
+    """
+    analyses = ANALYSES if analyses is None else analyses
+    found = {each.name: Step(each.name, _query(each.query).read_text("utf-8"), each.writes, each) for each in analyses}
+    written = {name for each in analyses for name in each.writes}
+    for table in INSIGHT_TABLES:
+        if table.name not in written and _query(table.name).is_file():
+            found[f"{table.name}.sql"] = Step(f"{table.name}.sql", _query(table.name).read_text("utf-8"), (table.name,))
+    makers: dict[str, list[str]] = {}
+    for step in found.values():
+        for name in step.writes:
+            makers.setdefault(name, []).append(step.name)
+    order = TopologicalSorter(
+        {
+            step.name: [maker for name in _READ.findall(_COMMENT.sub("", step.query)) for maker in makers.get(name, ())]
+            for step in found.values()
+        }
+    )
+    return [found[name] for name in order.static_order()]
+
+
+_COMMENT = re.compile(r"--.*")
+_READ = re.compile(r"\b(?:from|join)\s+(\w+)", re.IGNORECASE)
+
+
+def _query(name: str) -> Traversable:
+    return files("glue_scripts.labeling").joinpath("insight", f"{name}.sql")
+
+
+def take_back(step: Step, staging: str) -> None:
+    """Drops what a failed analysis staged: a table that lacks some groups would mislead, an empty one does not."""
+    for table in step.writes:
+        for entry in storage.entries(f"{staging}/insight_{table}"):
+            if entry.key.rpartition("-")[0] == step.name:
+                storage.remove(storage.joined(f"{staging}/insight_{table}", entry.key))

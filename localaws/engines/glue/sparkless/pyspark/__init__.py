@@ -17,7 +17,8 @@ Reading
     (`file_path`, `file_name`, `file_size`, `file_modification_time`); options: `_OPTIONS` in `sql/readwriter.py`
 DataFrame
     `createOrReplaceTempView`, `mapInArrow(func, schema)` (streams; the result is spilled to Parquet once),
-    `select`, `drop`, `orderBy`/`sort` (names), `selectExpr`, `filter`/`where` (SQL text), `limit`, `distinct`,
+    `select`, `drop`, `orderBy`/`sort`/`sortWithinPartitions` (names), `selectExpr`,
+    `filter`/`where` (SQL text), `limit`, `distinct`,
     `union`/`unionAll`, `unionByName`, `withColumnRenamed`, `toDF`, `count`, `collect`, `first`, `head`, `take`,
     `toLocalIterator`, `isEmpty`, `show`, `printSchema`, `columns`, `dtypes`, `schema`, `write`; physical only:
     `cache`/`persist`/`unpersist`/`repartition`/`coalesce`/`hint`

@@ -227,10 +227,16 @@ class DataFrame:
 
     def orderBy(self, *columns: Any, ascending: bool = True) -> DataFrame:
         names = columns[0] if len(columns) == 1 and isinstance(columns[0], list) else columns
+        if not names:
+            raise PySparkValueError("a sort needs a column")
         order = "ASC NULLS FIRST" if ascending else "DESC NULLS LAST"
         return self._from(tail="ORDER BY " + ", ".join(f"{self._column(name)} {order}" for name in names))
 
     sort = orderBy
+
+    def sortWithinPartitions(self, *columns: Any, ascending: bool = True) -> DataFrame:
+        """All rows are one partition here, so this is `orderBy`; who relies on less is right on Spark, too."""
+        return self.orderBy(*columns, ascending=ascending)
 
     # Physical hints: one process, so there is nothing to distribute. cache() does pay: the rows are spilled once.
 
@@ -244,7 +250,14 @@ class DataFrame:
     def unpersist(self, blocking: bool = False) -> DataFrame:
         return self
 
-    def repartition(self, *arguments: Any) -> DataFrame:
+    def repartition(self, numPartitions: Any, *columns: Any) -> DataFrame:
+        """By number, columns or both; they are checked as Spark does."""
+        if isinstance(numPartitions, bool) or not isinstance(numPartitions, int):
+            columns = (numPartitions, *columns)
+        elif numPartitions < 1:
+            raise PySparkValueError(f"repartition: the number of partitions ({numPartitions}) must be positive")
+        for name in columns:
+            self._column(name)
         return self
 
     def coalesce(self, numPartitions: int) -> DataFrame:
