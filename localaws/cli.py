@@ -221,14 +221,20 @@ def run(
     system: Annotated[str, typer.Argument(help="The system to run.")],
     inputs: Annotated[list[Path], typer.Argument(help="Your input: for labeling, folders of Ground Truth output.")],
     folder: Annotated[Path, typer.Option("--out", help="Where the result files go.")] = Path("sextant-results"),
+    page: Annotated[Path | None, typer.Option("--report", help="Write all reports as one HTML file to mail.")] = None,
     state: State = DEFAULT_STATE,
 ) -> None:
     """The real job on your own input; result files out."""
     _known([system])
+    if page:
+        _writable(page)
     running, outputs = _up(state, None, None, ENVIRONMENT)
     module = importlib.import_module(f"samples.{system}.demo")
     with _failing(), _progress() as report:
         written = module.run_on(_session(running), outputs, inputs, folder, report)
+        if page:
+            page.write_text(module.report_page(_session(running), outputs, report), encoding="utf-8")
+            written.append(page)
     for path in written:
         out.print(str(path), highlight=False)
 

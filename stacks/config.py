@@ -21,6 +21,7 @@ Arn: TypeAlias = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:[a-z0-9-]+:[a-z0
 QuickSightPrincipal: TypeAlias = Annotated[
     str, Field(pattern=r"^arn:aws[a-z-]*:quicksight:[a-z0-9-]+:\d{12}:(user|group|namespace)/.+$")
 ]
+Email: TypeAlias = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,127}$")]
 
 
@@ -59,6 +60,8 @@ class LabelingConfig(_Section):
     """The user pool of the private workforce; it turns subs into user names. None leaves workers anonymous."""
     create_workforce: Literal["none", "mfa-optional", "mfa-required"] = "none"
     """Creates a user pool for a private workforce, where there is none yet."""
+    summary_email: Email | None = None
+    """Gets a few lines about each batch whose numbers changed, after each run of the workflow."""
     bytes_scanned_cutoff: Annotated[int, Field(ge=10_000_000)] = 100_000_000_000
     """Athena stops a query that has read more bytes than this (10 MB at least, as Athena demands)."""
     label_attributes: tuple[AttributeName, ...] = LABEL_ATTRIBUTES
@@ -133,7 +136,7 @@ class EnvironmentConfig(_Section):
     against a real network: at home there is none."""
     subnet_ids: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")], ...] = ()
     bootstrap_qualifier: Annotated[str, Field(pattern=r"^[a-z0-9]{1,10}$")] = "hnb659fds"
-    alarm_email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
+    alarm_email: Email | None = None
     log_retention_days: RetentionDays = 365
     """Of functions', the API's and buckets' access logs. Not of `/aws-glue/*`: Glue makes those groups itself, under
     names the template cannot know; they never expire until somebody sets it (docs/deploy.md, Logs of Glue)."""

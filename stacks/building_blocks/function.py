@@ -16,12 +16,16 @@ from stacks.building_blocks.python_code import ARCHITECTURE, RUNTIME, handlers, 
 
 if TYPE_CHECKING:
     import aws_cdk.aws_kms as kms
+    import aws_cdk.aws_sqs as sqs
 
     from stacks.config import EnvironmentConfig
 
 
 class PythonFunction(Construct):
-    """`function` runs `lambdas.{system}.{file}.handler` with Powertools and the package sextant; `role` is its own."""
+    """`function` runs `lambdas.{system}.{file}.handler` with Powertools and the package sextant; `role` is its own.
+
+    A function that events start, and nobody waits for, needs a queue for `lost_events`: those that failed each time.
+    """
 
     def __init__(
         self,
@@ -35,6 +39,7 @@ class PythonFunction(Construct):
         variables: dict[str, str],
         timeout_seconds: int,
         memory_mb: int = 512,
+        lost_events: sqs.Queue | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         _, system, _, _ = handler.split(".")
@@ -60,18 +65,21 @@ class PythonFunction(Construct):
             log_group=log,
             environment={"POWERTOOLS_SERVICE_NAME": system, "POWERTOOLS_METRICS_NAMESPACE": "Sextant", **variables},
             environment_encryption=key,
+            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
+            dead_letter_queue=lost_events,
             vpc=place.vpc if place else None,
             vpc_subnets=place.subnets if place else None,
             security_groups=[place.security_group] if place else None,
         )
+        if lost_events is None:
+            acknowledge(
+                self,
+                "Called and waited for by API Gateway or CloudFormation: nothing is queued, so nothing is left over.",
+                "HIPAA.Security-LambdaDLQ",
+            )
         acknowledge(
             self,
-            "Called and waited for by API Gateway or CloudFormation: nothing is queued, so nothing can be left over.",
-            "HIPAA.Security-LambdaDLQ",
-        )
-        acknowledge(
-            self,
-            "The API's throttling bounds it; reserving concurrency would take it from the account's other functions.",
+            "The API's throttling or the job's single run bounds it; reserving concurrency would take it from others.",
             "HIPAA.Security-LambdaConcurrency",
         )
         if place:

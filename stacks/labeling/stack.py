@@ -15,6 +15,8 @@ from stacks.building_blocks.user_pool import closed_user_pool
 from stacks.labeling.alarms import watch
 from stacks.labeling.catalog import Catalog
 from stacks.labeling.dashboards import dashboards_function
+from stacks.labeling.mailing import Mailing
+from stacks.labeling.operation import LabelingOperation
 from stacks.labeling.pipeline import Pipeline
 from stacks.labeling.reports import Reports
 
@@ -72,13 +74,27 @@ class LabelingStack(cdk.Stack):
             processed=self.processed,
             key=key,
         ).function
+        alarms = alarm_topic(self, environment, key)
+        mailing = Mailing(
+            self,
+            "Mailing",
+            environment=environment,
+            catalog=self.catalog,
+            reports=self.reports,
+            pipeline=pipeline,
+            processed=self.processed,
+            key=key,
+            alarms=alarms,
+        )
         watch(
             self,
-            topic=alarm_topic(self, environment, key),
+            topic=alarms,
             pipeline=pipeline,
             function=self.dashboards,
             workflow=labeling.workflow_name,
         )
+
+        self.operation = LabelingOperation(labeling, pipeline, self.catalog, self.reports, batch, self.processed)
 
         cdk.CfnOutput(self, "BatchBucket", value=batch.bucket_name, description="Put Ground Truth output here")
         cdk.CfnOutput(self, "ProcessedBucket", value=self.processed.bucket_name)
@@ -87,6 +103,7 @@ class LabelingStack(cdk.Stack):
         cdk.CfnOutput(self, "WorkflowName", value=pipeline.workflow.ref)
         cdk.CfnOutput(self, "WorkgroupName", value=self.reports.workgroup.ref)
         cdk.CfnOutput(self, "JobName", value=pipeline.job.ref)
+        cdk.CfnOutput(self, "SummariesTopicArn", value=mailing.topic.topic_arn)
         cdk.CfnOutput(self, "DashboardsFunction", value=self.dashboards.function_name)
 
     def _workforce(self, environment: EnvironmentConfig) -> str | None:

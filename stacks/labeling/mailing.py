@@ -1,0 +1,110 @@
+"""The report by mail: after each successful run of the ETL job a page in the results bucket and messages to a topic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+import aws_cdk.aws_events as events
+import aws_cdk.aws_events_targets as targets
+import aws_cdk.aws_iam as iam
+import aws_cdk.aws_sns as sns
+import aws_cdk.aws_sns_subscriptions as subscriptions
+import aws_cdk.aws_sqs as sqs
+from constructs import Construct
+
+from stacks.building_blocks.alarms import alarm
+from stacks.building_blocks.function import PythonFunction
+from stacks.building_blocks.grants import grant_read, grant_read_write
+
+if TYPE_CHECKING:
+    import aws_cdk.aws_kms as kms
+    import aws_cdk.aws_s3 as s3
+
+    from stacks.config import EnvironmentConfig
+    from stacks.labeling.catalog import Catalog
+    from stacks.labeling.pipeline import Pipeline
+    from stacks.labeling.reports import Reports
+
+
+class Mailing(Construct):
+    """Glue job succeeded → function → `reports/labeling.html`, and one message per batch that changed."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: EnvironmentConfig,
+        catalog: Catalog,
+        reports: Reports,
+        pipeline: Pipeline,
+        processed: s3.IBucket,
+        key: kms.Key,
+        alarms: sns.Topic,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
+        self.topic = sns.Topic(self, "Summaries", master_key=key, enforce_ssl=True)
+        if environment.labeling.summary_email:
+            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
+            self.topic.add_subscription(subscriptions.EmailSubscription(environment.labeling.summary_email))
+        lost = sqs.Queue(
+            self,
+            "Lost",
+            encryption=sqs.QueueEncryption.KMS,
+            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
+            encryption_master_key=key,
+            enforce_ssl=True,
+            retention_period=cdk.Duration.days(14),
+        )
+        made = PythonFunction(
+            self,
+            "Report",
+            environment=environment,
+            handler="lambdas.labeling.report.handler",
+            description="Makes the labeling report and tells a topic of each batch that changed",
+            key=key,
+            variables={
+                "DATABASE": catalog.name,
+                "WORKGROUP": environment.labeling.workgroup_name,
+                "REPORT_BUCKET": processed.bucket_name,
+                "TOPIC_ARN": self.topic.topic_arn,
+            },
+            timeout_seconds=300,  # every report once, in rounds
+            lost_events=lost,
+        )
+        reports.grant_query(made.role)
+        catalog.grant_read(made.role)
+        grant_read(made.role, processed, "labels/")
+        grant_read_write(made.role, processed, "reports/")
+        grant_read_write(made.role, reports.results)
+        # The CDK's own grant gives a pattern of actions on the key; messages need the one that granting S3 gave.
+        publish = iam.PolicyStatement(actions=["sns:Publish"], resources=[self.topic.topic_arn])
+        made.role.add_to_principal_policy(publish)
+        self.function = made.function
+        events.Rule(
+            self,
+            "JobSucceeded",
+            description="The ETL job has published new tables",
+            event_pattern=events.EventPattern(
+                source=["aws.glue"],
+                detail_type=["Glue Job State Change"],
+                detail={"jobName": [pipeline.job.ref], "state": ["SUCCEEDED"]},
+            ),
+            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
+            targets=[
+                # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
+                targets.LambdaFunction(made.function)
+            ],
+        )
+        alarm(
+            self,
+            "ReportErrors",
+            topic=alarms,
+            metric=made.function.metric_errors(period=cdk.Duration.minutes(5)),
+            threshold=1,
+            description="The report after an ETL run failed; Lambda tries an event twice more, then it goes to the "
+            "queue of lost events. The function's log has the reason at level ERROR. The next run of the workflow "
+            "makes the report anew; `aws lambda invoke` with any event makes it at once.",
+        )
