@@ -22,7 +22,7 @@ from pyspark.sql import SparkSession  # pyrefly: ignore[missing-import]  Glue br
 
 from sextant.labeling import etl, storage
 from sextant.labeling.insight.analysis import RUN_SCHEMA, Step, insight_table, runner, steps, take_back
-from sextant.labeling.insight.tables import INSIGHT_TABLES
+from sextant.labeling.insight.tables import INSIGHT_TABLES, PARTS
 from sextant.labeling.staging import STAGED
 from sextant.labeling.tables import TABLES, Table, spark_schema
 from sextant.labeling.users import USERS_SCHEMA, pool_users
@@ -36,7 +36,9 @@ ARGUMENTS = {
     "AUDIT_ATTRIBUTE": "audit",
 }
 """Names and defaults; None where there is none."""
-SETTINGS_SCHEMA = "wage_usd_per_hour double, budget_usd double, audit_attribute string"
+SETTINGS_SCHEMA = (
+    "wage_usd_per_hour double, budget_usd double, audit_attribute string, input_path string, output_path string"
+)
 ROWS_PER_FILE = 4_000_000
 PARTITIONS = 8
 WORKER_METRICS = "processed_worker_metrics"
@@ -51,7 +53,7 @@ def arguments() -> dict[str, str]:
     return vars(known)
 
 
-def settings(given: dict[str, str]) -> tuple[float | None, float | None, str]:
+def settings(given: dict[str, str]) -> tuple[float | None, float | None, str, str, str]:
     """The row of the view `settings`.
 
     Raises:
@@ -62,7 +64,7 @@ def settings(given: dict[str, str]) -> tuple[float | None, float | None, str]:
         wage, budget = (None if cost.get(name) is None else float(cost[name]) for name in _COSTS)
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"--COST {given['COST']!r}: give a JSON object of numbers, {' and '.join(_COSTS)}") from error
-    return wage, budget, given["AUDIT_ATTRIBUTE"]
+    return wage, budget, given["AUDIT_ATTRIBUTE"].lower(), given["INPUT_PATH"], given["OUTPUT_PATH"].rstrip("/")
 
 
 _COSTS = ("wage_usd_per_hour", "budget_usd")
@@ -135,7 +137,8 @@ def run_step(spark: Any, staging: str, step: Step) -> list[str]:
 def analyse(spark: Any, staging: str) -> list[str]:
     """Makes every insight table, an empty one where nothing makes it or that fails; what failed."""
     failures: list[str] = []
-    for table in INSIGHT_TABLES:
+    staged = (*INSIGHT_TABLES, *PARTS)
+    for table in staged:
         view(spark, staging, f"insight_{table.name}", table)
     done: set[str] = set()
     for step in steps():
@@ -149,7 +152,7 @@ def analyse(spark: Any, staging: str) -> list[str]:
         elif not step.analysis:
             done.update(step.writes)
             continue
-        for table in INSIGHT_TABLES:
+        for table in staged:
             if table.name in step.writes:
                 view(spark, staging, f"insight_{table.name}", table)
     for table in INSIGHT_TABLES:

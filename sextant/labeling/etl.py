@@ -30,7 +30,7 @@ from sextant.labeling.ground_truth import (
     parse_worker_frame,
 )
 from sextant.labeling.insight.analysis import FILES
-from sextant.labeling.insight.tables import INSIGHT_TABLES
+from sextant.labeling.insight.tables import INSIGHT_TABLES, PARTS
 from sextant.labeling.json_text import UNUSABLE
 from sextant.labeling.layout import Kind, Place, level_of, place_of
 from sextant.labeling.staging import FACT, REFERENCE, STAGED, Sheet
@@ -179,7 +179,7 @@ def staging_of(target: str) -> str:
 def prepare(staging: str) -> None:
     """Gives every staged table one file without rows, for a reader needs one."""
     empty = {table.name: table for table in STAGED}
-    empty |= {f"insight_{table.name}": table for table in (*INSIGHT_TABLES, FILES)}
+    empty |= {f"insight_{table.name}": table for table in (*INSIGHT_TABLES, *PARTS, FILES)}
     for name, table in empty.items():
         body = pa.BufferOutputStream()
         pq.write_table(arrow_schema(table).empty_table(), body, store_schema=False)

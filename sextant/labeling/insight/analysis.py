@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sextant.labeling import storage
-from sextant.labeling.insight.tables import INSIGHT_TABLES
+from sextant.labeling.insight.tables import INSIGHT_TABLES, PARTS
 from sextant.labeling.tables import Column, Table, arrow_schema
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _described(error: Exception) -> str:
 
 def insight_table(name: str) -> Table:
     """The table that an analysis writes by that name; KeyError when there is none."""
-    for each in (*INSIGHT_TABLES, FILES):
+    for each in (*INSIGHT_TABLES, *PARTS, FILES):
         if each.name == name:
             return each
     raise KeyError(f"no insight table {name!r}: there are {', '.join(each.name for each in INSIGHT_TABLES)}, files")

@@ -21,7 +21,12 @@ _OBJECT = (
 )
 _WORKER_ID = Column("worker_id", "string", "Ground Truth's worker id.")
 _USERNAME = Column("username", "string", "As in table worker.")
-_WORKER = Column("worker", "string", "User name of the first-level worker whose label it is; null when nobody knows.")
+_WORKER = Column(
+    "worker",
+    "string",
+    "User name of the first-level worker whose label it is, or of the middle level's who changed it; null when nobody "
+    "knows.",
+)
 _AUDITOR = Column("auditor", "string", "User name of the worker who audited or adjusted it.")
 _CREATED_ON = Column("created_on", "date", "UTC day of the consolidated label.")
 _LOWER = Column("lower", "double", "Lower bound of the 95 % interval; null when there are too few cases.")
@@ -120,19 +125,23 @@ JOB_QUALITY = Table(
 
 AUDIT_COUNT = Table(
     "audit_count",
-    "Audited labels, by who made and who audited them. Everything adds up within one attribute.",
+    "Verdicts on labels, by who made and who audited them. Everything adds up within one attribute.",
     (
         *_JOB,
         Column("audited_job", "string", "The job whose labels were audited; null when nobody knows."),
         _WORKER,
         _AUDITOR,
-        Column("label", "string", "Class name."),
-        Column("attribute", "string", "Label attribute; empty: every audited label once."),
+        Column("label", "string", "Class name; empty for a verdict on a whole data object of several classes."),
+        Column("attribute", "string", "Label attribute; empty: every verdict once."),
         Column("value", "string", "Its value; empty with an empty attribute."),
         _CREATED_ON,
-        Column("audited_count", "bigint", "Labels with a verdict."),
+        Column(
+            "audited_count", "bigint", "Verdicts: one for each label and auditor, of a verification each data object."
+        ),
         Column("passed_count", "bigint", "Of those, passed."),
-        Column("self_audited_count", "bigint", "Of those, audited by the worker who made them."),
+        Column("self_audited_count", "bigint", "Of those, on labels that the auditor made himself."),
+        Column("double_count", "bigint", "Of those, on labels that another auditor judged too."),
+        Column("double_agreed_count", "bigint", "Of those, shared by most of the other auditors."),
     ),
     key=("job_name", "audited_job", "worker", "auditor", "label", "attribute", "value", "created_on"),
 )
@@ -158,7 +167,7 @@ AUDITOR_QUALITY = Table(
     (
         _AUDITOR,
         Column("modality", "string", "As in table answer."),
-        Column("audited_count", "bigint", "Labels audited."),
+        Column("audited_count", "bigint", "Verdicts, as in table audit_count."),
         Column("passed_count", "bigint", "Of those, passed."),
         Column("pass_share", "double", "Passed by audited."),
         _LOWER,
@@ -212,9 +221,7 @@ ADJUSTMENT_COUNT = Table(
         _AUDITOR,
         Column("label", "string", "Class name, as in table adjustment."),
         Column("change", "string", "As in table adjustment, or unchanged."),
-        Column(
-            "iou_from", "double", "Lower bound of the overlap's bin of 0.1 (0.9 with 1.0); null without boxes."
-        ),
+        Column("iou_from", "double", "Lower bound of the overlap's bin of 0.1 (0.9 with 1.0); null without boxes."),
         _CREATED_ON,
         Column("label_count", "bigint", "Labels."),
     ),
@@ -453,6 +460,20 @@ FINDING = Table(
     ),
     key=("job_name", "object_id", "frame_no", "finding", "detail", "source"),
 )
+
+
+def _part(name: str, table: Table) -> Table:
+    return Table(
+        name, f"Cells of {table.name} by some data objects: several with one key, which add up.", table.columns, ()
+    )
+
+
+AUDIT_PART = _part("audit_part", AUDIT_COUNT)
+FIRST_PASS_PART = _part("first_pass_part", FIRST_PASS)
+ADJUSTMENT_PART = _part("adjustment_part", ADJUSTMENT_COUNT)
+
+PARTS = (AUDIT_PART, FIRST_PASS_PART, ADJUSTMENT_PART)
+"""What analyses make for the SQL of the insight tables: staged like these, read by their SQL, never published."""
 
 INSIGHT_TABLES = (
     AGREEMENT,
