@@ -7,9 +7,12 @@ estimates what is known here (a worker's accuracy), the question is how often th
 
 from __future__ import annotations
 
+import tomllib
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from importlib.resources import files
 from itertools import combinations, pairwise, permutations
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from samples.labeling import cases
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 Rows = list[list[Any]]
 Box = dict[str, Any]
+
+WAGE_USD = 18.50
+"""An hour of a private worker, as `environments/local.toml` says."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +208,19 @@ def _quality(world: World) -> list[Question]:
             "SELECT username, accuracy, answer_count FROM worker_quality "
             "WHERE job_name = 'signals' AND method = 'gold'",
             [[name, count / len(gold), len(gold)] for name, count in right_of_gold.items()],
+        ),
+        Question(
+            "what workers say where gold says something else",
+            "SELECT username, right_label, given_label, answer_count FROM confusion "
+            "WHERE job_name = 'signals' AND method = 'gold' AND right_label <> given_label AND answer_count > 0",
+            _counted(
+                Counter(
+                    (answer.worker.shown, task.right, answer.choice)
+                    for task in gold
+                    for answer in task.answers
+                    if answer.choice != task.right
+                )
+            ),
         ),
         Question(
             "accuracy by gold labels, by way of consolidation",
@@ -399,6 +418,16 @@ def _adjustments(world: World) -> list[Question]:
                 if (total := sum(row[place] for row in rows))
             ],
         ),
+        Question(
+            "every changed box of the harbor, with its image",
+            "SELECT object_id, change, count(*) FROM adjustment "
+            f"WHERE job_name = '{harbor.folder}' GROUP BY object_id, change",
+            [
+                [task.object_id, change, count]
+                for n, task in enumerate(harbor.tasks)
+                for change, count in cases.HARBOR_CHANGES[n % 6].items()
+            ],
+        ),
     ]
 
 
@@ -419,7 +448,7 @@ def _overlap(one: Box, other: Box) -> float:
 
 
 def _tracks(world: World) -> list[Question]:
-    placed = [[job, object_id, instance, issue, frame] for job, object_id, instance, issue, frame in _placed_defects()]
+    placed = _placed_defects()
     jumps: Counter[Any] = Counter()
     for job in world.jobs:
         if not job.folder.startswith("street"):
@@ -432,12 +461,34 @@ def _tracks(world: World) -> list[Question]:
             for boxes in by_instance.values():
                 for (number, one), (after, other) in pairwise(boxes):
                     jumps[(job.folder,)] += after == number + 1 and _overlap(one, other) < 0.5
+    tracked: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for job in world.jobs:
+        for task in job.tasks if job.task_type == "video-object-tracking" else ():
+            places = [place for place, annotation in _placed(task).items() if annotation.shape == "box"]
+            if places:
+                tracks = tracked[job.folder, task.object_id]
+                tracks[0] += len({instance for _, instance in places})
+                tracks[1] += len(places)
+    kept = ", ".join(f"('{clip}', {frame})" for clip, _, _, frame in placed)
     return [
+        Question(
+            "tracks of vehicles and their frames, by clip",
+            "SELECT job_name, object_id, count(*), sum(frame_count) FROM track "
+            "WHERE task_type = 'video-object-tracking' AND label = 'Vehicle' GROUP BY job_name, object_id",
+            [[*key, *counts] for key, counts in tracked.items()],
+        ),
+        Question(
+            "injected track defects that the directed audit will see",
+            f"SELECT count(*) FROM (VALUES {kept}) AS defect (object_id, frame_no) JOIN directed_audit d "
+            "ON d.job_name = 'tunnel-first_level-vehicle' AND d.object_id = defect.object_id "
+            "AND defect.frame_no BETWEEN d.first_frame_no AND d.last_frame_no",
+            [[len(placed)]],
+        ),
         Question(
             "injected track defects found where they are, and no other",
             "SELECT object_id, instance_name, issue, frame_no FROM track_issue "
             "WHERE job_name = 'tunnel-first_level-vehicle'",
-            [row[1:] for row in placed],
+            placed,
         ),
         Question(
             "track defects found in clean clips",
@@ -453,10 +504,9 @@ def _tracks(world: World) -> list[Question]:
     ]
 
 
-def _placed_defects() -> list[list[Any]]:
+def _placed_defects() -> Rows:
     """What `cases.DEFECTS` put where: clip, vehicle, kind, first frame."""
-    tunnel = "tunnel-first_level-vehicle"
-    return [[tunnel, str(clip), f"Vehicle:{vehicle}", *rest] for clip, vehicle, *rest in cases.PLACED_DEFECTS]
+    return [[str(clip), f"Vehicle:{vehicle}", *rest] for clip, vehicle, *rest in cases.PLACED_DEFECTS]
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------
@@ -469,7 +519,16 @@ def _answers(world: World) -> list[Question]:
     run = next((n for n, said in enumerate(reversed(blind)) if said != blind[-1]), len(blind))
     by_name = {each.worker.username: each.worker.shown for each in signals.tasks[0].answers}
     select = "SELECT username, count(*) FROM answer_flag WHERE job_name = 'signals'"
+    times: dict[str, list[float]] = defaultdict(list)
+    for task in signals.tasks:
+        for answer in task.answers:
+            times[answer.worker.shown].append(answer.seconds)
     return [
+        Question(
+            "median seconds per label, by worker",
+            "SELECT username, answer_count, seconds_per_label FROM pace WHERE job_name = 'signals'",
+            [[name, len(seconds), median(seconds)] for name, seconds in times.items()],
+        ),
         Question(
             "rushing worker found, with every answer",
             f"{select} AND flag = 'rush' GROUP BY username",
@@ -525,7 +584,70 @@ def _operations(world: World) -> list[Question]:
             "SELECT job_name FROM forecast WHERE expiry_risk > 0.5",
             [["yard-first_level-signals"]],
         ),
+        *_costs(world),
     ]
+
+
+def _costs(world: World) -> list[Question]:
+    """Frames are the objects that Ground Truth bills; the sample stays within the first tier of its price."""
+    units: Counter[str] = Counter()
+    dollars: dict[str, float] = defaultdict(float)
+    prices = tomllib.loads(files("sextant.labeling").joinpath("prices.toml").read_text("utf-8"))
+    hours: dict[bool, float] = defaultdict(float)
+    for job in world.jobs:
+        for task in job.tasks:
+            units["service"] += len(task.frames)
+            for answer in task.answers:
+                if answer.worker.provider == "public":
+                    units["public"] += 1
+                    dollars["public"] += prices["public"][job.task_type]
+                else:
+                    hours[bool(job.chained)] += answer.seconds / 3600
+    dollars["service"] = units["service"] * prices["service"][0]["usd"]
+    worked = sum(hours.values())
+    return [
+        Question(
+            "cost in US dollars, with objects, answers and hours paid for",
+            "SELECT kind, sum(unit_count), sum(amount_usd) FROM cost GROUP BY kind",
+            [
+                ["labor", worked, worked * WAGE_USD],
+                *([kind, units[kind], dollars[kind]] for kind in ("public", "service")),
+            ],
+        ),
+        Question(
+            "hours of rework on second and third levels",
+            "SELECT sum(unit_count) FROM cost WHERE rework AND kind = 'labor'",
+            [[hours[True]]],
+            1e-6,
+        ),
+        Question(
+            "labels of a batch, and those that hold after its last level",
+            "SELECT batch, label_count, accepted_count FROM accepted_cost "
+            "WHERE batch IN ('bridge', 'harbor', 'meadow', 'street-a', 'street-b')",
+            [[batch, *_held(world, batch)] for batch in ("bridge", "harbor", "meadow", "street-a", "street-b")],
+        ),
+    ]
+
+
+def _held(world: World, batch: str) -> tuple[int, int]:
+    """Labels of the first level, and those of each data object's last level that nobody failed there."""
+    last: dict[tuple[str, str], Task] = {}
+    first = 0
+    for job in world.jobs:  # a level comes after the one before it
+        if job.folder.startswith(f"{batch}-"):
+            root = job
+            while root.chained:
+                root = root.chained
+            for task in job.tasks:
+                last[root.folder, task.object_id] = task
+                first += 0 if job.chained else sum(len(frame.annotations) for frame in task.frames)
+    held = [
+        annotation.attributes.get("audit", "Pass") == "Pass"
+        for task in last.values()
+        for frame in task.frames
+        for annotation in frame.annotations
+    ]
+    return first, sum(held)
 
 
 # --- the output itself -----------------------------------------------------------------------------------------------
