@@ -282,6 +282,14 @@ def _labeler(job: Job, task: Task) -> str | None:
     return task.answers[0].worker.shown if len(task.answers) == 1 else None
 
 
+def _maker(job: Job, task: Task, place: tuple[int, str]) -> str:
+    """Who made a label of a clip as it is: the worker of the first level, or of the level that changed it last."""
+    before = _before(job, task)
+    if job.chained and before and not _changes(_placed(before)[place], _placed(task)[place]):
+        return _maker(job.chained, before, place)
+    return task.answers[0].worker.shown
+
+
 def _tracked_audits(world: World) -> list[tuple[Job, Job]]:
     """Every audit of clips with the job before it."""
     return [(each, each.chained) for each in world.jobs if each.chained and "audit" in each.label_attributes]
@@ -295,9 +303,10 @@ def _audits(world: World) -> list[Question]:
     accepted: Counter[Any] = Counter()
     for job, earlier in _tracked_audits(world):
         for task in job.tasks:
-            labeler, auditor = _labeler(job, task), task.answers[0].worker.shown
-            before = _placed(_before(job, task))
+            judged, auditor = _before(job, task), task.answers[0].worker.shown
+            before = _placed(judged)
             for place, annotation in _placed(task).items():
+                labeler = _maker(earlier, judged, place) if judged else None
                 key = (job.folder, labeler, auditor)
                 verdict = annotation.attributes["audit"]
                 audited[key] += 1
@@ -355,15 +364,17 @@ def _placed(task: Task | None) -> dict[tuple[int, str], Annotation]:
 
 
 def _doubles(world: World) -> Rows:
-    """The third level of the bridge judges what the second judged."""
+    """The third level of the bridge judges what the second judged, but for what the second changed: another box."""
+    audit = _job(world, "bridge-second_level-vehicle-audit")
     judged: Counter[str] = Counter()
     alike: Counter[str] = Counter()
     for task in _job(world, "bridge-third_level-vehicle-review").tasks:
-        second = next(
-            each for each in _job(world, "bridge-second_level-vehicle-audit").tasks if each.object_id == task.object_id
-        )
+        second = next(each for each in audit.tasks if each.object_id == task.object_id)
         before = _placed(second)
+        labeled = _placed(_before(audit, second))
         for place, annotation in _placed(task).items():
+            if _changes(labeled[place], before[place]):
+                continue
             for auditor in (task.answers[0].worker.shown, second.answers[0].worker.shown):
                 judged[auditor] += 1
                 alike[auditor] += annotation.attributes["audit"] == before[place].attributes["audit"]

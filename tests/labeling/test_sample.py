@@ -62,7 +62,7 @@ def test_audits_add_up_to_the_report_of_audits(sample):
 
 def test_accepted_labels_are_no_more_than_passed_ones(sample):
     _, truth = sample
-    passed, accepted = Counter(), Counter()
+    passed, accepted = Counter(), Counter()  # nobody changed a label before the second level
     for job, worker, _, _, count, _ in asked(truth, "audited and passed labels"):
         if "-second_level-" in job:
             passed[job.partition("-second_level-")[0], job.endswith("lane-audit"), worker] += count
