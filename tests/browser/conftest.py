@@ -25,6 +25,7 @@ class _Server(ThreadingHTTPServer):
 def serve(athena, connect=(), config=None):
     """The site and the API behind one origin, as CloudFront serves them. Returns (server, URL)."""
     handler, pages = load_handler(athena), files()
+    instance = threading.Lock()  # an instance of a Lambda function answers one request at a time
 
     class Door(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -48,7 +49,8 @@ def serve(athena, connect=(), config=None):
             if config and "cognito" in config and not self.headers.get("authorization", "").startswith("Bearer ey"):
                 self._answer(401, "application/json", b'{"message":"Unauthorized"}')
                 return
-            answer = handler(event(self.command, self.path, body.decode() or None, dict(self.headers)))
+            with instance:
+                answer = handler(event(self.command, self.path, body.decode() or None, dict(self.headers)))
             self._answer(int(answer["statusCode"]), answer["headers"]["Content-Type"], answer["body"].encode())
 
         def _answer(self, status, kind, body):

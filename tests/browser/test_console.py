@@ -438,7 +438,7 @@ def test_a_value_keeps_its_colour_when_others_are_filtered_away(open_page, conso
         page = open_page(address(console.url, "workers", search))
         settle(page)
         return {
-            row.locator(".name").inner_text(): row.locator("i").get_attribute("class")
+            row.locator(".name").inner_text(): row.locator("svg").get_attribute("class")
             for row in page.locator("#time-per-worker .legend li").all()
         }
 

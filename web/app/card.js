@@ -1,12 +1,18 @@
-// One report: its chart or table, its n, its notes, its CSV; or why there is nothing to show.
+// One report: its chart or table, its n, its notes, its exports; or why there is nothing to show.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { MOST_BARS, MOST_SLICES, draw, palette, specification, summary, theme } from "./chart.js";
+import { MOST_BARS, MOST_SLICES, SHAPES, palette, specification, summary } from "./chart.js";
 import { csv, download } from "./csv.js";
-import { counted, group, natural, share, value, words } from "./format.js";
+import { draw, theme } from "./drawing.js";
+import { group, interval, natural, share, time, value, words } from "./format.js";
 import { html } from "./html.js";
-import { alias, csvTable, emptiness, groupTitle, ordered, points, recorded, records, sample, shownMeasures, table, unapplied } from "./report.js";
+import { savePicture } from "./picture.js";
+import { alias, bothSides, bounds, csvTable, emptiness, groupTitle, groupsOf, isChart, isDay, isRound, isSignal, named, ordered, pointName, points, recorded, records, sample, shownMeasures, sidedChart, sidedTable, table, unapplied } from "./report.js";
+import { isChosen, offered, pickOf } from "./select.js";
+import { text } from "./strings.js";
+import { Symbol } from "./symbol.js";
 
-const isChart = (visual) => ["pie", "donut", "bar", "hbar"].includes(visual.type);
+const said = text.reports;
+const SHAPED = ["line", "interval", "scatter"]; // types whose series differ in shape
 
 function useWidth() {
   const element = useRef();
@@ -35,134 +41,295 @@ function useTheme() {
   return theme;
 }
 
-function Chart({ visual, dataset, found, domain }) {
+// The series or slices of a chart, and the rows of its legend: { name, amount?, colour, shape, dash?, pick? }.
+function legendOf(visual, dataset, report, domain) {
+  const measure = dataset.measures[visual.measures[0]];
+  const round = isRound(visual);
+  if (visual.type === "control")
+    return {
+      series: [],
+      entries: [
+        { name: said.inControl, colour: 0, shape: "circle" },
+        { name: said.outOfControl, colour: 1, shape: "triangle-up" },
+        { name: said.centre, colour: "ink", shape: "line" },
+        { name: said.limits, colour: "ink", shape: "line", dash: [5, 4] },
+      ],
+    };
+  if (!round && (!visual.columns || visual.type === "heat")) return { series: [], entries: [] };
+  const totals = round ? report.totals : new Map();
+  if (!round) for (const each of report.points) totals.set(each.series, (totals.get(each.series) ?? 0) + each.y);
+  const series = palette(totals, domain, round ? MOST_SLICES : undefined, measure.adds || round);
+  const shaped = SHAPED.includes(visual.type);
+  const whole = series.reduce((all, each) => all + each.total, 0);
+  return {
+    series,
+    left: totals.size - series.reduce((all, each) => all + (each.members?.size ?? 1), 0),
+    entries: series.map((each, i) => {
+      const point = report.points.find((one) => (round ? one.key : one.series) === each.key);
+      const reference = round ? groupsOf(visual)[0] : visual.columns;
+      return {
+        name: each.key !== null && isDay(dataset, reference) && !each.members ? value(each.key, "day") : each.name,
+        amount: measure.adds ? `${value(each.total, measure.unit)}${round ? ` · ${share(each.total, whole)}` : ""}` : undefined,
+        colour: each.colour,
+        shape: shaped ? SHAPES[i % SHAPES.length] : "square",
+        pick: point && !each.members ? pickOf(dataset, reference, point.row) : undefined,
+      };
+    }),
+  };
+}
+
+function Legend({ entries, choice }) {
+  if (!entries.length) return null;
+  return html`<ul class="legend">
+    ${entries.map((each) => {
+      const shown = html`<${Symbol} shape=${each.shape} colour=${each.colour} dash=${each.dash?.join(" ")} /><span class="name">${each.name}</span>${each.amount && html` <span class="amount">${each.amount}</span>`}`;
+      return html`<li key=${each.name}>${choice.offers(each.pick) ? html`<${Choose} pick=${each.pick} name=${each.name} choice=${choice}>${shown}<//>` : shown}</li>`;
+    })}
+  </ul>`;
+}
+
+// A group as a button that filters by it: what a click on its bar does, for keyboards too.
+function Choose({ pick, name, choice, children }) {
+  const on = choice.has(pick);
+  return html`<button type="button" class="pickable" aria-pressed=${on ? "true" : "false"} title=${on ? said.unfilter(name) : said.filterBy(name)} onClick=${(event) => choice.choose([pick], event.shiftKey || event.ctrlKey || event.metaKey)}>${children}</button>`;
+}
+
+function Chart({ visual, dataset, found, domain, choice, heading, keep }) {
   const [frame, width] = useWidth();
   const plot = useRef();
   const themeCount = useTheme();
   const report = points(visual, dataset, found);
-  const measure = dataset.measures[visual.measures[0]];
-  const round = visual.type === "pie" || visual.type === "donut";
-  const totals = round ? report.totals : new Map();
-  if (visual.columns) for (const each of report.points) totals.set(each.series, (totals.get(each.series) ?? 0) + each.y);
-  const series = round || visual.columns ? palette(totals, domain, round ? MOST_SLICES : undefined) : [];
-  const whole = series.reduce((all, each) => all + each.total, 0);
-  const content = JSON.stringify([visual.id, found, series.map((each) => each.colour)]);
+  const { series, entries, left } = legendOf(visual, dataset, report, domain);
+  const round = isRound(visual);
+  const picksOf = (row) => [...groupsOf(visual), ...(visual.type === "heat" ? [visual.columns] : [])].map((each) => pickOf(dataset, each, row)).filter((each) => choice.offers(each));
+  // What is picked now stands out where the report itself still shows everything.
+  const own = round && report.points.some((each) => picksOf(each.row).some(choice.has));
+  const faded = (row) => own && !picksOf(row).some(choice.has);
+  const content = JSON.stringify([visual.id, visual.type, found, series.map((each) => each.colour), own && report.points.map((each) => faded(each.row))]);
+  const clicked = useRef();
+  clicked.current = (datum, event) => {
+    const picks = datum.at >= 0 ? picksOf(report.points[datum.at].row) : [];
+    if (picks.length) choice.choose(picks, event.shiftKey || event.ctrlKey || event.metaKey);
+  };
   useEffect(() => {
     if (!width || !report.order.length) return undefined;
     let gone = false;
-    let remove;
-    draw(plot.current, specification(visual, dataset, report, series, width, theme())).then((done) => {
-      remove = done;
-      if (gone) remove();
-      else plot.current.dataset.drawn = "";
+    let drawing;
+    const element = plot.current;
+    draw(element, specification(visual, dataset, report, series, width, theme(), faded), (...event) => clicked.current(...event)).then((done) => {
+      drawing = done;
+      if (gone) return drawing.remove();
+      element.dataset.drawn = "";
+      return keep(done.picture);
     });
     return () => {
       gone = true;
-      remove?.();
+      drawing?.remove();
+      keep(undefined);
     };
   }, [content, width, themeCount]);
-  const legend =
-    series.length > 0 &&
-    html`<ul class="legend">
-      ${series.map(
-        (each) => html`<li key=${each.name}>
-          <i class=${`swatch c${each.colour}`}></i><span class="name">${each.name}</span>
-          <span class="amount">${value(each.total, measure.unit)}${round && ` · ${share(each.total, whole)}`}</span>
-        </li>`,
-      )}
-    </ul>`;
-  const left = report.order.length - MOST_BARS;
-  return html`<div class=${round ? "round" : ""}>
-    ${!round && legend}
-    <div class="frame" ref=${frame}><div class="plot" ref=${plot} role="img" aria-label=${summary(visual, dataset, report, series)}></div></div>
-    ${round && legend}
-  </div>
-  ${report.unrecorded > 0 && html`<p class="quiet">${value(report.unrecorded, measure.unit)} ${measure.unit === "count" ? dataset.counts : ""} without ${words(alias(visual.rows.at(-1))).toLowerCase()} are not in the chart.</p>`}
-  ${report.unmeasured > 0 && html`<p class="quiet">${counted(report.unmeasured, `${groupTitle(dataset, visual.rows[0]).toLowerCase()}s`)} without a recorded ${measure.title.toLowerCase()} ${report.unmeasured === 1 ? "is" : "are"} not in the chart.</p>`}
-  ${!round && left > 0 && dataset.dimensions[visual.rows[0]]?.kind !== "day" && html`<p class="quiet">The first ${MOST_BARS} of ${report.order.length}; table and CSV have all.</p>`}`;
+  const clickable = report.points.some((each) => picksOf(each.row).length);
+  const name = `${summary(visual, dataset, report, series)}${heading ? ` ${heading}` : ""}`;
+  const signals = visual.type === "control" && report.points.filter((each) => isSignal(visual, each.row)).length;
+  const measure = dataset.measures[visual.measures[0]];
+  return html`${heading && html`<h3>${heading}</h3>`}
+    <div class=${round ? "round" : ""}>
+      ${!round && html`<${Legend} entries=${entries} choice=${choice} />`}
+      <div class="frame" ref=${frame}><div class=${`plot ${clickable ? "clickable" : ""}`} ref=${plot} role="img" aria-label=${name}></div></div>
+      ${round && html`<${Legend} entries=${entries} choice=${choice} />`}
+    </div>
+    ${visual.type === "control" && html`<p>${said.signals(signals, report.points.length)}</p>`}
+    ${notesOf(visual, dataset, report, left).map((each) => html`<p key=${each} class="quiet">${each}</p>`)}
+    ${["line", "interval", "scatter"].includes(visual.type) && visual.measures.some((each) => dataset.measures[each].lower) && measure && html`<p class="quiet">${said.whiskers}</p>`}`;
 }
 
-function Table({ visual, dataset, found }) {
-  const kept = visual.type === "pivot" ? recorded(visual, found) : found;
-  const hidden = table(visual, dataset, found).rows.length - table(visual, dataset, kept).rows.length;
+// What a chart leaves out, in sentences.
+function notesOf(visual, dataset, report, seriesLeft = 0) {
+  const measure = dataset.measures[visual.measures[0]];
+  const first = groupsOf(visual)[0];
+  const beyond = report.order.length - MOST_BARS;
+  const capped = ["interval", "heat"].includes(visual.type) || (["bar", "hbar"].includes(visual.type) && !isDay(dataset, first));
+  return [
+    measure.adds && report.unrecorded > 0 && said.unrecorded(value(report.unrecorded, measure.unit), measure.unit === "count" ? dataset.counts : "", words(alias(groupsOf(visual).at(-1))).toLowerCase()),
+    report.unmeasured > 0 && said.unmeasured(report.unmeasured, `${groupTitle(dataset, first).toLowerCase()}s`, measure.title.toLowerCase()),
+    capped && beyond > 0 && said.firstOf(MOST_BARS, report.order.length),
+    seriesLeft > 0 && said.seriesLeft(seriesLeft),
+  ].filter(Boolean);
+}
+
+function Table({ visual, dataset, found, choice, drill }) {
+  const pivot = visual.type === "pivot";
+  const kept = pivot ? recorded(visual, found) : found;
+  const hidden = pivot ? table(visual, dataset, found).rows.length - table(visual, dataset, kept).rows.length : 0;
   const { head, rows } = table(visual, dataset, kept);
-  return html`<div class="scroll" tabindex="0" role="region" aria-label=${`${visual.title}, table`}>
+  const number = (cell, column, row) => {
+    const between = column.measure && row && bounds(dataset, column.measure, row);
+    return html`${value(cell, column.unit)}${between && html`<span class="bounds"> ${interval(between[0], between[1], column.unit)}</span>`}`;
+  };
+  const body = (cell, i, { records, cells }) => {
+    const column = head[i];
+    const row = records[i];
+    if (column.numeric) {
+      const shown = number(cell, column, row);
+      const linked = drill && visual.columns && column.measure && row && cell;
+      return html`<td key=${i} class="number">${linked ? html`<a href=${drill(row)} aria-label=${said.labelsOfRow(`${group(cells[0])}, ${column.title}`)}>${shown}</a>` : shown}</td>`;
+    }
+    const pick = pickOf(dataset, column.reference, row);
+    const name = column.unit === "day" && cell !== null ? value(cell, "day") : group(cell);
+    const shown = choice.offers(pick) ? html`<${Choose} pick=${pick} name=${name} choice=${choice}>${name}<//>` : name;
+    return i === 0 ? html`<th key=${i} scope="row">${shown}</th>` : html`<td key=${i}>${shown}</td>`;
+  };
+  const top = (column, i) => {
+    const row = column.reference && "value" in column && kept.find((each) => each[alias(column.reference)] === column.value);
+    const pick = row ? pickOf(dataset, column.reference, row) : undefined;
+    return html`<th key=${i} scope="col" class=${column.numeric ? "number" : ""}>${choice.offers(pick) ? html`<${Choose} pick=${pick} name=${column.title} choice=${choice}>${column.title}<//>` : column.title}</th>`;
+  };
+  const linked = drill && !visual.columns;
+  return html`<div class="scroll" tabindex="0" role="region" aria-label=${said.tableOf(visual.title)}>
     <table>
-      <thead><tr>${head.map((each, i) => html`<th key=${i} scope="col" class=${each.numeric ? "number" : ""}>${each.title}</th>`)}</tr></thead>
+      <thead><tr>${head.map(top)}${linked && html`<th scope="col">${said.labels}</th>`}</tr></thead>
       <tbody>
-        ${rows.map(
-          (row, r) => html`<tr key=${r}>
-            ${row.map((each, i) => (head[i].numeric ? html`<td key=${i} class="number">${value(each, head[i].unit)}</td>` : i === 0 ? html`<th key=${i} scope="row">${head[i].unit === "day" ? value(each, "day") : group(each)}</th>` : html`<td key=${i}>${group(each)}</td>`))}
-          </tr>`,
-        )}
+        ${rows.map((row, r) => html`<tr key=${r}>${row.cells.map((each, i) => body(each, i, row))}${linked && html`<td><a href=${drill(row.records[0])} aria-label=${said.labelsOfRow(pointName(visual, dataset, row.records[0]))}>${said.labels}</a></td>`}</tr>`)}
       </tbody>
     </table>
   </div>
-  ${hidden > 0 && html`<p class="quiet">${counted(hidden, `${groupTitle(dataset, visual.rows[0]).toLowerCase()}s`)} without any ${words(alias(visual.columns)).toLowerCase()} ${hidden === 1 ? "is" : "are"} only in the CSV.</p>`}`;
+  ${hidden > 0 && html`<p class="quiet">${said.hidden(hidden, `${groupTitle(dataset, visual.rows[0]).toLowerCase()}s`, words(alias(visual.columns)).toLowerCase())}</p>`}`;
 }
 
-function Figures({ visual, dataset, found }) {
+// A measure with its interval and n.
+function Figure({ dataset, name, row, side }) {
+  const measure = dataset.measures[name];
+  const unknown = row[name] === null || row[name] === undefined;
+  const between = bounds(dataset, name, row);
+  return html`${side && html`<p class="side"><${Symbol} shape=${side.shape} colour=${side.colour} />${side.name}</p>`}
+    <p class="figure">${value(row[name], measure.unit)}</p>
+    ${unknown && html`<p class="quiet">${said.nothingToMeasure}</p>`}
+    ${between && html`<p class="quiet">${said.interval} ${interval(between[0], between[1], measure.unit)}</p>`}
+    ${measure.n && html`<p class="quiet">${said.n(value(row[measure.n] ?? 0, "count"), dataset.measures[measure.n].title.toLowerCase())}</p>`}`;
+}
+
+function Figures({ visual, dataset, row }) {
   const [main, ...others] = visual.measures;
-  const row = found[0] ?? {};
-  const unknown = row[main] === null || row[main] === undefined;
   const n = dataset.measures[main].n;
   const extra = shownMeasures(visual, dataset).filter((each) => each !== main && each !== n);
-  return html`<p class="figure">${value(row[main], dataset.measures[main].unit)}</p>
-    ${unknown && html`<p class="quiet">Nothing to measure here.</p>`}
-    ${n && html`<p class="quiet">n = ${value(row[n] ?? 0, "count")} ${dataset.measures[n].title.toLowerCase()}</p>`}
-    ${extra.length > 0 &&
-    html`<dl>${extra.map((each) => html`<div key=${each}><dt>${dataset.measures[each].title}</dt><dd>${value(row[each], dataset.measures[each].unit)}${others.includes(each) && dataset.measures[each].adds && dataset.measures[each].n === main && row[main] ? html` <span class="quiet">${share(row[each], row[main])}</span>` : ""}</dd></div>`)}</dl>`}`;
+  const one = (each) => {
+    const measure = dataset.measures[each];
+    const between = bounds(dataset, each, row);
+    const part = others.includes(each) && measure.adds && measure.n === main && row[main];
+    return html`<div key=${each}><dt>${measure.title}</dt><dd>${value(row[each], measure.unit)}${part ? html` <span class="quiet">${share(row[each], row[main])}</span>` : ""}${between && html` <span class="quiet">(${interval(between[0], between[1], measure.unit)})</span>`}</dd></div>`;
+  };
+  return html`<${Figure} dataset=${dataset} name=${main} row=${row} />
+    ${extra.length > 0 && html`<dl>${extra.map(one)}</dl>`}`;
+}
+
+// One number of two batches, their difference, and whether it is more than chance.
+function Versus({ visual, dataset, rows, names }) {
+  const [main] = visual.measures;
+  const measure = dataset.measures[main];
+  const [a, b] = rows.map((each) => each[main]);
+  const known = typeof a === "number" && typeof b === "number";
+  const between = rows.map((each) => bounds(dataset, main, each));
+  const amount = known && (measure.unit === "share" ? `${value(Math.abs(b - a) * 100, "rate")} ${text.compare.points}` : value(Math.abs(b - a), measure.unit));
+  return html`<div class="versus">${rows.map((row, i) => html`<div key=${i}><${Figure} dataset=${dataset} name=${main} row=${row} side=${{ name: names[i], colour: i, shape: SHAPES[i] }} /></div>`)}</div>
+    ${known && html`<p><strong>${text.compare.difference(`${b > a ? "+" : b < a ? "−" : "±"}${amount}`)}</strong></p>`}
+    ${known && measure.lower && html`<p class="quiet">${between.every(Boolean) ? (between[0][0] <= between[1][1] && between[1][0] <= between[0][1] ? text.compare.overlap : text.compare.apart) : text.compare.noInterval}</p>`}`;
 }
 
 function Problem({ error, retry }) {
   return html`<div class="problem" role="alert">
-    <p><strong>This report failed.</strong> ${error.message}</p>
+    <p><strong>${said.failed}</strong> ${error.message}</p>
     <p>${error.remedy}</p>
-    ${error.query_execution_id && html`<p class="quiet">Query ${error.query_execution_id}</p>`}
-    <button type="button" onClick=${retry}>Try again</button>
+    ${error.query_execution_id && html`<p class="quiet">${said.query(error.query_execution_id)}</p>`}
+    <button type="button" onClick=${retry}>${text.shared.tryAgain}</button>
   </div>`;
 }
 
-export function Card({ slug, visual, dataset, outcome, busy, filtered, titles, known, retry, clear }) {
+/**
+ * @param {object} props
+ * @param {string[]} [props.compared] names of the two batches, when two are compared
+ * @param {{ offers: Function, has: Function, choose: Function }} props.choice filters by a pick
+ * @param {(visual: any, row?: any) => string} props.drill the address of the single labels behind a row, or all of them
+ * @param {(chosen: string[]) => string[]} props.chips the chosen filters in words, without those that do not apply
+ */
+export function Card({ slug, source, visual, dataset, outcome, busy, filtered, titles, known, compared, choice, drill, chips, retry, clear }) {
   const [asTable, setAsTable] = useState(false);
   const [picked, setPicked] = useState();
+  const [fault, setFault] = useState();
+  const drawings = useRef(new Map());
   const answer = outcome?.answer;
-  let found = answer ? ordered(visual, records(answer)) : [];
-  const attributes = visual.pick ? [...new Set(found.map((each) => each[visual.pick]))].sort(natural) : [];
+  const both = compared && outcome?.compared && answer && !answer.not_applied.includes("batch") ? compared : undefined;
+  const sides = answer ? [answer, ...(both ? [outcome.compared] : [])].map((each) => ordered(visual, records(each))) : [[]];
+  const attributes = visual.pick ? [...new Set(sides.flat().map((each) => each[visual.pick]))].sort(natural) : [];
   const attribute = attributes.includes(picked) ? picked : attributes[0];
-  const all = found;
-  if (visual.pick) found = found.filter((each) => each[visual.pick] === attribute);
-  const empty = answer && visual.type !== "kpi" && emptiness(visual, dataset, found, filtered);
+  const all = both ? bothSides(sides[0], sides[1], both) : sides[0];
+  const found = visual.pick ? all.filter((each) => each[visual.pick] === attribute) : all;
+  const kpi = visual.type === "kpi";
+  const empty = answer && !kpi && emptiness(visual, dataset, found, filtered);
   const charted = isChart(visual) && !asTable;
+  const full = answer && !empty && !kpi;
+
+  // What is drawn: one chart, one with both batches, or one for each batch; each [visual, data set, rows, heading].
+  let charts = [];
+  if (full && charted) {
+    const one = both && sidedChart(visual, dataset, found, both);
+    charts = one ? [one] : both ? both.map((name) => [visual, dataset, found.filter((each) => each.side === name), name]).filter(([, , rows]) => rows.length) : [[visual, dataset, found]];
+  }
+  const domainOf = (shown) => (shown.columns === "side" ? both : known(shown.columns ?? shown.rows.at(-1)));
+  const [listed, listedData] = both ? sidedTable(visual, dataset) : [visual, dataset];
+  const notes = answer ? unapplied(visual, dataset, answer.not_applied.filter((each) => !(compared && each === "batch")), titles) : [];
+  const n = full ? sample(visual, dataset, isChart(visual) ? found.filter((each) => each[alias(groupsOf(visual).at(-1))] !== null) : visual.type === "pivot" ? recorded(visual, found) : found) : "";
+
   const exportCsv = () => {
     // With a choice of attribute the file still has every one, each row with its attribute.
-    const { head, rows } = csvTable(visual.pick ? { ...visual, pick: null } : visual, dataset, visual.pick ? all : found);
+    const { head, rows } = csvTable(visual.pick ? { ...listed, pick: null } : listed, listedData, visual.pick ? all : found);
     download(`${slug}-${visual.id}.csv`, csv(head, rows));
   };
-  const colours = visual.columns ?? visual.rows.at(-1);
-  return html`<section class=${`card span${visual.span} ${visual.type}`} id=${visual.id} aria-labelledby=${`${visual.id}-title`} aria-busy=${busy ? "true" : "false"}>
+  const exportPng = async () => {
+    const rows = charts.map(([shown, data, part]) => ({ shown, data, report: points(shown, data, part) }));
+    const chosen = chips(answer.not_applied);
+    try {
+      await savePicture(`${slug}-${visual.id}.png`, charts.map((_, i) => drawings.current.get(i)).filter(Boolean), {
+        title: visual.pick ? `${visual.title}: ${words(attribute)}` : visual.title,
+        subtitles: [visual.note, both && text.compare.on(...both)].filter(Boolean),
+        legend: legendOf(rows[0].shown, rows[0].data, rows[0].report, domainOf(rows[0].shown)).entries,
+        notes: [
+          [n, ...rows.flatMap((each) => notesOf(each.shown, each.data, each.report))].join(". ").replaceAll("..", "."),
+          ...notes,
+          chosen.length ? said.picture.filters(chosen.join("; ")) : said.picture.unfiltered,
+          `${said.picture.source(source)}. ${said.picture.asOf(time(answer.as_of))}`,
+        ],
+      });
+      setFault(undefined);
+    } catch (error) {
+      setFault(said.pngFailed(error.message));
+    }
+  };
+  return html`<section class=${`card span${both && kpi ? Math.max(2, visual.span) : visual.span} ${visual.type}`} id=${visual.id} aria-labelledby=${`${visual.id}-title`} aria-busy=${busy ? "true" : "false"}>
     <header>
       <h2 id=${`${visual.id}-title`}>${visual.title}</h2>
-      ${answer &&
-      !empty &&
-      visual.type !== "kpi" &&
+      ${full &&
       html`<div class="actions">
-        ${isChart(visual) && html`<button type="button" aria-pressed=${asTable} aria-label=${`Show ${visual.title} as table`} onClick=${() => setAsTable(!asTable)}>Table</button>`}
-        <button type="button" aria-label=${`Export ${visual.title} as CSV`} onClick=${exportCsv}>CSV</button>
+        ${visual.drill && html`<a class="button" href=${drill(visual)} aria-label=${said.labelsOf(visual.title)}>${said.labels}</a>`}
+        ${isChart(visual) && html`<button type="button" aria-pressed=${asTable} aria-label=${said.asTable(visual.title)} onClick=${() => setAsTable(!asTable)}>${said.table}</button>`}
+        <button type="button" aria-label=${said.asCsv(visual.title)} onClick=${exportCsv}>${said.csv}</button>
+        ${charted && html`<button type="button" aria-label=${said.asPng(visual.title)} onClick=${exportPng}>${said.png}</button>`}
       </div>`}
     </header>
     ${visual.note && html`<p class="quiet">${visual.note}</p>`}
-    ${!outcome && html`<p class="loading">Loading…</p>`}
+    ${!outcome && html`<p class="loading">${text.shared.loading}</p>`}
     ${outcome?.error && html`<${Problem} error=${outcome.error} retry=${retry} />`}
-    ${visual.pick && attributes.length > 0 && html`<label class="pick">Attribute <select onChange=${(event) => setPicked(event.target.value)}>${attributes.map((each) => html`<option key=${each} value=${each} selected=${each === attribute}>${words(each)}</option>`)}</select></label>`}
-    ${answer && visual.type === "kpi" && html`<${Figures} visual=${visual} dataset=${dataset} found=${found} />`}
-    ${empty && html`<div class="empty"><p>${empty}</p>${filtered && html`<button type="button" onClick=${clear}>Clear all filters</button>`}</div>`}
-    ${answer && !empty && visual.type !== "kpi" && (charted ? html`<${Chart} visual=${visual} dataset=${dataset} found=${found} domain=${known(colours)} />` : html`<${Table} visual=${visual} dataset=${dataset} found=${found} />`)}
+    ${fault && html`<p class="notice" role="alert">${fault}</p>`}
+    ${visual.pick && attributes.length > 0 && html`<label class="pick">${said.attribute} <select onChange=${(event) => setPicked(event.target.value)}>${attributes.map((each) => html`<option key=${each} value=${each} selected=${each === attribute}>${words(each)}</option>`)}</select></label>`}
+    ${answer && kpi && (both ? html`<${Versus} visual=${visual} dataset=${dataset} rows=${sides.map((each) => each[0] ?? {})} names=${both} />` : html`<${Figures} visual=${visual} dataset=${dataset} row=${found[0] ?? {}} />`)}
+    ${empty && html`<div class="empty"><p>${empty}</p>${filtered && html`<button type="button" onClick=${clear}>${said.clearAll}</button>`}</div>`}
+    ${charts.map(([shown, data, rows, heading], i) => html`<${Chart} key=${`${i}${heading ?? ""}`} visual=${shown} dataset=${data} found=${rows} domain=${domainOf(shown)} choice=${choice} heading=${heading} keep=${(picture) => drawings.current.set(i, picture)} />`)}
+    ${full && !charted && html`<${Table} visual=${listed} dataset=${listedData} found=${found} choice=${choice} drill=${visual.drill ? (row) => drill(visual, row) : undefined} />`}
     ${answer &&
     html`<footer>
-      ${visual.type !== "kpi" && !empty && html`<p>${sample(visual, dataset, isChart(visual) ? found.filter((each) => each[alias(visual.rows.at(-1))] !== null) : visual.type === "pivot" ? recorded(visual, found) : found)}</p>`}
-      ${answer.truncated && html`<p class="notice">Cut at ${value(answer.rows.length, "count")} rows: choose filters to see the rest. Totals here lack it.</p>`}
-      ${unapplied(visual, dataset, answer.not_applied, titles).map((each) => html`<p key=${each} class="notice">${each}</p>`)}
+      ${full && html`<p>${n}</p>`}
+      ${answer.truncated && html`<p class="notice">${said.cut(value(answer.rows.length, "count"))}</p>`}
+      ${compared && !both && html`<p class="notice">${text.compare.notCompared(dataset.counts)}</p>`}
+      ${notes.map((each) => html`<p key=${each} class="notice">${each}</p>`)}
     </footer>`}
   </section>`;
 }

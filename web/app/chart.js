@@ -1,59 +1,40 @@
-// Reports as Vega-Lite charts. Vega is fetched when the first chart is drawn; it runs on its expression interpreter,
-// so the page's policy can forbid eval.
-import { group, natural, share, value } from "./format.js";
-import { alias, groupTitle } from "./report.js";
+// Reports as Vega-Lite specifications, one function for each type of visual. Pure but for the width and look it is given.
+// Every datum carries `tip`, its numbers in words, and `at`, the index of its point, which a click picks.
+import { COLOURS, contrast, mixed } from "./drawing.js";
+import { group, interval, natural, share, value } from "./format.js";
+import { alias, bounds, groupTitle, groupsOf, isDay, isRound, isSignal, named } from "./report.js";
+import { text } from "./strings.js";
 
-let loading;
-function libraries() {
-  loading ??= (async () => {
-    await import("vega");
-    const [{ expressionInterpreter }] = await Promise.all([import("vega-interpreter"), import("vega-lite")]);
-    return { vega: globalThis.vega, vegaLite: globalThis.vegaLite, expressionInterpreter };
-  })();
-  return loading;
-}
+/** @typedef {import("./drawing.js").Look} Look */
+/** @typedef {{ key: any, name: string, total: number, colour: number | "other", members?: Set<any> }} Series */
 
-export const COLOURS = 8;
 export const MOST_SLICES = 7;
 export const MOST_BARS = 40;
+const MOST_CELLS = 40; // rows or columns of a matrix
 const OTHER = "Other";
 const DAY = 24 * 3600 * 1000;
 // Verdicts look the same on every chart: green passes, orange fails.
 const MEANING = { pass: 2, good: 2, fail: 1, bad: 1 };
+// Series differ in shape and dashes as well as in colour.
+export const SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"];
+const DASHES = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [5, 5], [1, 3], [12, 3], [3, 6]];
 
-// Colours and text of the current theme, as the style sheet has them (classes c0 … c7).
-export function theme() {
-  const probe = document.createElement("div");
-  probe.className = "probe";
-  const swatches = [...Array(COLOURS).keys(), "other"].map((name) => {
-    const swatch = document.createElement("i");
-    swatch.className = `c${name}`;
-    probe.append(swatch);
-    return swatch;
-  });
-  document.body.append(probe);
-  const style = getComputedStyle(probe);
-  const found = {
-    colours: swatches.slice(0, COLOURS).map((each) => getComputedStyle(each).backgroundColor),
-    other: getComputedStyle(swatches[COLOURS]).backgroundColor,
-    ink: style.color,
-    line: style.borderTopColor,
-    card: style.backgroundColor,
-    font: style.fontFamily,
-  };
-  probe.remove();
-  return found;
-}
-
-// Series or slices with their colours: { name, key, colour (index), total }. `domain` are all values there are, so that a
-// value keeps its colour when others are filtered away. The smallest beyond `most` become one, "Other".
-export function palette(totals, domain, most = COLOURS) {
+/**
+ * Series or slices with their colours. `domain` are all values there are, so that a value keeps its colour when others
+ * are filtered away. The smallest beyond `most` become one, "Other"; where their numbers do not add up they are left out.
+ * @param {Map<any, number>} totals
+ * @param {any[]} domain
+ * @returns {Series[]}
+ */
+export function palette(totals, domain, most = COLOURS, adds = true) {
   const known = [...new Set([...domain, ...totals.keys()])].filter((each) => each !== null).sort(natural);
   const present = [...totals].filter(([key]) => key !== null).sort(([a, x], [b, y]) => y - x || natural(a, b));
-  const kept = present.length > most ? present.slice(0, most - 1) : present;
-  const merged = present.slice(kept.length);
+  const kept = present.length > most ? present.slice(0, adds ? most - 1 : most) : present;
+  const merged = adds ? present.slice(kept.length) : [];
   const taken = new Set();
-  const entries = kept.map(([key, total]) => ({ key, name: group(key), total }));
+  const entries = kept.map(([key, total]) => ({ key, name: group(key), total, colour: 0 }));
+  /** @type {Series[]} */
+  const found = entries;
   for (const each of entries) {
     each.colour = MEANING[String(each.key).toLowerCase()] ?? known.indexOf(each.key) % COLOURS;
     while (taken.has(each.colour) && taken.size < COLOURS) each.colour = (each.colour + 1) % COLOURS;
@@ -61,10 +42,48 @@ export function palette(totals, domain, most = COLOURS) {
   }
   if (merged.length) {
     const rest = merged.reduce((a, [, total]) => a + total, 0);
-    entries.push({ key: OTHER, name: `${OTHER} (${merged.length} values)`, total: rest, colour: "other", members: new Set(merged.map(([key]) => key)) });
+    found.push({ key: OTHER, name: `${OTHER} (${merged.length} values)`, total: rest, colour: "other", members: new Set(merged.map(([key]) => key)) });
   }
-  return entries;
+  return found;
 }
+
+// --- What all have in common -------------------------------------------------------------------------------------------
+
+/** @param {Look} look */
+const base = (look) => ({
+  background: null,
+  autosize: { type: "fit", contains: "padding" },
+  padding: 0,
+  config: {
+    font: look.font,
+    view: { stroke: null },
+    axis: {
+      labelColor: look.ink,
+      titleColor: look.ink,
+      titleFontWeight: 500,
+      labelFontSize: 12,
+      titleFontSize: 12,
+      gridColor: look.line,
+      gridOpacity: 0.5,
+      domainColor: look.line,
+      tickColor: look.line,
+      labelPadding: 6,
+      titlePadding: 8,
+    },
+    legend: { labelColor: look.ink, titleColor: look.ink, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500, gradientStrokeColor: look.line },
+    arc: { stroke: look.card, strokeWidth: 2 },
+  },
+});
+
+const TIP = { field: "tip", type: "nominal" };
+
+/** @param {Look} look @param {Series} entry */
+const colourOf = (look, entry) => (entry.colour === "other" ? look.other : look.colours[entry.colour]);
+
+/** @param {Look} look @param {Series[]} series @param {any} [legend] */
+const byColour = (look, series) => ({ field: "s", type: "nominal", legend: null, scale: { domain: series.map((each) => each.name), range: series.map((each) => colourOf(look, each)) } });
+const byShape = (series) => ({ field: "s", type: "nominal", legend: null, scale: { domain: series.map((each) => each.name), range: series.map((_, i) => SHAPES[i % SHAPES.length]) } });
+const byDash = (series) => ({ field: "s", type: "nominal", legend: null, scale: { domain: series.map((each) => each.name), range: series.map((_, i) => DASHES[i % DASHES.length]) } });
 
 // The scale a number of seconds is read best in.
 function scale(unit, largest) {
@@ -74,88 +93,136 @@ function scale(unit, largest) {
   return { by: 1, title: "Seconds" };
 }
 
+const FORMATS = { count: "~s", share: "~%", usd: "$,.2~f" };
+// Counts have no halves: as many ticks as there are whole numbers, at most.
+const ticks = (unit, largest) => (unit === "count" ? Math.min(5, Math.max(1, Math.floor(largest))) : 5);
+
+// An axis of a measure; `values` are all that must be on it, bounds too.
+function measured(measure, values, { zero, title = measure.title }) {
+  const largest = Math.max(...values, 0);
+  const { by, title: scaled } = scale(measure.unit, largest);
+  return {
+    by,
+    channel: {
+      type: "quantitative",
+      scale: { zero, nice: true, ...(measure.unit === "share" && !zero ? { domain: shareDomain(values), nice: false } : {}) },
+      axis: { title: scaled ? `${title} (${scaled.toLowerCase()})` : title, format: FORMATS[measure.unit] ?? "~g", tickCount: ticks(measure.unit, largest) },
+    },
+  };
+}
+
+// Shares never leave 0 to 1, so neither does their axis.
+function shareDomain(values) {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const room = Math.max(0.02, (high - low) * 0.08);
+  return [Math.max(Math.min(low, 0), low - room), Math.min(Math.max(high, 1), high + room)];
+}
+
 // Ticks of a time axis: whole days while they are few (finer ones would repeat the date), then weeks, months or years.
 function dayTicks(days, most) {
   const span = 1 + (Date.parse(days.at(-1)) - Date.parse(days[0])) / DAY;
   return span <= 60 ? { interval: "day", step: Math.ceil(span / most) } : most;
 }
 
-// A Vega-Lite specification. `width` is in pixels; heights follow from the number of bars.
-export function specification(visual, dataset, report, series, width, look) {
-  const reference = visual.rows.filter((each) => each !== visual.pick)[0];
-  const [name] = visual.measures;
+const dayAxis = (order, width) => ({
+  type: "temporal",
+  scale: { type: "utc" },
+  axis: { title: null, format: "%-d %b %Y", labelOverlap: true, grid: false, tickCount: dayTicks(order, Math.max(2, Math.floor(width / 110))) },
+});
+
+// Names below a chart: level while they have room, then slanted.
+function nameAxis(names, width) {
+  const slanted = names.length * 80 > width;
+  return { type: "nominal", sort: names, axis: { title: null, grid: false, ticks: false, labelAngle: slanted ? -40 : 0, labelLimit: slanted ? 120 : Math.floor((width - 60) / names.length) - 10 } };
+}
+
+// Names left of a chart, their title above them.
+function sideAxis(names, title, width) {
+  return {
+    type: "nominal",
+    sort: names,
+    axis: { title, grid: false, ticks: false, labelLimit: Math.max(90, width * 0.38), titleAnchor: "end", titleAngle: 0, titleAlign: "left", titleY: -10, titleX: 0, titleBaseline: "bottom", titleLimit: width },
+  };
+}
+
+const PADDING = { top: 6, left: 2, right: 10, bottom: 6 };
+
+/** The numbers of a point in words: value, interval and n. */
+function told(dataset, name, row) {
   const measure = dataset.measures[name];
-  const colour = (entry) => (entry.colour === "other" ? look.other : look.colours[entry.colour]);
-  const tooltip = { field: "tip", type: "nominal" };
-  const base = {
-    background: null,
-    autosize: { type: "fit", contains: "padding" },
-    padding: 0,
-    config: {
-      font: look.font,
-      view: { stroke: null },
-      axis: {
-        labelColor: look.ink,
-        titleColor: look.ink,
-        titleFontWeight: 500,
-        labelFontSize: 12,
-        titleFontSize: 12,
-        gridColor: look.line,
-        gridOpacity: 0.5,
-        domainColor: look.line,
-        tickColor: look.line,
-        labelPadding: 6,
-        titlePadding: 8,
-      },
-      arc: { stroke: look.card, strokeWidth: 2 },
+  const between = bounds(dataset, name, row);
+  const parts = [value(row[name], measure.unit)];
+  if (between) parts.push(`(${text.reports.interval} ${interval(between[0], between[1], measure.unit)})`);
+  if (measure.n && row[measure.n] !== undefined) parts.push(`, n = ${value(row[measure.n], "count")}`);
+  return parts.join(" ").replace(" ,", ",");
+}
+
+// --- Slices and bars ---------------------------------------------------------------------------------------------------
+
+function slices(visual, measure, report, series, width, look, faded) {
+  const whole = series.reduce((a, each) => a + each.total, 0);
+  const size = Math.min(width, 220);
+  return {
+    ...base(look),
+    width: size,
+    height: size,
+    data: {
+      values: series.map((each, i) => {
+        const at = report.points.findIndex((point) => point.key === each.key);
+        return { i, at, name: each.name, y: each.total, opacity: at >= 0 && faded(report.points[at].row) ? 0.35 : 1, tip: `${each.name}: ${value(each.total, measure.unit)} (${share(each.total, whole)})` };
+      }),
+    },
+    mark: { type: "arc", innerRadius: visual.type === "donut" ? size * 0.29 : 0 },
+    encoding: {
+      theta: { field: "y", type: "quantitative", stack: true },
+      order: { field: "i", type: "quantitative" },
+      color: { field: "name", type: "nominal", legend: null, scale: { domain: series.map((each) => each.name), range: series.map((each) => colourOf(look, each)) } },
+      opacity: { field: "opacity", type: "quantitative", scale: null },
+      tooltip: TIP,
     },
   };
+}
 
-  if (visual.type === "pie" || visual.type === "donut") {
-    const whole = series.reduce((a, each) => a + each.total, 0);
-    const size = Math.min(width, 220);
-    return {
-      ...base,
-      width: size,
-      height: size,
-      data: { values: series.map((each, i) => ({ i, name: each.name, y: each.total, tip: `${each.name}: ${value(each.total, measure.unit)} (${share(each.total, whole)})` })) },
-      mark: { type: "arc", innerRadius: visual.type === "donut" ? size * 0.29 : 0 },
-      encoding: {
-        theta: { field: "y", type: "quantitative", stack: true },
-        order: { field: "i", type: "quantitative" },
-        color: { field: "name", type: "nominal", legend: null, scale: { domain: series.map((each) => each.name), range: series.map(colour) } },
-        tooltip,
-      },
-    };
-  }
-
-  const isDay = dataset.dimensions[reference]?.kind === "day";
-  const order = isDay ? report.order : report.order.slice(0, MOST_BARS);
+function bars(visual, dataset, report, series, width, look) {
+  const [reference] = groupsOf(visual);
+  const [name] = visual.measures;
+  const measure = dataset.measures[name];
+  const days = isDay(dataset, reference) && visual.type === "bar";
+  const order = days ? report.order : report.order.slice(0, MOST_BARS);
   const shown = new Set(order);
-  const { by, title } = scale(measure.unit, Math.max(...order.map((each) => report.totals.get(each))));
   const seriesOf = (key) => series.find((each) => each.members?.has(key) || each.key === key);
   const merged = new Map();
-  for (const each of report.points.filter((point) => shown.has(point.key))) {
+  for (const [at, each] of report.points.entries()) {
+    if (!shown.has(each.key)) continue;
     const entry = visual.columns ? seriesOf(each.series) : undefined;
+    if (visual.columns && !entry) continue;
     const id = JSON.stringify([each.key, entry?.name]);
-    const point = merged.get(id) ?? { key: each.key, series: entry?.name ?? "", i: entry ? series.indexOf(entry) : 0, raw: 0 };
+    const point = merged.get(id) ?? { at, key: each.key, series: entry?.name ?? "", i: entry ? series.indexOf(entry) : 0, raw: 0, row: each.row, parts: 0 };
     point.raw += each.y;
+    point.parts += 1;
     merged.set(id, point);
   }
+  // Beside one another the bars of one group are compared; on one another they make a whole.
+  const grouped = Boolean(visual.grouped) || (visual.columns && !measure.adds);
+  const tallest = grouped ? Math.max(...[...merged.values()].map((each) => each.raw)) : Math.max(...order.map((each) => report.totals.get(each)));
+  const { by, channel } = measured(measure, [tallest], { zero: true });
+  const lane = (DAY * 0.84) / (grouped ? series.length : 1);
   const values = [...merged.values()].map((each) => {
-    const label = isDay ? value(each.key, "day") : group(each.key);
+    const label = named(dataset, reference, each.key);
+    // A day's bar stands around its midnight, so that the axis writes the date below its middle.
+    const from = days ? Date.parse(each.key) - DAY * 0.42 + (grouped ? each.i * lane : 0) : 0;
     return {
-      // A day's bar stands around its midnight, so that the axis writes the date below its middle.
-      ...(isDay ? { k: Date.parse(each.key) - DAY * 0.42, end: Date.parse(each.key) + DAY * 0.42 } : { k: label }),
+      ...(days ? { k: from, end: from + lane } : { k: label }),
+      at: each.at,
       s: each.series,
       i: each.i,
       y: each.raw / by,
-      tip: `${label}${each.series ? `, ${each.series}` : ""}: ${value(each.raw, measure.unit)}`,
+      low: 0,
+      high: each.raw / by,
+      tip: `${label}${each.series ? `, ${each.series}` : ""}: ${each.parts === 1 ? told(dataset, name, each.row) : value(each.raw, measure.unit)}`,
     };
   });
-  const horizontal = visual.type === "hbar";
-  const slanted = order.length * 80 > width;
-  if (isDay) {
+  if (days && !grouped) {
     // Bars with a beginning and an end are not stacked by Vega-Lite: the floors are laid here.
     const floors = new Map();
     for (const each of values.toSorted((a, b) => a.i - b.i)) {
@@ -164,81 +231,338 @@ export function specification(visual, dataset, report, series, width, look) {
       floors.set(each.k, each.high);
     }
   }
-  const largest = Math.max(...order.map((each) => report.totals.get(each)));
-  const amount = {
-    ...(isDay ? { field: "low" } : { field: "y", stack: "zero" }),
-    type: "quantitative",
-    scale: { zero: true, nice: true },
-    // Counts have no halves: as many ticks as there are whole numbers, at most.
-    axis: { title: title ?? measure.title, format: by === 1 && measure.unit === "count" ? "~s" : "~g", tickCount: measure.unit === "count" ? Math.min(5, Math.max(1, largest)) : 5, ...(horizontal ? {} : { grid: true }) },
-  };
-  const category = isDay
-    ? { field: "k", type: "temporal", scale: { type: "utc" }, axis: { title: null, format: "%-d %b %Y", labelOverlap: true, grid: false, tickCount: dayTicks(order, Math.max(2, Math.floor(width / 110))) } }
-    : {
-        field: "k",
-        type: "nominal",
-        sort: order.map(group),
-        axis: { title: horizontal && !visual.pick ? groupTitle(dataset, reference) : null, grid: false, labelLimit: horizontal ? Math.max(90, width * 0.38) : slanted ? 120 : Math.floor((width - 60) / order.length) - 10, ticks: false, ...(horizontal ? { titleAnchor: "end", titleAngle: 0, titleAlign: "left", titleY: -10, titleX: 0, titleBaseline: "bottom", titleLimit: width } : { labelAngle: slanted ? -40 : 0 }) },
-      };
+  const horizontal = visual.type === "hbar";
+  const names = order.map((each) => named(dataset, reference, each));
+  const lanes = grouped ? series.length : 1;
+  const amount = { ...(days ? { field: "low" } : { field: "y", stack: grouped ? null : "zero" }), ...channel, axis: { ...channel.axis, ...(horizontal ? {} : { grid: true }) } };
+  const category = days ? dayAxis(order, width) : horizontal ? sideAxis(names, visual.pick ? null : groupsOf(visual).map((each) => groupTitle(dataset, each)).join(", "), width) : nameAxis(names, width);
+  const thick = grouped ? {} : horizontal ? { height: { band: 0.7 } } : days ? {} : order.length < 6 ? { width: 48 } : { width: { band: 0.7 } };
   return {
-    ...base,
-    padding: { top: horizontal ? 18 : 6, left: 2, right: 10, bottom: 6 },
+    ...base(look),
+    padding: { ...PADDING, top: horizontal ? 18 : 6 },
     width,
-    height: horizontal ? 84 + order.length * 28 : 280,
+    height: horizontal ? 84 + order.length * (grouped ? 10 + 18 * lanes : 28) : 280,
     data: { values },
-    mark: { type: isDay ? "rect" : "bar", ...(horizontal ? { height: { band: 0.7 } } : isDay ? {} : { width: { band: 0.7 } }), ...(!horizontal && order.length < 6 && !isDay ? { width: 48 } : {}) },
+    mark: { type: days ? "rect" : "bar", ...thick },
     encoding: {
-      [horizontal ? "y" : "x"]: category,
-      ...(isDay && { x2: { field: "end" }, y2: { field: "high" } }),
+      [horizontal ? "y" : "x"]: { field: "k", ...category, ...(grouped && !days ? { scale: { paddingInner: 0.25 } } : {}) },
+      ...(days && { x2: { field: "end" }, y2: { field: "high" } }),
+      ...(grouped && !days && { [horizontal ? "yOffset" : "xOffset"]: { field: "s", type: "nominal", sort: series.map((each) => each.name) } }),
       [horizontal ? "x" : "y"]: amount,
-      color: visual.columns
-        ? { field: "s", type: "nominal", legend: null, scale: { domain: series.map((each) => each.name), range: series.map(colour) } }
-        : { value: look.colours[0] },
-      ...(visual.columns && !isDay && { order: { field: "i", type: "quantitative" } }),
-      tooltip,
+      color: visual.columns ? byColour(look, series) : { value: look.colours[0] },
+      ...(visual.columns && !days && !grouped && { order: { field: "i", type: "quantitative" } }),
+      tooltip: TIP,
     },
   };
 }
 
-let tip;
-function showTip(_handler, event, _item, text) {
-  tip ??= document.body.appendChild(Object.assign(document.createElement("div"), { className: "tip", ariaHidden: "true" }));
-  tip.hidden = !text;
-  if (!text) return;
-  tip.textContent = text;
-  const { width, height } = tip.getBoundingClientRect();
-  tip.style.left = `${Math.max(4, Math.min(event.clientX + 12, innerWidth - width - 4))}px`;
-  tip.style.top = `${Math.max(4, event.clientY - height - 10)}px`;
+// --- Lines and control charts ------------------------------------------------------------------------------------------
+
+const pointOf = (days, key) => (days ? Date.parse(key) : key);
+
+function lines(visual, dataset, report, series, width, look) {
+  const [reference] = groupsOf(visual);
+  const [name] = visual.measures;
+  const measure = dataset.measures[name];
+  const days = isDay(dataset, reference);
+  const number = dataset.dimensions[reference]?.kind === "number";
+  const entries = visual.columns ? series : [{ key: null, name: "", total: 0, colour: 0 }];
+  const shown = report.points.map((each, at) => ({ ...each, at, entry: entries.find((entry) => !visual.columns || entry.key === each.series) })).filter((each) => each.entry);
+  const between = shown.map((each) => bounds(dataset, name, each.row));
+  const all = [...shown.map((each) => each.y), ...between.flatMap((each) => each ?? [])];
+  const { by, channel } = measured(measure, all, { zero: measure.adds });
+  const values = shown.map((each, i) => ({
+    at: each.at,
+    k: number ? Number(each.key) : days ? pointOf(days, each.key) : named(dataset, reference, each.key),
+    s: each.entry.name,
+    y: each.y / by,
+    ...(between[i] && { low: between[i][0] / by, high: between[i][1] / by }),
+    tip: `${named(dataset, reference, each.key)}${each.entry.name ? `, ${each.entry.name}` : ""}: ${told(dataset, name, each.row)}`,
+  }));
+  const x = { field: "k", ...(days ? dayAxis(report.order, width) : number ? { type: "quantitative", scale: { zero: false }, axis: { title: groupTitle(dataset, reference), grid: false, format: "~g" } } : nameAxis(report.order.map((each) => named(dataset, reference, each)), width)) };
+  const y = { field: "y", ...channel, axis: { ...channel.axis, grid: true } };
+  return {
+    ...base(look),
+    padding: PADDING,
+    width,
+    height: 260,
+    data: { values },
+    encoding: { x, color: byColour(look, entries) },
+    layer: [
+      { transform: [{ filter: "isValid(datum.low)" }], mark: { type: "area", opacity: 0.16, interpolate: "linear" }, encoding: { y: { ...y, field: "low" }, y2: { field: "high" } } },
+      { mark: { type: "line", strokeWidth: 2 }, encoding: { y, strokeDash: byDash(entries) } },
+      { mark: { type: "point", filled: true, size: 60, opacity: 1 }, encoding: { y, shape: byShape(entries), tooltip: TIP } },
+    ],
+  };
 }
 
-// Draws into an element; returns a function that takes the chart away.
-export async function draw(element, spec) {
-  const { vega, vegaLite, expressionInterpreter } = await libraries();
-  // Vega names its container "Vega visualization"; the element around it carries the chart's own name.
-  const container = document.createElement("div");
-  container.ariaHidden = "true";
-  const view = new vega.View(vega.parse(vegaLite.compile(spec).spec, undefined, { ast: true }), {
-    expr: expressionInterpreter,
-    renderer: "svg",
-    container,
-    hover: true,
-    tooltip: showTip,
+function control(visual, dataset, report, width, look) {
+  const [reference] = groupsOf(visual);
+  const [name, centre, lower, upper] = visual.measures;
+  const measure = dataset.measures[name];
+  const days = isDay(dataset, reference);
+  const order = report.order.toSorted(natural);
+  const sorted = report.points.map((each, at) => ({ ...each, at })).sort((a, b) => natural(a.key, b.key));
+  const all = sorted.flatMap((each) => visual.measures.map((which) => each.row[which])).filter((each) => each !== null && each !== undefined);
+  const { by, channel } = measured(measure, all, { zero: false });
+  const at = (raw) => (raw === null || raw === undefined ? null : raw / by);
+  const values = sorted.map((each) => {
+    const signal = isSignal(visual, each.row);
+    const limits = interval(each.row[lower], each.row[upper], measure.unit);
+    return {
+      at: each.at,
+      k: days ? pointOf(true, each.key) : named(dataset, reference, each.key),
+      // Limits change between two days, not on them: each step spans its own day.
+      from: days ? pointOf(true, each.key) - DAY / 2 : null,
+      end: days ? pointOf(true, each.key) + DAY / 2 : null,
+      y: at(each.y),
+      centre: at(each.row[centre]),
+      low: at(each.row[lower]),
+      high: at(each.row[upper]),
+      signal,
+      tip: `${named(dataset, reference, each.key)}: ${told(dataset, name, each.row)}. ${text.reports.centre}: ${value(each.row[centre], measure.unit)}${limits ? `; ${text.reports.limits}: ${limits}` : ""}${signal ? `. ${text.reports.outOfControl}` : ""}`,
+    };
   });
-  await view.runAsync();
-  element.replaceChildren(container);
-  return () => {
-    if (tip) tip.hidden = true;
-    view.finalize();
+  const x = { field: "k", ...(days ? dayAxis(order, width) : nameAxis(order.map((each) => named(dataset, reference, each)), width)) };
+  const y = { field: "y", ...channel, axis: { ...channel.axis, grid: false } };
+  // A step as wide as its day or name. Ticks are horizontal strokes of that width.
+  const step = (field, dash, width_) => ({
+    mark: days ? { type: "rule", strokeDash: dash, strokeWidth: width_ } : { type: "tick", thickness: width_, bandSize: 1000 },
+    encoding: days ? { x: { ...x, field: "from" }, x2: { field: "end" }, y: { ...y, field }, color: { value: look.ink } } : { y: { ...y, field }, color: { value: look.ink } },
+  });
+  const mark = (signal) => ({
+    transform: [{ filter: signal ? "datum.signal" : "!datum.signal" }],
+    mark: { type: "point", filled: true, opacity: 1, size: signal ? 150 : 55, shape: signal ? "triangle-up" : "circle", stroke: look.card, strokeWidth: 1 },
+    encoding: { y, color: { value: look.colours[signal ? 1 : 0] }, tooltip: TIP },
+  });
+  const nominalStep = (field, dash) => ({ mark: { type: "line", interpolate: "step", strokeDash: dash, strokeWidth: 1.2 }, encoding: { y: { ...y, field }, color: { value: look.ink } } });
+  const limit = (field, dash, width_) => (days ? step(field, dash, width_) : nominalStep(field, dash));
+  return {
+    ...base(look),
+    padding: PADDING,
+    width,
+    height: 260,
+    data: { values },
+    encoding: { x },
+    layer: [limit("low", [5, 4], 1.2), limit("high", [5, 4], 1.2), limit("centre", [1, 0], 1.2), { mark: { type: "line", strokeWidth: 1, opacity: 0.5 }, encoding: { y, color: { value: look.colours[0] } } }, mark(false), mark(true)],
   };
+}
+
+// --- Intervals, matrices and scatters ----------------------------------------------------------------------------------
+
+function intervals(visual, dataset, report, series, width, look) {
+  const [name] = visual.measures;
+  const measure = dataset.measures[name];
+  const order = report.order.slice(0, MOST_BARS);
+  const shown = new Set(order);
+  const entries = visual.columns ? series : [{ key: null, name: "", total: 0, colour: 0 }];
+  const kept = report.points
+    .map((each, at) => ({ ...each, at, entry: entries.find((entry) => !visual.columns || entry.key === each.series), between: bounds(dataset, name, each.row) }))
+    .filter((each) => each.entry && shown.has(each.key));
+  const { by, channel } = measured(measure, kept.flatMap((each) => [each.y, ...(each.between ?? [])]), { zero: false });
+  const label = (each) => (groupsOf(visual).length > 1 ? each : named(dataset, groupsOf(visual)[0], each));
+  const values = kept.map((each) => ({
+    at: each.at,
+    k: label(each.key),
+    s: each.entry?.name,
+    y: each.y / by,
+    ...(each.between && { low: each.between[0] / by, high: each.between[1] / by }),
+    tip: `${label(each.key)}${each.entry?.name ? `, ${each.entry.name}` : ""}: ${told(dataset, name, each.row)}`,
+  }));
+  const lanes = visual.columns ? Math.min(series.length, 4) : 1;
+  const x = { field: "y", ...channel, axis: { ...channel.axis, grid: true } };
+  const names = order.map(label);
+  const whisker = { transform: [{ filter: "isValid(datum.low)" }] };
+  return {
+    ...base(look),
+    padding: { ...PADDING, top: 18 },
+    width,
+    height: 84 + order.length * (12 + 14 * lanes),
+    data: { values },
+    encoding: {
+      y: { field: "k", ...sideAxis(names, groupsOf(visual).map((each) => groupTitle(dataset, each)).join(", "), width) },
+      ...(visual.columns && { yOffset: { field: "s", type: "nominal", sort: series.map((each) => each.name) } }),
+      color: byColour(look, entries),
+      tooltip: TIP,
+    },
+    layer: [
+      { ...whisker, mark: { type: "rule", strokeWidth: 1.6 }, encoding: { x: { ...x, field: "low" }, x2: { field: "high" } } },
+      ...["low", "high"].map((end) => ({ ...whisker, mark: { type: "tick", orient: "vertical", size: 9, thickness: 1.6 }, encoding: { x: { ...x, field: end } } })),
+      { mark: { type: "point", filled: true, size: 70, opacity: 1 }, encoding: { x, shape: byShape(entries) } },
+    ],
+  };
+}
+
+function heat(visual, dataset, report, width, look) {
+  const [reference] = groupsOf(visual);
+  const [name] = visual.measures;
+  const measure = dataset.measures[name];
+  const columnKey = alias(visual.columns);
+  const rows = [...new Set(report.points.map((each) => each.key))].sort(natural).slice(0, MOST_CELLS);
+  const columns = [...new Set(report.points.filter((each) => each.series !== null).map((each) => each.series))].sort(natural).slice(0, MOST_CELLS);
+  const kept = report.points.map((each, at) => ({ ...each, at })).filter((each) => rows.includes(each.key) && columns.includes(each.series));
+  const numbers = kept.map((each) => each.y);
+  const [low, high] = [Math.min(...numbers, measure.unit === "share" || measure.adds ? 0 : Infinity), Math.max(...numbers)];
+  const [pale, full] = [mixed(look.card, look.colours[0], 0.06), look.colours[0]];
+  const across = (width - Math.max(60, width * 0.22)) / columns.length;
+  const values = kept.map((each) => {
+    const way = high > low ? (each.y - low) / (high - low) : 1;
+    const ground = mixed(pale, full, way);
+    const said = measure.unit === "share" ? value(each.y, "share").replace(/\.\d%/, "%") : value(each.y, measure.unit);
+    return {
+      at: each.at,
+      k: named(dataset, reference, each.key),
+      c: named(dataset, visual.columns, each.row[columnKey]),
+      y: each.y,
+      said: said.length * 7 < across - 4 ? said : "",
+      ink: contrast(ground, look.ink) >= contrast(ground, look.card) ? look.ink : look.card,
+      tip: `${named(dataset, reference, each.key)} × ${named(dataset, visual.columns, each.row[columnKey])}: ${told(dataset, name, each.row)}`,
+    };
+  });
+  const slanted = columns.some((each) => String(each).length * 7 > across - 6);
+  return {
+    ...base(look),
+    padding: { ...PADDING, top: 6 },
+    width,
+    height: 120 + rows.length * 26 + (slanted ? 50 : 0),
+    data: { values },
+    encoding: {
+      x: { field: "c", type: "nominal", sort: columns.map((each) => named(dataset, visual.columns, each)), axis: { title: groupTitle(dataset, visual.columns), grid: false, ticks: false, labelAngle: slanted ? -40 : 0, labelLimit: 110, domain: false } },
+      y: { field: "k", type: "nominal", sort: rows.map((each) => named(dataset, reference, each)), axis: { title: groupTitle(dataset, reference), grid: false, ticks: false, labelLimit: Math.max(80, width * 0.22), domain: false } },
+      tooltip: TIP,
+    },
+    layer: [
+      {
+        mark: { type: "rect", stroke: look.card, strokeWidth: 2 },
+        encoding: {
+          color: {
+            field: "y",
+            type: "quantitative",
+            scale: { domain: [low, high], range: [pale, full], interpolate: "rgb" },
+            legend: { title: measure.title, orient: "top", direction: "horizontal", gradientLength: Math.min(180, width / 2), gradientThickness: 10, format: FORMATS[measure.unit] ?? "~g", tickCount: 3 },
+          },
+        },
+      },
+      { mark: { type: "text", fontSize: 12 }, encoding: { text: { field: "said" }, color: { field: "ink", type: "nominal", scale: null } } },
+    ],
+  };
+}
+
+const PLACES = [
+  { align: "left", dx: 9, dy: 0, baseline: "middle" },
+  { align: "right", dx: -9, dy: 0, baseline: "middle" },
+  { align: "center", dx: 0, dy: -9, baseline: "bottom" },
+  { align: "center", dx: 0, dy: 9, baseline: "top" },
+];
+
+// Where each name has room: the index of its place beside the point, or none. Points and names never cover one another.
+function placed(dots, across, down) {
+  const taken = dots.map(({ x, y }) => ({ left: x - 6, right: x + 6, top: y - 6, bottom: y + 6 }));
+  return dots.map(({ x, y, label }, own) => {
+    const wide = label.length * 6.6 + 2;
+    const place = PLACES.findIndex(({ align, dx, dy, baseline }) => {
+      const left = x + dx - (align === "right" ? wide : align === "center" ? wide / 2 : 0);
+      const top = y + dy - (baseline === "middle" ? 7 : baseline === "bottom" ? 14 : 0);
+      const box = { left, right: left + wide, top, bottom: top + 14 };
+      const free = box.left >= 0 && box.right <= across && box.top >= 0 && box.bottom <= down && taken.every((other, i) => i === own || box.right < other.left || box.left > other.right || box.bottom < other.top || box.top > other.bottom);
+      if (free) taken.push(box);
+      return free;
+    });
+    return place;
+  });
+}
+
+function scatter(visual, dataset, report, series, width, look) {
+  const [across, up] = visual.measures;
+  const height = 340;
+  const entries = visual.columns ? series : [{ key: null, name: "", total: 0, colour: 0 }];
+  const kept = report.points
+    .map((each, at) => ({ ...each, at, entry: entries.find((entry) => !visual.columns || entry.key === each.series), wide: bounds(dataset, across, each.row), high: bounds(dataset, up, each.row) }))
+    .filter((each) => each.entry);
+  const on = (name, part) => {
+    const numbers = kept.flatMap((each) => [each.row[name], ...(each[part] ?? [])]);
+    const found = measured(dataset.measures[name], numbers, { zero: false });
+    const [low, high] = [Math.min(...numbers) / found.by, Math.max(...numbers) / found.by];
+    const room = (high - low || Math.abs(high) || 1) * 0.06;
+    const floor = low >= 0 && dataset.measures[name].unit !== "number" ? 0 : -Infinity;
+    found.channel.scale.domain ??= [Math.max(floor, low - room), high + room];
+    found.channel.scale.nice = false;
+    return found;
+  };
+  const [x, y] = [on(across, "wide"), on(up, "high")];
+  const inner = [width - 70, height - 56];
+  const last = groupsOf(visual).at(-1);
+  const way = (channel, number) => (number - channel.scale.domain[0]) / (channel.scale.domain[1] - channel.scale.domain[0] || 1);
+  const dots = kept.map((each) => ({ x: way(x.channel, each.row[across] / x.by) * inner[0], y: (1 - way(y.channel, each.row[up] / y.by)) * inner[1], label: named(dataset, last, each.row[alias(last)]).slice(0, 24) }));
+  const places = placed(dots, inner[0], inner[1]);
+  const values = kept.map((each, i) => ({
+    at: each.at,
+    s: each.entry.name,
+    x: each.row[across] / x.by,
+    y: each.row[up] / y.by,
+    ...(each.wide && { left: each.wide[0] / x.by, right: each.wide[1] / x.by }),
+    ...(each.high && { low: each.high[0] / y.by, high: each.high[1] / y.by }),
+    label: dots[i].label,
+    place: places[i],
+    tip: `${each.key}${each.entry.name ? `, ${each.entry.name}` : ""}: ${dataset.measures[across].title.toLowerCase()} ${told(dataset, across, each.row)}; ${dataset.measures[up].title.toLowerCase()} ${told(dataset, up, each.row)}`,
+  }));
+  const [ex, ey] = [{ field: "x", ...x.channel, axis: { ...x.channel.axis, grid: true } }, { field: "y", ...y.channel, axis: { ...y.channel.axis, grid: true } }];
+  const rule = { type: "rule", strokeWidth: 1, opacity: 0.45 };
+  return {
+    ...base(look),
+    padding: PADDING,
+    width,
+    height,
+    data: { values },
+    encoding: { color: byColour(look, entries) },
+    layer: [
+      { transform: [{ filter: "isValid(datum.left)" }], mark: rule, encoding: { x: { ...ex, field: "left" }, x2: { field: "right" }, y: ey } },
+      { transform: [{ filter: "isValid(datum.low)" }], mark: rule, encoding: { x: ex, y: { ...ey, field: "low" }, y2: { field: "high" } } },
+      { mark: { type: "point", filled: true, size: 80, opacity: 0.95 }, encoding: { x: ex, y: ey, shape: byShape(entries), tooltip: TIP } },
+      ...PLACES.map((place, i) => ({ transform: [{ filter: `datum.place === ${i}` }], mark: { type: "text", fontSize: 12, ...place }, encoding: { x: ex, y: ey, text: { field: "label" }, color: { value: look.ink } } })),
+    ],
+  };
+}
+
+/**
+ * A Vega-Lite specification.
+ * @param {any} visual
+ * @param {any} dataset
+ * @param {ReturnType<import("./report.js").points>} report
+ * @param {Series[]} series
+ * @param {number} width pixels; heights follow from the content
+ * @param {Look} look
+ * @param {(row: import("./report.js").Row) => boolean} faded what is not chosen where something is
+ */
+export function specification(visual, dataset, report, series, width, look, faded = () => false) {
+  if (isRound(visual)) return slices(visual, dataset.measures[visual.measures[0]], report, series, width, look, faded);
+  switch (visual.type) {
+    case "line":
+      return lines(visual, dataset, report, series, width, look);
+    case "control":
+      return control(visual, dataset, report, width, look);
+    case "interval":
+      return intervals(visual, dataset, report, series, width, look);
+    case "heat":
+      return heat(visual, dataset, report, width, look);
+    case "scatter":
+      return scatter(visual, dataset, report, series, width, look);
+    default:
+      return bars(visual, dataset, report, series, width, look);
+  }
 }
 
 // A chart in words, for those who do not see it. The table beside it has every number.
 export function summary(visual, dataset, report, series) {
   const [name] = visual.measures;
-  const unit = dataset.measures[name].unit;
-  const parts = visual.type === "pie" || visual.type === "donut" ? series.map((each) => [each.name, each.total]) : report.order.slice(0, MOST_BARS).map((key) => [group(key), report.totals.get(key)]);
-  const said = parts.slice(0, 12).map(([label, total]) => `${label} ${value(total, unit)}`);
-  return `${visual.title}. ${said.join("; ")}${parts.length > 12 ? `; and ${parts.length - 12} more` : ""}.`;
+  const { unit, adds } = dataset.measures[name];
+  const parts = isRound(visual)
+    ? series.map((each) => [each.name, value(each.total, unit)])
+    : visual.columns && (!adds || visual.grouped)
+      ? report.points.map((each) => [`${group(each.key)}, ${group(each.series)}`, value(each.y, unit)])
+      : visual.type === "scatter"
+        ? report.points.map((each) => [each.key, visual.measures.map((which) => value(each.row[which], dataset.measures[which].unit)).join(" and ")])
+        : report.order.slice(0, MOST_BARS).map((key) => [group(key), value(report.totals.get(key), unit)]);
+  const said = parts.slice(0, 12).map(([label, number]) => `${label} ${number}`);
+  return text.reports.summary(visual.title, said, Math.max(0, parts.length - 12));
 }
-
-export const seriesDomain = (visual) => alias(visual.columns ?? visual.rows[0]);

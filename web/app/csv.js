@@ -11,12 +11,15 @@ const cell = (found) => {
 
 export const csv = (head, rows) => [head, ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 
-export function download(name, text) {
-  // The byte-order mark tells Excel that the text is UTF-8.
-  const url = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv;charset=utf-8" }));
+/** @param {string} name @param {Blob} content */
+export function save(name, content) {
+  const url = URL.createObjectURL(content);
   const link = document.createElement("a");
   link.href = url;
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
+
+// The byte-order mark tells Excel that the text is UTF-8.
+export const download = (name, text) => save(name, new Blob(["\ufeff", text], { type: "text/csv;charset=utf-8" }));

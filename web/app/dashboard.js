@@ -1,12 +1,22 @@
 // A page of reports: asks the API for all of them at once, again whenever the filters in the address change.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { choices, write } from "./address.js";
 import { Card } from "./card.js";
-import { Filters } from "./filters.js";
-import { bytes, counted, natural, time } from "./format.js";
+import { Compare, pair } from "./compare.js";
+import { Filters, chipText } from "./filters.js";
+import { natural } from "./format.js";
+import { Freshness, RefreshState, useRefreshState } from "./freshness.js";
 import { html } from "./html.js";
+import { remembered } from "./labels.js";
 import { alias, records } from "./report.js";
+import { drilled, isChosen, offered, toggled } from "./select.js";
+import { text } from "./strings.js";
 
+const MOST_AT_ONCE = 32; // visuals that the API takes in one request
 const isOptions = (visual) => visual.type === "options";
+
+// The filters that the page has a control for: others, of other pages, would narrow it unseen.
+const applicable = (controls, filters) => Object.fromEntries(Object.entries(filters).filter(([name]) => controls.some((each) => each.id === name)));
 
 export function Dashboard({ api, page, address, go }) {
   const [layout, setLayout] = useState();
@@ -16,8 +26,17 @@ export function Dashboard({ api, page, address, go }) {
   const [attempt, setAttempt] = useState({ count: 0, fresh: false });
   const asked = useRef(new Set());
   const path = `/api/dashboards/${page.dashboard}`;
-  const { filters } = address;
-  const chosen = JSON.stringify(filters);
+  const { filters, view = {} } = address;
+  const names = pair(view);
+  const chosen = JSON.stringify([filters, names]);
+  const again = (fresh) => setAttempt((before) => ({ count: before.count + 1, fresh }));
+  const state = useRefreshState(api, attempt.count, () => again(true));
+
+  // One question, or one for each batch: { filters, compare? }.
+  const question = (controls) => {
+    const applied = applicable(controls, filters);
+    return names ? { filters: { ...applied, batch: [names[0]] }, compare: { ...applied, batch: [names[1]] } } : { filters: applied };
+  };
 
   useEffect(() => {
     const stop = new AbortController();
@@ -29,9 +48,11 @@ export function Dashboard({ api, page, address, go }) {
         setLayout(found);
         // The values of filters do not depend on the filters: asked once, and again on refresh.
         const visuals = found.dashboard.visuals.filter((each) => !isOptions(each) || attempt.fresh || !asked.current.has(each.id)).map((each) => each.id);
-        const told = await api(`${path}/queries`, { body: { visuals, filters, fresh: attempt.fresh }, signal: stop.signal });
-        for (const each of told.outcomes) if (each.answer) asked.current.add(each.visual);
-        setOutcomes((before) => ({ ...before, ...Object.fromEntries(told.outcomes.map((each) => [each.visual, each])) }));
+        const parts = Array.from({ length: Math.ceil(visuals.length / MOST_AT_ONCE) }, (_, i) => visuals.slice(i * MOST_AT_ONCE, (i + 1) * MOST_AT_ONCE));
+        const told = await Promise.all(parts.map((part) => api(`${path}/queries`, { body: { visuals: part, ...question(found.dashboard.filters), fresh: attempt.fresh }, signal: stop.signal })));
+        const fresh = told.flatMap((each) => each.outcomes);
+        for (const each of fresh) if (each.answer) asked.current.add(each.visual);
+        setOutcomes((before) => ({ ...before, ...Object.fromEntries(fresh.map((each) => [each.visual, each])) }));
         setBusy(false);
       } catch (error) {
         if (error.name === "AbortError") return;
@@ -58,11 +79,11 @@ export function Dashboard({ api, page, address, go }) {
     return found;
   }, [layout, outcomes]);
 
-  const change = (next) => go({ path: address.path, filters: next });
+  const change = (next) => go({ ...address, filters: next });
   const retry = async (visual) => {
     try {
-      const answer = await api(`${path}/query`, { body: { visual: visual.id, filters, fresh: true } });
-      setOutcomes((before) => ({ ...before, [visual.id]: { visual: visual.id, answer } }));
+      const told = await api(`${path}/queries`, { body: { visuals: [visual.id], ...question(layout.dashboard.filters), fresh: true } });
+      setOutcomes((before) => ({ ...before, [visual.id]: told.outcomes[0] }));
     } catch (error) {
       setOutcomes((before) => ({ ...before, [visual.id]: { visual: visual.id, error } }));
     }
@@ -75,30 +96,48 @@ export function Dashboard({ api, page, address, go }) {
       <h1>${page.title}</h1>
       <p><strong>${fault.message}</strong></p>
       <p>${fault.remedy}</p>
-      <button type="button" onClick=${() => setAttempt({ count: attempt.count + 1, fresh: false })}>Try again</button>
-      ${Object.keys(filters).length > 0 && html` <button type="button" onClick=${() => change({})}>Clear all filters</button>`}
+      <button type="button" onClick=${() => again(false)}>${text.shared.tryAgain}</button>
+      ${Object.keys(filters).length > 0 && html` <button type="button" onClick=${() => change({})}>${text.reports.clearAll}</button>`}
     </div>`;
 
+  const controls = layout?.dashboard.filters ?? [];
   const visuals = layout?.dashboard.visuals.filter((each) => !isOptions(each)) ?? [];
-  const titles = Object.fromEntries((layout?.dashboard.filters ?? []).map((each) => [each.id, each.title]));
+  const titles = Object.fromEntries(controls.map((each) => [each.id, each.title]));
+  const applied = applicable(controls, filters);
+  const filtered = Object.keys(applied).length > 0;
   const answers = visuals.map((each) => outcomes[each.id]?.answer).filter(Boolean);
   const failed = visuals.filter((each) => outcomes[each.id]?.error).length;
-  const oldest = answers.map((each) => each.as_of).sort()[0];
-  const reused = Math.max(0, ...answers.filter((each) => each.cached).map((each) => each.max_age_minutes));
-  const read = answers.reduce((all, each) => all + each.bytes_scanned, 0);
-  const nothing = !busy && answers.length > 0 && Object.keys(filters).length === 0 && answers.every((each) => each.rows.length === 0 || each.rows.every((row) => row.every((cell) => !cell)));
+  const nothing = !busy && answers.length > 0 && !filtered && answers.every((each) => each.rows.length === 0 || each.rows.every((row) => row.every((cell) => !cell)));
+  const choice = {
+    // A batch cannot be picked while two are compared: the comparison is that choice.
+    offers: (pick) => offered(controls, pick) && !(names && pick.name === "batch"),
+    has: (pick) => isChosen(applied, pick),
+    choose: (picks, added) => {
+      const all = picks.every((pick) => isChosen(filters, pick));
+      change(picks.reduce((found, pick) => (isChosen(found, pick) === all ? toggled(found, pick, added) : found), filters));
+    },
+  };
+  const drill = (visual, row) => {
+    const side = row?.side ?? undefined;
+    const found = row ? drilled(visual, layout.datasets[visual.dataset], applied, row) : applied;
+    return write({ path: [address.path[0], "labels"], filters: side ? { ...found, batch: [side] } : found, view: { from: remembered(address) } });
+  };
+  const chips = (unapplied) => choices(applied).filter((each) => !unapplied.includes(each.attribute ? `${each.name}.${each.attribute}` : each.name)).map((each) => chipText(titles, each));
   return html`<div class="title">
-      <div><h1 tabindex="-1">${page.title}</h1><p class="quiet">${layout?.dashboard.description ?? ""}</p></div>
-      <div class="freshness">
-        <p role="status">${busy ? "Loading reports…" : oldest && html`As of <time datetime=${oldest}>${time(oldest)}</time>${reused ? `, some up to ${counted(reused, "minutes")} older` : ""} · ${counted(answers.length, "reports")}${failed ? `, ${failed} failed` : ""} · ${bytes(read)} read`}</p>
-        <button type="button" disabled=${busy} onClick=${() => setAttempt({ count: attempt.count + 1, fresh: true })}>Refresh</button>
-      </div>
+      <div><h1 tabindex="-1">${page.title}</h1><p class="quiet">${layout?.dashboard.description ?? ""}</p><${RefreshState} state=${state} /></div>
+      <${Freshness} answers=${answers} failed=${failed} busy=${busy} refresh=${() => again(true)} />
     </div>
-    ${layout && html`<${Filters} controls=${layout.dashboard.filters} options=${options} filters=${filters} change=${change} />`}
+    ${layout &&
+    html`<${Filters} controls=${names ? controls.filter((each) => each.id !== "batch") : controls} options=${options} filters=${filters} change=${change}>
+      <${Compare} batches=${options.batch ?? []} view=${view} change=${(next) => go({ ...address, view: next })} />
+    <//>`}
     ${nothing &&
-    html`<div class="empty page"><h2>There is no data yet</h2>
-      <p>Reports appear after the Glue workflow SMGT-Glue-Workflow has run over a labeling job's output: run it, or wait for its schedule, then refresh.</p></div>`}
+    html`<div class="empty page"><h2>${text.reports.noData}</h2>
+      <p>${text.reports.howToFill}</p></div>`}
     <div class="grid">
-      ${visuals.map((visual) => html`<${Card} key=${visual.id} slug=${page.dashboard} visual=${visual} dataset=${layout.datasets[visual.dataset]} outcome=${outcomes[visual.id]} busy=${busy} filtered=${Object.keys(filters).length > 0} titles=${titles} known=${known} retry=${() => retry(visual)} clear=${() => change({})} />`)}
+      ${visuals.map(
+        (visual) =>
+          html`<${Card} key=${visual.id} slug=${page.dashboard} source=${page.title} visual=${visual} dataset=${layout.datasets[visual.dataset]} outcome=${outcomes[visual.id]} busy=${busy} filtered=${filtered} titles=${titles} known=${known} compared=${names} choice=${choice} drill=${drill} chips=${chips} retry=${() => retry(visual)} clear=${() => change({})} />`,
+      )}
     </div>`;
 }

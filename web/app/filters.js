@@ -3,6 +3,9 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { choices, prune } from "./address.js";
 import { day, group, words } from "./format.js";
 import { html } from "./html.js";
+import { text } from "./strings.js";
+
+const said = text.reports;
 
 const MANY = 10; // values from which on a search field pays
 
@@ -24,7 +27,7 @@ function Menu({ label, chosen, children }) {
     };
   }, []);
   return html`<details class="menu" ref=${details}>
-    <summary>${label} <span class="state">${chosen ? `${chosen} chosen` : "all"}</span></summary>
+    <summary>${label} <span class="state">${said.chosen(chosen)}</span></summary>
     <div class="panel">${children}</div>
   </details>`;
 }
@@ -34,19 +37,23 @@ function Values({ label, values, chosen, change }) {
   const shown = values.filter((each) => group(each).toLowerCase().includes(search.toLowerCase()));
   return html`<fieldset>
     <legend>${label}</legend>
-    ${values.length > MANY && html`<input type="search" aria-label=${`Find in ${label}`} placeholder="Find" value=${search} onInput=${(event) => setSearch(event.target.value)} />`}
+    ${values.length > MANY && html`<input type="search" aria-label=${said.findIn(label)} placeholder=${said.find} value=${search} onInput=${(event) => setSearch(event.target.value)} />`}
     ${shown.map(
       (each) => html`<label class="choice" key=${each}>
         <input type="checkbox" checked=${chosen.includes(each)} onChange=${(event) => change(event.target.checked ? [...chosen, each] : chosen.filter((other) => other !== each))} />
         <span>${group(each)}</span>
       </label>`,
     )}
-    ${shown.length === 0 && html`<p class="quiet">${values.length ? "Nothing found." : "No values in the data."}</p>`}
+    ${shown.length === 0 && html`<p class="quiet">${values.length ? said.nothingFound : said.noValues}</p>`}
   </fieldset>`;
 }
 
+// A choice in words: "Moving: yes". `titles` are the controls' by filter.
+export const chipText = (titles, { name, attribute, value }) => `${attribute ? words(attribute) : (titles[name] ?? words(name))}: ${name === "since" || name === "until" ? day(value) : group(value)}`;
+
 // `options` maps a filter's id to its values (a list), or for attributes to { attribute: values }.
-export function Filters({ controls, options, filters, change }) {
+// What is chosen elsewhere and has no control here keeps its chip, greyed: it is not applied.
+export function Filters({ controls, options, filters, change, children }) {
   const set = (name, chosen) => change(prune({ ...filters, [name]: chosen }));
   const control = ({ id, title, type }) => {
     if (type === "since" || type === "until")
@@ -59,7 +66,7 @@ export function Filters({ controls, options, filters, change }) {
       const count = Object.values(chosen).reduce((all, values) => all + values.length, 0);
       return html`<${Menu} label=${title} chosen=${count}>
         ${Object.entries(attributes).map(([attribute, values]) => html`<${Values} key=${attribute} label=${words(attribute)} values=${values} chosen=${chosen[attribute] ?? []} change=${(next) => set(id, { ...chosen, [attribute]: next })} />`)}
-        ${Object.keys(attributes).length === 0 && html`<p class="quiet">No attributes in the data.</p>`}
+        ${Object.keys(attributes).length === 0 && html`<p class="quiet">${said.noAttributes}</p>`}
       <//>`;
     }
     return html`<${Menu} label=${title} chosen=${(filters[id] ?? []).length}>
@@ -67,16 +74,22 @@ export function Filters({ controls, options, filters, change }) {
     <//>`;
   };
   const titles = Object.fromEntries(controls.map((each) => [each.id, each.title]));
+  return html`<div class="filters" role="search" aria-label=${said.filters}>
+    <div class="controls">${controls.map((each) => html`<div key=${each.id}>${control(each)}</div>`)}${children}</div>
+    <${Chips} filters=${filters} titles=${titles} change=${change} elsewhere=${(name) => !(name in titles)} />
+  </div>`;
+}
+
+// A button for each chosen value that takes it back.
+export function Chips({ filters, titles = {}, change, elsewhere = () => false }) {
   const chips = choices(filters);
-  return html`<div class="filters" role="search" aria-label="Filters">
-    <div class="controls">${controls.map((each) => html`<div key=${each.id}>${control(each)}</div>`)}</div>
-    ${chips.length > 0 &&
-    html`<div class="chips">
-      ${chips.map(({ name, attribute, value, without }) => {
-        const text = `${attribute ? words(attribute) : (titles[name] ?? words(name))}: ${name === "since" || name === "until" ? day(value) : group(value)}`;
-        return html`<button key=${text} type="button" class="chip" aria-label=${`Remove filter ${text}`} onClick=${() => change(without)}>${text}<span aria-hidden="true">×</span></button>`;
-      })}
-      <button type="button" class="plain" onClick=${() => change({})}>Clear all filters</button>
-    </div>`}
+  if (!chips.length) return null;
+  return html`<div class="chips">
+    ${chips.map((each) => {
+      const shown = chipText(titles, each);
+      const unused = elsewhere(each.name);
+      return html`<button key=${shown} type="button" class=${`chip ${unused ? "elsewhere" : ""}`} aria-label=${said.removeFilter(shown)} onClick=${() => change(each.without)}>${shown}${unused && html` <em>(${said.elsewhere})</em>`}<span aria-hidden="true">×</span></button>`;
+    })}
+    <button type="button" class="plain" onClick=${() => change({})}>${said.clearAll}</button>
   </div>`;
 }
