@@ -1,7 +1,8 @@
 """A labeling batch as Ground Truth would have written it, by workers whose skill, speed and bias are known.
 
-`generate` writes the objects below `batch_manifests/`, the label category files below `label_category_input/`, the user
-pool as `users.json` and the exact rows of every report as `truth.json`.
+`generate` writes the output of all jobs below `batch_manifests/`, with label category files, gold labels and the inputs
+of unfinished jobs beside them; the user pool as `users.json`; and as `truth.json` the exact rows of every report and
+what the analytics must answer.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def generate(
 ) -> Truth:
     """Writes the sample below `out` and returns the truth, also written as `out/truth.json`.
 
-    The same arguments give the same bytes. At scale 1 there are about 1,500 objects; clips and images grow with scale.
+    The same arguments give the same bytes. At scale 1 there are about 1,700 objects; clips and images grow with it.
 
     Args:
         out: folder to write into; created if absent.

@@ -128,8 +128,6 @@ def _run(session: boto3.session.Session, deployed: Deployed, sources: Sequence[P
         # Several inputs stay apart, each in a folder of its own; two may have the same name.
         below = deployed.input_prefix + (f"{number:02d}-{source.resolve().name}/" if len(sources) > 1 else "")
         client.upload(s3, source, deployed.batch_bucket, below, report)
-        for key, body in _gold(source).items():
-            s3.put_object(Bucket=deployed.batch_bucket, Key=below + key, Body=body)
     client.run_workflow(session.client("glue"), deployed.workflow, report)
 
 
@@ -194,25 +192,6 @@ def _equal(expected: str | None, measured: str | None) -> bool:
         return math.isclose(float(expected or "x"), float(measured or "x"), rel_tol=RELATIVE)
     except ValueError:
         return False
-
-
-def _gold(source: Path) -> dict[str, bytes]:
-    """The published labels of the real image classification job, in the pipeline's own format for gold labels.
-
-    They are told by image id, which is the name of the image's file.
-    """
-    found = {}
-    for path in source.rglob("true_labels.json"):
-        right = {each["ImageId"]: each["Label"] for each in json.loads(path.read_text(encoding="utf-8"))}
-        manifest = (path.parent / "output.manifest").read_text(encoding="utf-8").splitlines()
-        images = [json.loads(line)["source-ref"] for line in manifest]
-        lines = [
-            json.dumps({"source-ref": image, "label": right[name]})
-            for image in images
-            if (name := image.rpartition("/")[2].partition(".")[0]) in right
-        ]
-        found[f"gold/{path.parent.name}.jsonl"] = "\n".join(lines).encode()
-    return found
 
 
 _QUALITY = "SELECT value FROM job_quality WHERE job_name = 'image-classification-birds' AND measure = '{}'"
