@@ -220,8 +220,9 @@ def _run(found: Mapping[str, Any]) -> Run:
 _COUNTED = ("Total", "Timeout", "Failed", "Stopped", "Succeeded", "Errored")
 
 
-def _seconds(started: dt.datetime, ended: dt.datetime | None) -> float:
-    return round(max(0.0, ((ended or dt.datetime.now(dt.UTC)) - started).total_seconds()), 1)
+def _seconds(began: dt.datetime | None, ended: dt.datetime | None) -> float | None:
+    """None until both are known: an answer that counts on would be new to every poll."""
+    return round(max(0.0, (ended - began).total_seconds()), 1) if began and ended else None
 
 
 def _steps(run: Mapping[str, Any], titles: Mapping[str, str], *, ended: bool) -> tuple[Step, ...]:
@@ -258,7 +259,7 @@ def _step(node: Mapping[str, Any], titles: Mapping[str, str], *, ended: bool) ->
         state=state,
         started_at=began,
         ended_at=done,
-        seconds=_seconds(began, done) if began else None,
+        seconds=_seconds(began, done),
         attempts=len(attempts),
         error=last.get("ErrorMessage") or None,
         log=_log(last, is_job=is_job, failed=state == "failed"),

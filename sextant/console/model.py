@@ -19,14 +19,14 @@ class Frozen(BaseModel):
 
 
 class Run(Frozen):
-    """One run. `done` of `total` steps have ended, however they ended; `seconds` counts on while it runs."""
+    """One run. `done` of `total` steps have ended, however they ended; `seconds` is there once the run has ended."""
 
     system: SystemId
     id: str
     state: RunState
     started_at: dt.datetime
     ended_at: dt.datetime | None = None
-    seconds: float
+    seconds: float | None = None
     done: int
     total: int
 

@@ -7,22 +7,27 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 import aws_cdk.aws_apigatewayv2 as apigw
 
-from stacks.building_blocks.alarms import alarm, alarm_topic
+from stacks.building_blocks.alarms import alarm_topic
 from stacks.building_blocks.data_lake import data_key
 from stacks.building_blocks.http_api import HttpApi
 from stacks.building_blocks.static_site import StaticSite
+from stacks.console.alarms import watch
+from stacks.console.api import ROUTES, console_function
 from stacks.console.users import Users
 from web import site
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import aws_cdk.aws_lambda as lambda_
     from constructs import Construct
 
     from stacks.config import ConsoleConfig, EnvironmentConfig
+    from stacks.console.api import Operable
 
 
 class ConsoleStack(cdk.Stack):
-    """CloudFront → pages in a bucket; `/api/*` → HTTP API (Cognito token) → the systems' functions."""
+    """CloudFront → pages in a bucket; `/api/*` → HTTP API (Cognito token) → the functions of console and systems."""
 
     def __init__(
         self,
@@ -32,6 +37,7 @@ class ConsoleStack(cdk.Stack):
         *,
         console: ConsoleConfig,
         dashboards: lambda_.Function | None,
+        operable: Mapping[str, Operable],
     ) -> None:
         super().__init__(
             scope,
@@ -53,8 +59,10 @@ class ConsoleStack(cdk.Stack):
         )
         client = users.client(return_to=[pages.url, *console.callback_urls])
         api.authorize_with(users.pool, client)
+        get, post = apigw.HttpMethod.GET, apigw.HttpMethod.POST
+        own = console_function(self, environment=environment, operable=operable, key=key).function
+        api.route({path: [get, post] for path in ROUTES}, own)
         if dashboards:
-            get, post = apigw.HttpMethod.GET, apigw.HttpMethod.POST
             api.route({"/api/dashboards": [get], "/api/dashboards/{proxy+}": [get, post]}, dashboards)
         pages.publish(
             {name: path for name, (path, _) in site.files().items()},
@@ -68,15 +76,7 @@ class ConsoleStack(cdk.Stack):
                 },
             },
         )
-        alarm(
-            self,
-            "ApiErrors",
-            topic=alarm_topic(self, environment, key),
-            metric=api.api.metric_server_error(period=cdk.Duration.minutes(5), statistic="Sum"),
-            threshold=1,
-            description="The API answered with a server error. The access log names the route; the log of its function "
-            "holds the error under the same request id.",
-        )
+        watch(self, topic=alarm_topic(self, environment, key), api=api.api, site=pages.distribution, function=own)
 
         cdk.CfnOutput(self, "ConsoleUrl", value=pages.url)
         cdk.CfnOutput(self, "DistributionId", value=pages.distribution.distribution_id)

@@ -3,22 +3,25 @@
 // Without `cognito` the API is called without a token. With it: OAuth 2 authorization code with PKCE at the hosted
 // sign-in page; tokens live in sessionStorage, that is as long as the tab.
 
+import { text } from "./strings.js";
+
 const TOKENS = "sextant.tokens";
 const PENDING = "sextant.signin";
 
 export class Fault extends Error {
-  constructor({ status = 0, code = "", message, remedy = "" }) {
+  constructor({ status = 0, code = "", message, remedy = "", query_execution_id = undefined }) {
     super(message);
     this.status = status;
     this.code = code;
     this.remedy = remedy;
+    this.query_execution_id = query_execution_id;
   }
 }
 
 export async function loadConfig() {
   const answer = await fetch("config.json", { cache: "no-store" });
   if (answer.status === 404 || answer.status === 403) return { apiBase: "" };
-  if (!answer.ok) throw new Fault({ status: answer.status, message: "The console's configuration cannot be read.", remedy: "Reload the page; if it stays, deploy the console again." });
+  if (!answer.ok) throw new Fault({ status: answer.status, ...text.faults.configuration });
   return answer.json();
 }
 
@@ -32,7 +35,7 @@ async function exchange(cognito, fields) {
     headers: { "content-type": "application/x-www-form-urlencoded" },
     body: new URLSearchParams({ client_id: cognito.clientId, ...fields }),
   });
-  if (!answer.ok) throw new Fault({ status: answer.status, code: "SignIn", message: "Signing in failed.", remedy: "Sign in again." });
+  if (!answer.ok) throw new Fault({ status: answer.status, code: "SignIn", message: text.signIn.failed(answer.status), remedy: text.signIn.again });
   const tokens = await answer.json();
   const kept = {
     access: tokens.access_token,
@@ -107,9 +110,9 @@ export function createSession(config) {
       const pending = JSON.parse(sessionStorage.getItem(PENDING) ?? "null");
       sessionStorage.removeItem(PENDING);
       history.replaceState(null, "", `${redirect()}${pending?.hash ?? ""}`);
-      if (search.has("error")) throw new Fault({ code: "SignIn", message: `Signing in failed: ${search.get("error_description") ?? search.get("error")}.`, remedy: "Sign in again." });
+      if (search.has("error")) throw new Fault({ code: "SignIn", message: text.signIn.failed(search.get("error_description") ?? search.get("error")), remedy: text.signIn.again });
       if (!pending || pending.state !== search.get("state"))
-        throw new Fault({ code: "SignIn", message: "This sign-in was not started in this tab.", remedy: "Sign in again." });
+        throw new Fault({ code: "SignIn", message: text.signIn.foreign, remedy: text.signIn.again });
       tokens = await exchange(cognito, { grant_type: "authorization_code", code: search.get("code"), redirect_uri: redirect(), code_verifier: pending.verifier });
     },
 
@@ -118,29 +121,42 @@ export function createSession(config) {
       location.assign(`${cognito.endpoint}/logout?${new URLSearchParams({ client_id: cognito.clientId, logout_uri: redirect() })}`);
     },
 
-    // One call of the API. Throws Fault with what to do about it, and AbortError when `signal` says so.
-    async api(path, { body, signal } = {}) {
+    /**
+     * One call of the API. With `etag` (empty at first) the answer comes with its tag, or not at all when it is the one
+     * the caller has: `{ etag, answer }`. Throws Fault with what to do about it, and AbortError when `signal` says so.
+     * @param {string} path
+     * @param {{ method?: string, body?: unknown, etag?: string, signal?: AbortSignal }} [request]
+     */
+    async api(path, { body, method = body ? "POST" : "GET", etag, signal } = {}) {
       const access = await token();
       let answer;
       try {
         answer = await fetch(`${config.apiBase ?? ""}${path}`, {
-          method: body ? "POST" : "GET",
-          headers: { ...(body && { "content-type": "application/json" }), ...(access && { authorization: `Bearer ${access}` }) },
+          method,
+          headers: { ...(body && { "content-type": "application/json" }), ...(etag && { "if-none-match": etag }), ...(access && { authorization: `Bearer ${access}` }) },
           body: body && JSON.stringify(body),
+          cache: "no-store",
           signal,
         });
       } catch (error) {
         if (error.name === "AbortError") throw error;
-        throw new Fault({ code: "Unreachable", message: "The API cannot be reached.", remedy: "Check that it runs (at home: sextant status) and that you are online, then try again." });
+        throw new Fault({ code: "Unreachable", ...text.faults.unreachable });
       }
+      if (answer.status === 304) return { etag };
       const told = await answer.json().catch(() => ({}));
-      if (answer.ok) return told;
+      if (answer.ok) return etag === undefined ? told : { etag: answer.headers.get("etag") ?? "", answer: told };
       if (answer.status === 401) {
         forget();
-        throw new Fault({ status: 401, code: "SignIn", message: "Your sign-in has ended.", remedy: "Sign in again." });
+        throw new Fault({ status: 401, code: "SignIn", message: text.signIn.ended, remedy: text.signIn.again });
       }
-      if (answer.status === 403) throw new Fault({ status: 403, code: "Forbidden", message: "You may not see this.", remedy: "Ask for the role that may." });
-      throw new Fault({ status: answer.status, message: told.message ?? `The API answered with status ${answer.status}.`, remedy: "Try again.", ...told.error });
+      throw new Fault({ status: answer.status, ...expected(answer.status), ...told.error });
     },
   };
+}
+
+// What a status means when the API does not say it itself: then it is the gateway that answers.
+function expected(status) {
+  if (status === 403) return { code: "Forbidden", ...text.faults.forbidden };
+  if (status === 429) return { code: "Throttled", ...text.faults.throttled };
+  return text.faults.failed(status);
 }
