@@ -59,10 +59,10 @@ class ConsoleStack(cdk.Stack):
         )
         client = users.client(return_to=[pages.url, *console.callback_urls])
         api.authorize_with(users.pool, client)
-        get, post = apigw.HttpMethod.GET, apigw.HttpMethod.POST
         own = console_function(self, environment=environment, operable=operable, key=key).function
-        api.route({path: [get, post] for path in ROUTES}, own)
+        api.route(ROUTES, own)
         if dashboards:
+            get, post = apigw.HttpMethod.GET, apigw.HttpMethod.POST
             api.route({"/api/dashboards": [get], "/api/dashboards/{proxy+}": [get, post]}, dashboards)
         pages.publish(
             {name: path for name, (path, _) in site.files().items()},
