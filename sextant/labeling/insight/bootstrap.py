@@ -76,6 +76,9 @@ def interval(statistics: Floats, objects: Integers) -> tuple[Floats, Floats, Flo
         bounds are NaN where it is undefined in the sample or in most draws, or rests on fewer than FEWEST_OBJECTS.
     """
     value = statistics[0]
+    unknown = np.full(value.shape, np.nan)
+    if statistics.shape[0] == 1:
+        return value, unknown, unknown
     drawn = np.sort(statistics[1:], axis=0)  # NaN last
     defined = np.count_nonzero(~np.isnan(drawn), axis=0)
     sound = (objects >= FEWEST_OBJECTS) & (2 * defined > drawn.shape[0]) & ~np.isnan(value)
@@ -86,5 +89,5 @@ def interval(statistics: Floats, objects: Integers) -> tuple[Floats, Floats, Flo
         below = np.floor(place).astype(np.int64)
         above = np.minimum(below + 1, np.maximum(defined - 1, 0))
         bound = drawn[below, item] + (place - below) * (drawn[above, item] - drawn[below, item])
-        bounds.append(np.where(sound, bound, np.nan))
+        bounds.append(np.where(sound, bound, unknown))
     return value, bounds[0], bounds[1]
