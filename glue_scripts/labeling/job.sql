@@ -4,12 +4,15 @@ SELECT
   j.modality,
   j.task_type,
   j.level,
+  j.batch,
+  j.base_job,
   j.label_attribute,
   coalesce(a.started_at, t.first_created_at) AS started_at,
   CASE
     WHEN a.finished_at IS NULL OR t.last_created_at > a.finished_at THEN t.last_created_at
     ELSE a.finished_at
   END AS finished_at,
+  i.input_count,
   coalesce(t.task_count, 0) AS task_count,
   coalesce(t.labeled_count, 0) AS labeled_count,
   coalesce(t.failed_count, 0) AS failed_count,
@@ -47,3 +50,5 @@ LEFT JOIN (
   FROM answer
   GROUP BY job_name
 ) a ON j.job_name = a.job_name
+LEFT JOIN (SELECT job_name, max(object_count) AS input_count FROM parsed_input GROUP BY job_name) i
+  ON j.job_name = i.job_name

@@ -21,8 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sextant.labeling import storage
+from sextant.labeling.beside import count_input, parse_categories, parse_gold
+from sextant.labeling.chunk import Chunk
 from sextant.labeling.ground_truth import (
-    Chunk,
     Document,
     parse_manifest_line,
     parse_response,
@@ -32,8 +33,8 @@ from sextant.labeling.ground_truth import (
 from sextant.labeling.insight.analysis import FILES
 from sextant.labeling.insight.tables import INSIGHT_TABLES, PARTS
 from sextant.labeling.json_text import UNUSABLE
-from sextant.labeling.layout import Kind, Place, level_of, place_of
-from sextant.labeling.staging import FACT, REFERENCE, STAGED, Sheet
+from sextant.labeling.layout import BESIDE, Kind, Place, batch_of, level_of, place_of
+from sextant.labeling.staging import CHAIN, FACT, REFERENCE, STAGED, Sheet
 from sextant.labeling.tables import arrow_schema
 
 if TYPE_CHECKING:
@@ -47,17 +48,26 @@ LONGEST_RUN = timedelta(days=1)
 PARSE_SCHEMA = "staged string, rows bigint"
 """What `parse` yields: the staged table and its rows of one chunk."""
 
-JOBS_SCHEMA = "job_name string, modality string, task_type string, level string, label_attribute string"
+JOBS_SCHEMA = (
+    "job_name string, modality string, task_type string, level string, batch string, base_job string, "
+    "label_attribute string"
+)
 
 
 @dataclass(frozen=True)
 class Found:
-    """One object to parse."""
+    """One object to parse: `key` below `root`, which is empty for the input itself."""
 
     key: str
     size: int
     modified: datetime
     place: Place
+    root: str = ""
+
+    @property
+    def source(self) -> str:
+        """What tables call it."""
+        return f"{self.root.rstrip('/').rpartition('/')[2]}/{self.key}" if self.root else self.key
 
 
 @dataclass(frozen=True)
@@ -71,11 +81,13 @@ class Survey:
     ignored: int
 
 
-def survey(root: str) -> Survey:
+def survey(root: str, categories: str = "") -> Survey:
     """Lists the input and recognises every object.
 
     A job has one manifest, and a data object one sequence file: of two equal copies the first in key order is read, and
-    the other is rejected as a duplicate. Different jobs whose folders have one name are named by their paths.
+    the other is rejected as a duplicate. Different jobs whose folders have one name are named by their paths. Gold
+    labels and label categories belong to the job of their folder, or to the only one that their file or folder names;
+    `categories` is a further folder with such configurations, which need not exist.
 
     Raises:
         FileNotFoundError: the root is a folder that does not exist.
@@ -86,10 +98,13 @@ def survey(root: str) -> Survey:
     rejected: list[tuple[str, str, str, int]] = []
     ignored = 0
     placed: list[tuple[storage.Entry, Place]] = []
+    beside: list[tuple[storage.Entry, Place, str]] = []
     for entry in storage.entries(root):
         place = place_of(entry.key, name)
         if place.kind is Kind.WORKINGS:
             ignored += 1
+        elif place.kind in BESIDE:
+            beside.append((entry, place, ""))
         elif place.kind is Kind.FOREIGN:
             rejected.append(
                 (entry.key, "not part of a Ground Truth output", "no known file name or folder", entry.size)
@@ -108,6 +123,22 @@ def survey(root: str) -> Survey:
                 continue
         found = Found(entry.key, entry.size, entry.modified, place)
         (manifests if place.kind is Kind.MANIFEST else others).append(found)
+    if categories and (storage.is_s3(categories) or Path(categories).is_dir()):
+        found_beside = [(entry, place_of(entry.key, ""), categories) for entry in storage.entries(categories)]
+        beside += [each for each in found_beside if each[1].kind is Kind.CATEGORIES]
+    jobs_by_name: dict[str, set[str]] = {}
+    for _, place in placed:
+        for told in (place.job_name, place.job, names[place.job_name, place.home]):
+            jobs_by_name.setdefault(told, set()).add(names[place.job_name, place.home])
+    for entry, place, elsewhere in beside:
+        found = Found(entry.key, entry.size, entry.modified, place, elsewhere)
+        here = names.get((place.job_name, place.home))
+        meant = {here} if here and not elsewhere else jobs_by_name.get(place.job_name, set())
+        if len(meant) == 1:
+            others.append(replace(found, place=replace(place, job_name=meant.pop())))
+        elif not elsewhere:  # the batch workflow's folder has those of all batches
+            reason = f"{place.kind} of {'several jobs' if meant else 'an unknown job'}"
+            rejected.append((found.source, reason, f"job {place.job_name}: {', '.join(sorted(meant))}", entry.size))
     return Survey(root, tuple(manifests), tuple(others), tuple(rejected), ignored)
 
 
@@ -238,7 +269,7 @@ def _work(
         if context:
             created = context["created_at"]
             reference = {**context, "created_at": created.isoformat() if created else None}
-        chunks[-1].append([each.key, each.size, each.modified.isoformat(), astuple(each.place), reference])
+        chunks[-1].append([each.key, each.size, each.modified.isoformat(), astuple(each.place), each.root, reference])
     notes: list[Any] = list(rejected)
     work = []
     for number, chunk in enumerate(chunks):
@@ -280,18 +311,18 @@ def _parse_chunk(work: dict[str, Any]) -> list[Sheet]:
         for source, reason, detail, size in work["rejected"]:
             chunk.reject(source, reason, detail, size)
         items = [
-            Found(key, size, datetime.fromisoformat(modified), Place(Kind(place[0]), *place[1:]))
-            for key, size, modified, place, _ in work["items"]
+            Found(key, size, datetime.fromisoformat(modified), Place(Kind(place[0]), *place[1:]), root)
+            for key, size, modified, place, root, _ in work["items"]
         ]
-        whole = [each for each in items if each.place.kind is not Kind.MANIFEST]
-        bodies = storage.bodies([storage.joined(work["root"], each.key) for each in whole])
+        whole = [each for each in items if each.place.kind not in _BY_LINE]
+        bodies = storage.bodies([storage.joined(each.root or work["root"], each.key) for each in whole])
         for each, (*_, reference) in zip(items, work["items"], strict=True):
-            if each.place.kind is Kind.MANIFEST:
-                _parse_manifest(chunk, each, work["root"])
+            if each.place.kind in _BY_LINE:
+                _parse_lines(chunk, each, work["root"])
                 continue
             body = next(bodies)
             if isinstance(body, storage.GoneError):
-                chunk.reject(each.key, "gone", str(body), each.size)
+                chunk.reject(each.source, "gone", str(body), each.size)
                 continue
             _parse_body(chunk, each, reference, body)
         sheets = chunk.close()
@@ -300,12 +331,17 @@ def _parse_chunk(work: dict[str, Any]) -> list[Sheet]:
     return sheets
 
 
-def _parse_manifest(chunk: Chunk, found: Found, root: str) -> None:
-    lines = 0
+_BY_LINE = frozenset({Kind.MANIFEST, Kind.INPUT})
+"""What is read line by line, for it may be larger than memory."""
+
+
+def _parse_lines(chunk: Chunk, found: Found, root: str) -> None:
+    lines = objects = 0
     try:
         for number, line in enumerate(storage.lines(storage.joined(root, found.key))):
             lines += 1
-            if line or number == 0:
+            objects += bool(line.strip())
+            if found.place.kind is Kind.MANIFEST and (line or number == 0):
                 with _kept_or_rejected(chunk, f"{found.key}#{number}", len(line)):
                     parse_manifest_line(chunk, found.place, found.key, number, line)
     except storage.GoneError as error:
@@ -313,12 +349,18 @@ def _parse_manifest(chunk: Chunk, found: Found, root: str) -> None:
         return
     if not lines:
         chunk.reject(found.key, "empty object", "a manifest without a line", found.size)
+    elif found.place.kind is Kind.INPUT:
+        count_input(chunk, found.place, found.key, objects)
 
 
 def _parse_body(chunk: Chunk, found: Found, reference: dict[str, Any] | None, body: bytes) -> None:
     place = found.place
-    with _kept_or_rejected(chunk, found.key, len(body)):
-        if place.kind is Kind.RESPONSE:
+    with _kept_or_rejected(chunk, found.source, len(body)):
+        if place.kind is Kind.GOLD:
+            parse_gold(chunk, place, found.source, body)
+        elif place.kind is Kind.CATEGORIES:
+            parse_categories(chunk, place, found.source, body)
+        elif place.kind is Kind.RESPONSE:
             parse_response(chunk, place, found.key, body)
         elif place.kind is Kind.WORKER_FRAME:
             parse_worker_frame(chunk, place, found.key, body)
@@ -356,16 +398,85 @@ def _document(found: Found, reference: dict[str, Any]) -> Document:
     )
 
 
-def jobs(staging: str) -> list[tuple[str, str, str, str, str | None]]:
+@dataclass(frozen=True)
+class Job:
+    """One job as its parts tell it. `label_attribute` is empty without a manifest."""
+
+    name: str
+    modality: str
+    task_type: str
+    label_attribute: str
+
+    @property
+    def level(self) -> str:
+        """As in table job."""
+        return level_of(self.name)
+
+    @property
+    def batch(self) -> str:
+        """As in table job."""
+        return batch_of(self.name)
+
+
+def jobs(staging: str) -> list[tuple[str, str, str, str, str, str | None, str | None]]:
     """The jobs (`JOBS_SCHEMA`) after both rounds: manifests are believed before sequences, sequences before answers."""
     best: dict[str, tuple[Any, ...]] = {}
     for each in _staged_rows(staging, FACT.name):
         fact = (each["rank"], each["task_type"], each["modality"], each["label_attribute"])
         best[each["job_name"]] = min(best.get(each["job_name"], fact), fact)
-    return [
-        (name, modality, task_type, level_of(name), attribute or None)
+    found = {
+        name: Job(name, modality, task_type, attribute)
         for name, (_, task_type, modality, attribute) in sorted(best.items())
+    }
+    bases = _base_jobs(found, list(_staged_rows(staging, CHAIN.name)))
+    return [
+        (name, job.modality, job.task_type, job.level, job.batch, bases.get(name), job.label_attribute or None)
+        for name, job in found.items()
     ]
+
+
+def _base_jobs(found: dict[str, Job], chains: list[dict[str, Any]]) -> dict[str, str]:
+    """The job whose labels each job was given, by the labels of another job in its manifest lines.
+
+    Candidates are the jobs with that label attribute and with the name that the metadata gives to the labels' job; of
+    several those of the same batch. If labels of several jobs were handed down, the last of them counts: the one that
+    was given labels itself most often. A job of the batch workflow without a manifest yet was made for the only job of
+    the level before in its batch, or for the one whose name it begins with.
+    """
+    titles = {each["job_name"]: each["job"] for each in chains}  # Ground Truth's own names of jobs
+    inherited: dict[str, list[dict[str, Any]]] = {}
+    for each in chains:
+        if each["base_attribute"]:
+            inherited.setdefault(each["job_name"], []).append(each)
+    bases: dict[str, str] = {}
+    for name, job in found.items():
+        options: set[str] = set()
+        for each in inherited.get(name, ()):
+            same = {
+                other.name
+                for other in found.values()
+                if other is not job
+                and other.label_attribute == each["base_attribute"]
+                and each["base"] in ("", titles.get(other.name, ""))
+            }
+            near = {other for other in same if found[other].batch == job.batch}
+            options |= near or (same if len(same) == 1 else set())
+        if name not in titles and job.level:
+            options = _level_before(job, found)
+        if options:
+            bases[name] = min(options, key=lambda other: (-len(inherited.get(other, ())), other))
+    return bases
+
+
+def _level_before(job: Job, found: dict[str, Job]) -> set[str]:
+    """The job before one without a manifest: see `_base_jobs`."""
+    before = {"second": "first", "third": "second"}.get(job.level)
+    options = {each.name for each in found.values() if each.batch == job.batch and each.level == before}
+    if len(options) > 1:
+        short = job.name.partition("_level-")[2]
+        options = {each for each in options if short.startswith(each.partition("_level-")[2])}
+        options = {max(options, key=len)} if options else set()
+    return options
 
 
 def _staged_rows(staging: str, table: str) -> Iterator[dict[str, Any]]:

@@ -20,122 +20,43 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from hashlib import blake2b
 from itertools import chain, repeat
-from operator import add, itemgetter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from sextant.labeling import staging
+from sextant.labeling.chunk import Chunk, as_text, pairs, parsed
 from sextant.labeling.json_text import dumps, encoded, loads
 from sextant.labeling.layout import TASK_TYPES, Place, modality_of
-from sextant.labeling.staging import NO_ATTRIBUTES, Sheet
+from sextant.labeling.staging import NO_ATTRIBUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
-
-    from sextant.labeling.tables import Table
 
 AUDIT_ATTRIBUTE = "audit"
 BACKGROUND = "BACKGROUND"
-_SIDES = itemgetter("left", "top", "width", "height")
+_BOX = ("left", "top", "width", "height")
+_SIDES = itemgetter(*_BOX)
 LAST_FRAME = 2**31 - 1
 LONGEST_SECONDS = 1e10
 """Over 300 years: a mistake, and sums of it would leave the decimals that they are counted in."""
 
 _LISTS = (("annotations", ""), ("polylines", "polyline"), ("polygons", "polygon"), ("keypoints", "keypoint"))
 _SEQUENCES = {"tracking-annotations": "video-object-tracking", "detection-annotations": "video-object-detection"}
-_NAMED = frozenset({"class-id", "label-category-attributes", "object-id", "object-name", "label"})
+_NAMED = frozenset(
+    {"class-id", "label-category-attributes", "object-id", "object-name", "label"}
+    | {"labelCategoryAttributes", "objectId", "objectName"}  # as answers of workers spell them
+)
 _FRAMED = ("trackingAnnotations", "detectionAnnotations")
-_WORKER_SHAPES = ("boundingBoxes", "polylines", "polygons", "keypoints", "boundingCuboids", "annotations")
-_INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff]")
+_WORKER_LISTS = (
+    ("boundingBoxes", ""),
+    ("polylines", "polyline"),
+    ("polygons", "polygon"),
+    ("keypoints", "keypoint"),
+    ("boundingCuboids", "cuboid"),
+    ("annotations", ""),
+)
+INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff]")
 _SINGLE_CHOICE = frozenset({"image-classification", "text-classification", "label-verification"})
-
-
-@dataclass
-class Chunk:
-    """The sheets and tallies of one chunk of objects, written below `folder` when it is closed.
-
-    What one object adds counts when it is settled: an object that turns out to be unusable is taken back whole.
-    """
-
-    folder: Path
-    sheets: dict[str, Sheet] = field(default_factory=dict)
-    facts: set[tuple[str, int, str, str, str]] = field(default_factory=set)
-    labels: dict[Any, tuple[int, ...]] = field(default_factory=dict)
-    attributes: dict[Any, tuple[int, ...]] = field(default_factory=dict)
-    frames: dict[Any, tuple[int, ...]] = field(default_factory=dict)
-    interned: dict[bytes, str] = field(default_factory=lambda: {b"null": NO_ATTRIBUTES, b"{}": NO_ATTRIBUTES})
-    new_facts: list[tuple[str, int, str, str, str]] = field(default_factory=list)
-    new_counts: list[tuple[dict[Any, tuple[int, ...]], Any, tuple[int, ...]]] = field(default_factory=list)
-
-    def sheet(self, table: Table) -> Sheet:
-        """The sheet of a staged table."""
-        found = self.sheets.get(table.name)
-        if found is None:
-            found = self.sheets[table.name] = Sheet(table, self.folder / f"{table.name}.parquet")
-        return found
-
-    def reject(self, source: str, reason: str, detail: str, size: int) -> None:
-        """Keeps an input that could not be used."""
-        self.sheet(staging.PARSED_REJECTED).add(source, reason, detail[:500], size)
-
-    def settle(self) -> None:
-        """Keeps what was added since the last settling."""
-        self.facts.update(self.new_facts)
-        self.new_facts.clear()
-        for tallies, key, counts in self.new_counts:
-            known = tallies.get(key)
-            tallies[key] = counts if known is None else tuple(map(add, known, counts))
-        self.new_counts.clear()
-        for sheet in self.sheets.values():
-            sheet.settle()
-
-    def take_back(self) -> None:
-        """Drops what was added since the last settling."""
-        self.new_facts.clear()
-        self.new_counts.clear()
-        for sheet in self.sheets.values():
-            sheet.take_back()
-
-    def close(self) -> list[Sheet]:
-        """Writes everything; the sheets that have rows."""
-        self.settle()
-        for fact in sorted(self.facts):
-            self.sheet(staging.FACT).add(*fact)
-        for (head, label, attributes, day), counts in self.labels.items():
-            self.sheet(staging.PARSED_LABEL_TALLY).add(*head, label, attributes, attributes, day, *counts)
-        for (head, label, (name, value), day), counts in self.attributes.items():
-            self.sheet(staging.PARSED_ATTRIBUTE_TALLY).add(*head, label, name, value, day, *counts)
-        for (head, labels, attributes, day), counts in self.frames.items():
-            self.sheet(staging.PARSED_FRAME_TALLY).add(*head, labels, attributes, attributes, day, *counts)
-        for sheet in self.sheets.values():
-            sheet.close()
-        return [each for each in self.sheets.values() if each.rows]
-
-    def attributes_of(self, found: list[Any]) -> list[str]:
-        """Attributes as staged maps are given: sorted (lower-cased name, text) pairs, in JSON.
-
-        Equal attributes give the same object, so that whoever groups by them compares pointers.
-        """
-        texts = list(map(encoded, found))
-        for text in set(texts) - self.interned.keys():
-            self.interned[text] = dumps(_pairs(loads(text)))
-        return [self.interned[text] for text in texts]
-
-
-def _pairs(attributes: Any) -> list[tuple[str, str]]:
-    if not isinstance(attributes, dict):
-        return [("attributes", _text(attributes))] if attributes else []
-    named: dict[str, str] = {}
-    for name, value in attributes.items():
-        key = name.lower()
-        while key in named:  # two names that differ in case only would be one column to Glue
-            key += "_2"
-        named[key] = _text(value)
-    return sorted(named.items())
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else dumps(value)
 
 
 def _moment(value: Any) -> datetime | None:
@@ -164,30 +85,12 @@ def _hash(*parts: str) -> str:
     return blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-def _parsed(chunk: Chunk, source: str, body: bytes, *kinds: type[Any]) -> Any:
-    """The document, or None after rejecting it."""
-    if not body.strip():
-        chunk.reject(source, "empty object", "there is nothing in it", len(body))
-        return None
-    try:
-        document = loads(body)
-    except (ValueError, RecursionError) as error:
-        chunk.reject(source, "not JSON", str(error), len(body))
-        return None
-    if not isinstance(document, kinds):
-        chunk.reject(
-            source, "unexpected JSON", f"an object or list was expected, not {dumps(document)[:80]}", len(body)
-        )
-        return None
-    return document
-
-
 # --- answers of workers ---------------------------------------------------------------------------------------------
 
 
 def parse_response(chunk: Chunk, place: Place, source: str, body: bytes) -> None:
     """One worker response: every answer of every worker for one data object."""
-    document = _parsed(chunk, source, body, dict)
+    document = parsed(chunk, source, body, dict)
     if document is None:
         return
     answers = document.get("answers")
@@ -220,11 +123,13 @@ def _parse_answer(chunk: Chunk, place: Place, source: str, position: int, answer
         chunk.reject(f"{source}#{position}", "not a time", f"{seconds} seconds: the answer is kept without", 0)
         seconds = None
     text = dumps(_without_images(content))
-    found = _answered(content)
+    found = _answered(chunk, source, content)
+    document = f"{source}#{position:06d}"
+    _write_answer_shapes(chunk, document, found.shapes)
     chunk.new_facts.append((place.job_name, 2, found.task_type, place.modality or modality_of(found.task_type), ""))
     chunk.sheet(staging.PARSED_ANSWER).add(
         _hash(place.job_name, place.object_id, str(place.iteration), worker, str(answer.get("submissionTime")), text),
-        f"{source}#{position:06d}",
+        document,
         place.job_name,
         place.object_id,
         place.iteration,
@@ -243,62 +148,93 @@ def _parse_answer(chunk: Chunk, place: Place, source: str, position: int, answer
         found.entries,
         found.prefix,
         found.prefix.rstrip("/").rpartition("/")[2] if found.prefix else None,
+        *found.size,
         source,
     )
 
 
 def _optional(value: Any) -> str | None:
-    return None if value is None or value == "" else _text(value)
+    return None if value is None or value == "" else as_text(value)
 
 
 @dataclass(frozen=True)
 class _Answered:
-    """What an answer's content tells."""
+    """What an answer's content tells. `labels` is None where they lie in per-frame files, or nobody knows."""
 
     task_type: str
+    shapes: _Shapes
     labels: int | None = None
     choice: str | None = None
     framed: str | None = None
     entries: list[str] | None = None
     prefix: str | None = None
+    size: tuple[float | None, float | None] = (None, None)
 
 
 _COUNTED = (
-    ("boundingBoxes", "object-detection"),
-    ("entities", "text-span"),
-    ("labelMappings", "semantic-segmentation"),
-    ("polygons", "custom"),
-    ("polylines", "custom"),
-    ("keypoints", "custom"),
-    ("instances", "custom"),
+    ("boundingBoxes", "object-detection", "box"),
+    ("entities", "text-span", "span"),
+    ("labelMappings", "semantic-segmentation", "mask"),
+    ("polygons", "custom", "polygon"),
+    ("polylines", "custom", "polyline"),
+    ("keypoints", "custom", "keypoint"),
+    ("instances", "custom", "mask"),
 )
 
 
-def _answered(content: Any) -> _Answered:
+def _answered(chunk: Chunk, source: str, content: Any) -> _Answered:
     """Templates name their elements as they like, so an answer is known by its members, not by its name."""
+    shapes = _Shapes()
     if not isinstance(content, dict):
-        return _Answered("custom")
+        return _Answered("custom", shapes)
     for key in _FRAMED:
         frames = content.get(key)
         data = frames.get("frameData") if isinstance(frames, dict) else None
         if isinstance(data, dict):
             listed = data.get("entries")
-            entries = [_text(each) for each in listed] if isinstance(listed, list) else []
+            entries = [as_text(each) for each in listed] if isinstance(listed, list) else []
             task_type = "video-object-tracking" if key == "trackingAnnotations" else "video-object-detection"
-            return _Answered(task_type, None, None, key, entries, _optional(data.get("s3Prefix")))
+            return _Answered(task_type, shapes, None, None, key, entries, _optional(data.get("s3Prefix")))
     for name, value in content.items():
         if not isinstance(value, dict):
             continue
         image = "text" if name.startswith("crowd-classifier") else "image"
         if isinstance(value.get("label"), str):
-            return _Answered(f"{image}-classification", 1, value["label"])
+            shapes.one(None, value["label"], "class")
+            return _Answered(f"{image}-classification", shapes, 1, value["label"])
         if isinstance(value.get("labels"), list):
-            return _Answered(f"{image}-classification-multilabel", len(value["labels"]))
-        for member, task_type in _COUNTED:
+            for label in value["labels"]:
+                shapes.one(None, as_text(label), "class")
+            return _Answered(f"{image}-classification-multilabel", shapes, len(value["labels"]))
+        for member, task_type, shape in _COUNTED:
             counted = value.get(member)
             if isinstance(counted, Collection) and not isinstance(counted, str):
-                return _Answered(task_type, len(counted))
-    return _Answered("custom")
+                _read_answer(chunk, source, shapes, shape, counted)
+                size = _image_size(value.get("inputImageProperties"))
+                return _Answered(task_type, shapes, len(counted), size=size)
+    return _Answered("custom", shapes)
+
+
+def _read_answer(chunk: Chunk, source: str, shapes: _Shapes, shape: str, counted: Collection[Any]) -> None:
+    """Shapes or spans of an answer to one image or text; a mask is one label with its color, without its pixels."""
+    if isinstance(counted, dict):
+        found = [
+            {"label": label, **(told if isinstance(told, dict) else {"value": told})} for label, told in counted.items()
+        ]
+    else:
+        found = [each if isinstance(each, dict) else {"value": each} for each in counted]
+    for each in found:
+        box: tuple[float | None, ...] = (None, None, None, None)
+        geometry = None
+        if shape == "box":
+            shapes.frame_no.append(0)  # _pixels names the frame of a side that is no number
+            box = tuple(_pixels(chunk, source, shapes, side, [each.get(side)])[0] for side in _BOX)
+            shapes.frame_no.pop()
+        else:
+            geometry = _geometry_of(each)
+        shapes.one(None, _worker_label(each), shape, geometry=geometry, box=box)
+    if any("labelCategoryAttributes" in each for each in found):
+        shapes.attributes = chunk.attributes_of([each.get("labelCategoryAttributes") for each in found])
 
 
 def _without_images(content: Any) -> Any:
@@ -315,11 +251,13 @@ def _without_images(content: Any) -> Any:
 
 
 def parse_worker_frame(chunk: Chunk, place: Place, source: str, body: bytes) -> None:
-    """One worker's labels of one frame: they are counted; what they became is in the consolidated sequence."""
-    document = _parsed(chunk, source, body, dict, list)
+    """One worker's labels of one frame."""
+    document = parsed(chunk, source, body, dict, list)
     if document is None:
         return
-    count = 0
+    shapes = _Shapes()
+    found: list[dict[str, Any]] = []
+    kinds: list[str] = []
     for frame in document if isinstance(document, list) else [document]:
         inner = frame
         if isinstance(frame, dict):
@@ -328,9 +266,59 @@ def parse_worker_frame(chunk: Chunk, place: Place, source: str, body: bytes) -> 
             if not isinstance(each, dict):
                 chunk.reject(source, "unexpected JSON", "a frame of labels was expected", len(body))
                 return
-            count += sum(len(each[key]) for key in _WORKER_SHAPES if isinstance(each.get(key), list))
-    frame_name = source.rpartition("/")[2]
-    chunk.sheet(staging.PARSED_WORKER_FRAME).add(place.job_name, place.object_id, place.folder, frame_name, count)
+            before = len(found)
+            for key, kind in _WORKER_LISTS:
+                listed = each.get(key)
+                if isinstance(listed, list):
+                    good = [shape for shape in listed if isinstance(shape, dict)]
+                    found += good
+                    kinds += repeat(kind, len(good))
+                    if len(good) < len(listed):
+                        chunk.reject(source, "not an annotation", f"{key}: {len(listed) - len(good)}", len(body))
+            number = _number(each.get("frameNumber", each.get("frameNo")))
+            count = len(found) - before
+            shapes.frame_no += repeat(None if number is None or abs(number) > LAST_FRAME else int(number), count)
+            shapes.frame += repeat(_optional(each.get("frame", each.get("frameName"))), count)
+    shapes.position = list(range(len(found)))
+    shapes.instance_id = _identities([each.get("objectId") for each in found])
+    shapes.instance_name = _identities([each.get("objectName") for each in found])
+    shapes.label = [_worker_label(each) for each in found]
+    shapes.attributes = chunk.attributes_of([each.get("labelCategoryAttributes") for each in found])
+    _read_places(chunk, source, shapes, found, kinds)
+    _write_answer_shapes(chunk, source, shapes)
+    name = source.rpartition("/")[2]
+    chunk.sheet(staging.PARSED_WORKER_FRAME).add(
+        place.job_name, place.object_id, place.folder, name, len(found), source
+    )
+
+
+def _worker_label(shape: dict[str, Any]) -> str:
+    label = shape.get("label")
+    return label if isinstance(label, str) else "" if label is None else as_text(label)
+
+
+def _write_answer_shapes(chunk: Chunk, document: str, shapes: _Shapes) -> None:
+    """Labels of an answer, or of one frame of it, to the sheet."""
+    if shapes.label:
+        chunk.sheet(staging.PARSED_ANSWER_ANNOTATION).extend(
+            len(shapes.label),
+            (
+                document,
+                shapes.frame_no,
+                shapes.frame,
+                shapes.position,
+                shapes.instance_id,
+                shapes.instance_name,
+                shapes.label,
+                shapes.shape,
+                shapes.left,
+                shapes.top,
+                shapes.width,
+                shapes.height,
+                shapes.geometry,
+                shapes.attributes,
+            ),
+        )
 
 
 # --- consolidated labels --------------------------------------------------------------------------------------------
@@ -366,7 +354,7 @@ class Document:
 class _Shapes:
     """Annotations of one document by column, in frame order. An entry of `attributes` is a staged map's text."""
 
-    frame_no: list[int] = field(default_factory=list)
+    frame_no: list[int | None] = field(default_factory=list)
     position: list[int] = field(default_factory=list)
     frame: list[str | None] = field(default_factory=list)
     instance_id: list[str | None] = field(default_factory=list)
@@ -452,7 +440,7 @@ def _tally(chunk: Chunk, document: Document, shapes: _Shapes) -> None:
     for row, key in enumerate(zip(shapes.label, shapes.attributes, strict=True)):
         groups[key].append(row)
     frame_no, instance_id = shapes.frame_no, shapes.instance_id
-    by_pair: dict[tuple[str, tuple[str, str]], tuple[int, set[int], set[Any]]] = {}
+    by_pair: dict[tuple[str, tuple[str, str]], tuple[int, set[Any], set[Any]]] = {}
     for (label, attributes), rows in groups.items():
         frames = {frame_no[row] for row in rows}
         # An annotation that is not tracked is an object of its own, known by its row.
@@ -469,7 +457,14 @@ def _tally(chunk: Chunk, document: Document, shapes: _Shapes) -> None:
 
 
 def _write_frame(
-    chunk: Chunk, document: Document, number: int, name: str | None, *, labels: int, attributes: str
+    chunk: Chunk,
+    document: Document,
+    number: int,
+    name: str | None,
+    *,
+    labels: int,
+    attributes: str,
+    size: tuple[float | None, float | None] = (None, None),
 ) -> None:
     chunk.sheet(staging.PARSED_FRAME).add(
         *document.head,
@@ -477,6 +472,7 @@ def _write_frame(
         document.source_ref,
         number,
         name,
+        *size,
         labels,
         attributes,
         document.created_at,
@@ -488,7 +484,7 @@ def _write_frame(
 
 def parse_sequence(chunk: Chunk, document: Document, label_attribute: str, body: bytes) -> None:
     """SeqLabel.json: the labels of a sequence of video frames or point clouds, also of several linked sensors."""
-    content = _parsed(chunk, document.source, body, dict)
+    content = parsed(chunk, document.source, body, dict)
     if content is None:
         return
     parts = _sequence_parts(content)
@@ -617,7 +613,7 @@ def _numbered(chunk: Chunk, document: Document, frames: list[Any], size: int) ->
 def _joined_attributes(same: list[dict[str, Any]]) -> Any:
     if len(same) == 1:
         return same[0].get("frame-attributes")
-    return dict(pair for each in same for pair in _pairs(each.get("frame-attributes")))
+    return dict(pair for each in same for pair in pairs(each.get("frame-attributes")))
 
 
 def _list_shapes(
@@ -653,6 +649,11 @@ def _read_shapes(
     shapes.label = _labels_of(found, document.names)
     shapes.attributes = chunk.attributes_of([each.get("label-category-attributes") for each in found])
     shapes.confidence = [None] * len(found)
+    _read_places(chunk, document.source, shapes, found, kinds)
+
+
+def _read_places(chunk: Chunk, source: str, shapes: _Shapes, found: list[dict[str, Any]], kinds: list[str]) -> None:
+    """Shape, box and geometry of annotations, column by column."""
     sides: list[tuple[Any, ...]] = []
     try:
         sides = list(zip(*map(_SIDES, found), strict=True))
@@ -669,10 +670,10 @@ def _read_shapes(
         placed = [_SIDES(each) if box else (None, None, None, None) for box, each in zip(whole, found, strict=True)]
         sides = list(zip(*placed, strict=True))
     if sides:
-        shapes.left = _pixels(chunk, document, shapes, "left", sides[0])
-        shapes.top = _pixels(chunk, document, shapes, "top", sides[1])
-        shapes.width = _pixels(chunk, document, shapes, "width", sides[2])
-        shapes.height = _pixels(chunk, document, shapes, "height", sides[3])
+        shapes.left = _pixels(chunk, source, shapes, "left", sides[0])
+        shapes.top = _pixels(chunk, source, shapes, "top", sides[1])
+        shapes.width = _pixels(chunk, source, shapes, "width", sides[2])
+        shapes.height = _pixels(chunk, source, shapes, "height", sides[3])
 
 
 def _labels_of(found: list[dict[str, Any]], names: dict[str, str]) -> list[str]:
@@ -693,7 +694,7 @@ def _labels_of(found: list[dict[str, Any]], names: dict[str, str]) -> list[str]:
 
 def _kind_of(shape: dict[str, Any]) -> str:
     """The kind of a shape in a list that does not tell it."""
-    if "center-x" in shape:
+    if "center-x" in shape or "centerX" in shape:
         return "cuboid"
     return "box" if all(side in shape for side in ("left", "top", "width", "height")) else "custom"
 
@@ -703,7 +704,7 @@ def _geometry_of(shape: dict[str, Any]) -> str:
     return dumps({key: value for key, value in shape.items() if key not in _NAMED})
 
 
-def _pixels(chunk: Chunk, document: Document, shapes: _Shapes, key: str, values: Sequence[Any]) -> list[float | None]:
+def _pixels(chunk: Chunk, source: str, shapes: _Shapes, key: str, values: Sequence[Any]) -> list[float | None]:
     """One side of every box: text that is a number is read, anything else is rejected and left out."""
     if set(map(type, values)) <= {int, float}:
         with suppress(OverflowError):
@@ -711,7 +712,7 @@ def _pixels(chunk: Chunk, document: Document, shapes: _Shapes, key: str, values:
     numbers = [_number(each) for each in values]
     for number, value, frame in zip(numbers, values, shapes.frame_no, strict=True):
         if number is None and value is not None:
-            chunk.reject(f"{document.source}#{frame}", "not a number", f"{key}: {dumps(value)}", 0)
+            chunk.reject(f"{source}#{frame}", "not a number", f"{key}: {dumps(value)}", 0)
     return numbers
 
 
@@ -722,20 +723,20 @@ def _identities(values: list[Any]) -> list[str | None]:
 
 
 def _identity(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else _text(value)
+    return value if value is None or isinstance(value, str) else as_text(value)
 
 
 def _label_of(shape: dict[str, Any], names: dict[str, str]) -> str:
     """The class name by the job's class map, else by the object's own name (`Vehicle:1`), else the class id."""
     number = shape.get("class-id")
-    label = names.get(number if isinstance(number, str) else _text(number))
+    label = names.get(number if isinstance(number, str) else as_text(number))
     if label is not None:
         return label
     name = shape.get("object-name")
     if isinstance(name, str) and ":" in name:
         return name.rpartition(":")[0]
     given = shape.get("label", number)
-    return "" if given is None else _text(given)
+    return "" if given is None else as_text(given)
 
 
 # --- manifests ------------------------------------------------------------------------------------------------------
@@ -744,21 +745,24 @@ def _label_of(shape: dict[str, Any], names: dict[str, str]) -> str:
 def parse_manifest_line(chunk: Chunk, place: Place, source: str, number: int, line: bytes) -> bool:
     """One line of an output manifest: one data object with its labels. False if it had to be rejected whole."""
     where = f"{source}#{number}"
-    record = _parsed(chunk, where, line, dict)
+    record = parsed(chunk, where, line, dict)
     if record is None:
         return False
-    pairs = _labels_with_metadata(record)
-    own = _own(pairs, place.job)
+    found_pairs = _labels_with_metadata(record)
+    own = _own(found_pairs, place.job)
+    chained = [each for each in found_pairs if each not in own] if len(own) < len(found_pairs) else []
+    for attribute, metadata in chained or [("", {})]:
+        chunk.new_chains.append((place.job_name, place.job.lower(), attribute, _job_named(metadata)))
     if not own:
         detail = f"of {', '.join(sorted(map(str, record)))[:200]} none is a label with metadata"
         chunk.reject(where, "label attribute missing", detail, len(line))
         return False
     reference = record.get("source-ref", record.get("source"))
-    source_ref = _INVISIBLE.sub("", _text(reference)) if reference is not None else None
+    source_ref = INVISIBLE.sub("", as_text(reference)) if reference is not None else None
     labeled: list[_Labeled] = []
     pointed = any(_is_pointer(record.get(attribute)) for attribute, _ in own)
     for attribute, metadata in own:
-        task_type = _text(metadata.get("type") or "").removeprefix("groundtruth/").lower()
+        task_type = as_text(metadata.get("type") or "").removeprefix("groundtruth/").lower()
         if task_type and task_type not in TASK_TYPES:
             chunk.reject(where, "unknown task type", f"{task_type}: kept as a custom label", len(line))
         task_type = task_type or _inferred_type(record.get(attribute))
@@ -768,13 +772,15 @@ def parse_manifest_line(chunk: Chunk, place: Place, source: str, number: int, li
             task_type,
             str(number),
             source_ref,
-            {"yes": True, "no": False}.get(_text(metadata.get("human-annotated", "")).lower()),
+            {"yes": True, "no": False}.get(as_text(metadata.get("human-annotated", "")).lower()),
             _moment(metadata.get("creation-date")),
             where,
             _class_names(metadata),
             attribute,
         )
         chunk.new_facts.append((place.job_name, 0, task_type, document.modality, attribute))
+        for name in document.names.values():
+            chunk.new_categories.append(((place.job_name, "label", name, None, None), where))
         found = _parse_label(
             chunk, document, record.get(attribute), metadata, len(line), first=not labeled and not pointed
         )
@@ -788,6 +794,7 @@ def parse_manifest_line(chunk: Chunk, place: Place, source: str, number: int, li
             labeled[0].frame,
             labels=sum(each.count for each in labeled),
             attributes=chunk.attributes_of([_merged([each.attributes for each in labeled])])[0],
+            size=next((each.size for each in labeled if each.size != (None, None)), (None, None)),
         )
     return True
 
@@ -800,11 +807,12 @@ class _Labeled:
     frame: str | None
     count: int
     attributes: Any
+    size: tuple[float | None, float | None]
 
 
 def _merged(attributes: list[Any]) -> Any:
     told = [each for each in attributes if each]
-    return told[0] if len(told) == 1 else dict(pair for each in told for pair in _pairs(each)) or None
+    return told[0] if len(told) == 1 else dict(pair for each in told for pair in pairs(each)) or None
 
 
 def _is_pointer(value: Any) -> bool:
@@ -838,18 +846,19 @@ def _is_metadata(value: Any) -> bool:
     return isinstance(value, dict) and bool(value.keys() & {"type", "job-name", "failure-reason", "creation-date"})
 
 
-def _own(pairs: list[tuple[str, dict[str, Any]]], job: str) -> list[tuple[str, dict[str, Any]]]:
+def _own(found: list[tuple[str, dict[str, Any]]], job: str) -> list[tuple[str, dict[str, Any]]]:
     """The labels that this job made: a chained manifest carries those of the jobs before it, too.
 
     They are told by the job's name in the metadata; where none of them bears the folder's name (a copied or renamed
     output), all are this job's.
     """
+    own = [each for each in found if _job_named(each[1]) in ("", job.lower())]
+    return own if any(_job_named(each[1]) for each in own) else found
 
-    def named(metadata: dict[str, Any]) -> str:
-        return _text(metadata.get("job-name", "")).rpartition("/")[2].lower()
 
-    own = [each for each in pairs if named(each[1]) in ("", job.lower())]
-    return own if any(named(each[1]) for each in own) else pairs
+def _job_named(metadata: dict[str, Any]) -> str:
+    """Ground Truth's name of the job that made a label, lower-cased as it often is there; empty when not told."""
+    return as_text(metadata.get("job-name", "")).rpartition("/")[2].lower()
 
 
 def _parse_label(
@@ -862,7 +871,7 @@ def _parse_label(
     labeled = None
     task_type, where = document.task_type, document.source
     failure = metadata.get("failure-reason")
-    adjusted = {"adjusted": True, "unadjusted": False}.get(_text(metadata.get("adjustment-status", "")).lower())
+    adjusted = {"adjusted": True, "unadjusted": False}.get(as_text(metadata.get("adjustment-status", "")).lower())
     shapes, pointed = _Shapes(), False
     if failure is None and value is None:
         chunk.reject(where, "label attribute missing", f"{document.part} has metadata, but no value", size)
@@ -888,7 +897,9 @@ def _parse_label(
                 _read_custom(shapes, frame, value)
             _add_inline_attributes(chunk, shapes, value)
             _write_shapes(chunk, document, shapes)
-            labeled = _Labeled(document, frame, len(shapes.label), _inline_frame_attributes(value))
+            told = value.get("image_size") if isinstance(value, dict) else None
+            image = _image_size(told[0] if isinstance(told, list) and told else None)
+            labeled = _Labeled(document, frame, len(shapes.label), _inline_frame_attributes(value), image)
     single = task_type in _SINGLE_CHOICE and len(shapes.label) == 1
     chunk.sheet(staging.PARSED_TASK).add(
         *document.head,
@@ -908,6 +919,14 @@ def _parse_label(
     return labeled
 
 
+def _image_size(told: Any) -> tuple[float | None, float | None]:
+    """Width and height in pixels; both or none."""
+    if not isinstance(told, dict):
+        return None, None
+    width, height = _number(told.get("width")), _number(told.get("height"))
+    return (width, height) if width and height and width > 0 and height > 0 else (None, None)
+
+
 def _file_name(source_ref: str | None) -> str | None:
     return source_ref.rpartition("/")[2] if source_ref else None
 
@@ -922,7 +941,7 @@ def _class_names(metadata: dict[str, Any]) -> dict[str, str]:
     for key in ("class-map", "class_map"):
         names = metadata.get(key)
         if isinstance(names, dict):
-            return {str(number): _text(name) for number, name in names.items()}
+            return {str(number): as_text(name) for number, name in names.items()}
     return {}
 
 
@@ -955,7 +974,7 @@ def _read_class(
     if not isinstance(value, int | str):
         return False
     name = metadata.get("class-name")
-    label = _text(name) if name is not None else names.get(_text(value), _text(value))
+    label = as_text(name) if name is not None else names.get(as_text(value), as_text(value))
     shapes.one(frame, label, shape, confidence=_number(metadata.get("confidence")))
     return True
 
@@ -980,7 +999,7 @@ def _read_classes(
     confidences = metadata.get("confidence-map")
     confidences = confidences if isinstance(confidences, dict) else {}
     for each in value:
-        number = _text(each)
+        number = as_text(each)
         shapes.one(frame, names.get(number, number), "class", confidence=_number(confidences.get(number)))
     return True
 
@@ -993,7 +1012,7 @@ def _read_boxes(
     if not isinstance(boxes, list) or not all(isinstance(each, dict) for each in boxes):
         return False
     for box, confidence in zip(boxes, _confidences(metadata, "objects", len(boxes)), strict=True):
-        number = _text(box.get("class_id", ""))
+        number = as_text(box.get("class_id", ""))
         place = tuple(_number(box.get(key)) for key in ("left", "top", "width", "height"))
         shapes.one(frame, names.get(number, number), "box", confidence=confidence, box=place)
     return True
@@ -1007,7 +1026,7 @@ def _read_mask(shapes: _Shapes, frame: str | None, value: Any, metadata: dict[st
     for number, color in colors.items():
         if not isinstance(color, dict):
             return False
-        label = _text(color.get("class-name", names.get(number, number)))
+        label = as_text(color.get("class-name", names.get(number, number)))
         if label != BACKGROUND:
             geometry = dumps({"mask": value, "color": color.get("hex-color")})
             shapes.one(frame, label, "mask", geometry=geometry, confidence=_number(color.get("confidence")))
@@ -1022,7 +1041,7 @@ def _read_spans(shapes: _Shapes, frame: str | None, value: Any, metadata: dict[s
         return False
     for span, confidence in zip(spans, _confidences(metadata, "entities", len(spans)), strict=True):
         geometry = dumps({key: each for key, each in span.items() if key != "label"})
-        shapes.one(frame, _text(span.get("label", "")), "span", geometry=geometry, confidence=confidence)
+        shapes.one(frame, as_text(span.get("label", "")), "span", geometry=geometry, confidence=confidence)
     return True
 
 

@@ -3,6 +3,12 @@
 Two layouts are known: the batch workflow's `{modality}/{batch}-{level}-{job}/output/{job}/…`, and anybody's
 `{anything}/{job}/…`; below the job's folder both have `annotations/…` and `manifests/…`. Parts of an output that were
 copied somewhere are recognised too: a folder with `worker-response/` and `output.manifest`, or a lone `SeqLabel.json`.
+
+Beside them may lie, of a job in the same input:
+- gold labels: `gold/{job}.jsonl` anywhere, or `true_labels.json` in the job's folder;
+- its input manifest, as the batch workflow leaves it: `processed/data.manifest` in the job's folder;
+- its label category configuration: `category-file.json` (the batch workflow's name), `label-categories.json` or
+  `label_category_config.json` in a folder called like the job, or `annotation-tool/data.json` in the job's folder.
 """
 
 from __future__ import annotations
@@ -39,7 +45,8 @@ def modality_of(task_type: str) -> str:
 MODALITIES = frozenset(modality_of(each) + audit for each in TASK_TYPES for audit in ("", "Audit"))
 
 _WORKINGS = frozenset({"activelearning", "inference", "training", "temp", "processed"})
-_SECTIONS = frozenset({"annotations", "manifests", "worker-response", *_WORKINGS})
+_SECTIONS = frozenset({"annotations", "manifests", "worker-response", "annotation-tool", *_WORKINGS})
+_CATEGORIES = re.compile(r"category-file\.json|label[-_]categor(y|ies)([-_](file|config|configuration))?\.json")
 _LEVEL = re.compile(r"-(first|second|third)_level-")
 
 
@@ -50,6 +57,9 @@ class Kind(StrEnum):
     SEQUENCE = "sequence"  # SeqLabel.json: consolidated labels of one sequence of frames
     RESPONSE = "response"  # the answers of all workers for one data object
     WORKER_FRAME = "worker frame"  # one worker's labels of one frame
+    GOLD = "gold labels"  # what an expert says is right
+    CATEGORIES = "label categories"  # the label category configuration of a job
+    INPUT = "input manifest"  # what the batch workflow gave a job to label
     WORKINGS = "workings"  # known parts of an output that hold nothing a report needs
     FOREIGN = "foreign"  # not part of a Ground Truth output
 
@@ -72,6 +82,16 @@ class Place:
     path: str = ""
 
 
+BESIDE = frozenset({Kind.GOLD, Kind.CATEGORIES, Kind.INPUT})
+"""What is no output of Ground Truth, but tells of a job's."""
+
+
+def batch_of(job_name: str) -> str:
+    """The batch of a job of the batch workflow; any other job is a batch of its own."""
+    found = _LEVEL.search(job_name)
+    return job_name[: found.start()] if found else job_name
+
+
 def level_of(job_name: str) -> str:
     """first, second or third for a job of the batch workflow; empty for any other."""
     found = _LEVEL.search(job_name)
@@ -91,6 +111,9 @@ def place_of(key: str, root_name: str) -> Place:
         job_name, modality = root[-3], root[-4]
     if not root and len(tail) == 1 and tail[0].endswith(".output.manifest"):
         job = job_name = tail[0].removesuffix(".output.manifest")
+    if parts[-2:-1] == ["gold"] and tail[-1].endswith(".jsonl"):
+        job = job_name = tail[-1].removesuffix(".jsonl")
+        return Place(Kind.GOLD, job_name, job, path=parts[-1])
     return replace(_recognise(tail, job_name, job, modality), home="/".join(root), path="/".join(tail))
 
 
@@ -115,6 +138,16 @@ def _recognise(tail: list[str], job_name: str, job: str, modality: str) -> Place
             return Place(Kind.WORKINGS)
         case [section, _, *_] if section in _WORKINGS:
             return Place(Kind.WORKINGS)
+        case ["processed", "data.manifest"]:
+            return Place(Kind.INPUT, job_name, job, modality)
+        case ["annotation-tool", "data.json"]:
+            return Place(Kind.CATEGORIES, job_name, job, modality)
+        case ["annotation-tool", *_]:
+            return Place(Kind.WORKINGS)
+        case ["true_labels.json"]:
+            return Place(Kind.GOLD, job_name, job, modality)
+        case [file] if _CATEGORIES.fullmatch(file):
+            return Place(Kind.CATEGORIES, job_name, job, modality)
         case ["SeqLabel.json"]:
             return Place(Kind.SEQUENCE, job_name, job, modality, "0")
         case [file] if file == "output.manifest" or file.endswith(".output.manifest"):

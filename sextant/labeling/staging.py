@@ -39,12 +39,19 @@ PARSED_ANSWER = _table(
     "answer_id string; place string; job_name string; object_id string; iteration int; worker_id string; sub string; "
     "provider string; issuer string; accepted_at timestamp; submitted_at timestamp; seconds double; "
     "label_count bigint; frame_count bigint; label string; content string; framed string; entries array<string>; "
-    "s3_prefix string; folder string; source string",
+    "s3_prefix string; folder string; width_px double; height_px double; source string",
 )
 PARSED_WORKER_FRAME = _table(
     "parsed_worker_frame",
     "Labels in one per-frame file of an answer.",
-    "job_name string; object_id string; folder string; frame string; label_count bigint",
+    "job_name string; object_id string; folder string; frame string; label_count bigint; source string",
+)
+PARSED_ANSWER_ANNOTATION = _table(
+    "parsed_answer_annotation",
+    "One label of an answer; `document` is the answer's `place`, or the `source` of its per-frame file.",
+    "document string; frame_no int; frame string; position int; instance_id string; instance_name string; "
+    "label string; shape string; left_px double; top_px double; width_px double; height_px double; geometry string; "
+    f"attributes {MAP}",
 )
 PARSED_TASK = _table(
     "parsed_task",
@@ -64,8 +71,8 @@ PARSED_ANNOTATION = _table(
 PARSED_FRAME = _table(
     "parsed_frame",
     "One labeled frame.",
-    f"{_JOB}; object_id string; source_ref string; frame_no int; frame string; label_count bigint; attributes {MAP}; "
-    "created_at timestamp; source string",
+    f"{_JOB}; object_id string; source_ref string; frame_no int; frame string; width_px double; height_px double; "
+    f"label_count bigint; attributes {MAP}; created_at timestamp; source string",
 )
 PARSED_LABEL_TALLY = _table(
     "parsed_label_tally",
@@ -84,6 +91,21 @@ PARSED_FRAME_TALLY = _table(
     "Part of frame_count: one chunk's share.",
     f"{_JOB}; label_count bigint; values_key string; attributes {MAP}; created_on date; frame_count bigint",
 )
+PARSED_GOLD = _table(
+    "parsed_gold",
+    "A right label; `named_by` (object_id, source_ref, or stem: the file's name without suffix) tells what `name` is.",
+    "job_name string; named_by string; name string; label string; source string; bytes bigint",
+)
+PARSED_CATEGORY = _table(
+    "parsed_category",
+    "One label, attribute or value that a job allows.",
+    "job_name string; kind string; label string; name string; value string; source string",
+)
+PARSED_INPUT = _table(
+    "parsed_input",
+    "Data objects of a job's input manifest.",
+    "job_name string; object_count bigint; source string",
+)
 PARSED_REJECTED = _table(
     "parsed_rejected",
     "Input that could not be used.",
@@ -100,16 +122,25 @@ FACT = _table(
     "What one kind of object tells about its job; the lowest rank is believed.",
     "job_name string; rank int; task_type string; modality string; label_attribute string",
 )
+CHAIN = _table(
+    "chain",
+    "Labels that a job's manifest lines carry from another job; `job` and `base` are Ground Truth's names of both.",
+    "job_name string; job string; base_attribute string; base string",
+)
 
 STAGED = (
     PARSED_ANSWER,
     PARSED_WORKER_FRAME,
+    PARSED_ANSWER_ANNOTATION,
     PARSED_TASK,
     PARSED_ANNOTATION,
     PARSED_FRAME,
     PARSED_LABEL_TALLY,
     PARSED_ATTRIBUTE_TALLY,
     PARSED_FRAME_TALLY,
+    PARSED_GOLD,
+    PARSED_CATEGORY,
+    PARSED_INPUT,
     PARSED_REJECTED,
 )
 """The staged tables that the SQL texts read."""

@@ -99,6 +99,33 @@ ANSWER = Table(
     key=("answer_id",),
 )
 
+ANSWER_ANNOTATION = Table(
+    "answer_annotation",
+    "One shape, span or class in one worker's answer, before consolidation.",
+    (
+        Column("answer_id", "string", "As in table answer."),
+        *_JOB,
+        _OBJECT,
+        Column("worker_id", "string", "As in table answer."),
+        Column("username", "string", "As in table worker."),
+        Column("frame_no", "int", "As in table annotation; null where the answer's per-frame file does not tell it."),
+        _FRAME,
+        Column("position", "int", "Place in the answer's frame, from 0."),
+        Column("instance_id", "string", "Identity of a tracked object, as the worker's answer has it."),
+        Column("instance_name", "string", "Name of a tracked object such as `Vehicle:1`."),
+        Column("label", "string", "Class name."),
+        Column("shape", "string", "box, polyline, polygon, keypoint, cuboid, mask, span, class or custom."),
+        Column("left_px", "double", "Pixels from the image's left edge; boxes only."),
+        Column("top_px", "double", "Pixels from the image's top edge; boxes only."),
+        Column("width_px", "double", "Pixels; boxes only."),
+        Column("height_px", "double", "Pixels; boxes only."),
+        Column("geometry", "string", "Any other shape as JSON: vertices, cuboid, span offsets, a mask's color."),
+        Column("attributes", _ATTRIBUTES, "Label attributes, names lower-cased, values as text."),
+        Column("source", "string", "Object the row was read from: the answer's, or its per-frame file."),
+    ),
+    key=("answer_id", "frame_no", "frame", "position"),
+)
+
 ANNOTATION = Table(
     "annotation",
     "One consolidated label: a shape in a frame, a span, a class or a verdict.",
@@ -140,12 +167,40 @@ FRAME = Table(
         _SOURCE_REF,
         _FRAME_NO,
         _FRAME,
+        Column("width_px", "double", "Pixels of the image; null where neither manifest nor answer tells them."),
+        Column("height_px", "double", "As width_px."),
         Column("label_count", "bigint", "Annotations in the frame."),
         Column("attributes", _ATTRIBUTES, "Frame attributes, names lower-cased, values as text."),
         Column("created_at", "timestamp", "As in table annotation."),
         _SOURCE,
     ),
     key=("job_name", "object_id", "frame_no", "source"),
+)
+
+GOLD_LABEL = Table(
+    "gold_label",
+    "The right label of a data object: what an expert said, not the workers. Several rows of one that has several.",
+    (
+        Column("job_name", "string", "As in table answer."),
+        _OBJECT,
+        Column("label", "string", "Class name."),
+        _SOURCE,
+    ),
+    key=("job_name", "object_id", "label"),
+)
+
+CATEGORY = Table(
+    "category",
+    "What labels and attributes a job allows, by its label category configuration and its manifest's class maps.",
+    (
+        Column("job_name", "string", "As in table answer."),
+        Column("kind", "string", "label, label_attribute or frame_attribute."),
+        Column("label", "string", "Class name; null for attributes of frames and of every class."),
+        Column("name", "string", "Name of the attribute, lower-cased; null for kind label."),
+        Column("value", "string", "One value it allows; null where any is allowed, and for kind label."),
+        Column("source", "string", "The configuration file, or the first manifest line that tells it."),
+    ),
+    key=("job_name", "kind", "label", "name", "value"),
 )
 
 TASK = Table(
@@ -188,11 +243,20 @@ JOB = Table(
             "level", "string", "first, second or third, from the batch workflow's folder name; empty for other jobs."
         ),
         Column(
+            "batch", "string", "Batch of the batch workflow: its folder's name before the level; else the job's name."
+        ),
+        Column(
+            "base_job",
+            "string",
+            "The job whose labels this one audited, adjusted or verified; null when it is none or not known.",
+        ),
+        Column(
             "label_attribute", "string", "Label attribute name in the output manifest; null when there is no manifest."
         ),
         Column("started_at", "timestamp", "First acceptance, else first submission, else first creation-date. UTC."),
         Column("finished_at", "timestamp", "Last submission or creation-date. UTC."),
-        Column("task_count", "bigint", "Data objects."),
+        Column("input_count", "bigint", "Data objects of its input manifest; null where that is not in the input."),
+        Column("task_count", "bigint", "Data objects with an answer or a label."),
         Column("labeled_count", "bigint", "Data objects with a consolidated label."),
         Column("failed_count", "bigint", "Data objects with a failure reason."),
         Column("audited_count", "bigint", "Data objects audited or verified."),
@@ -308,11 +372,14 @@ REJECTED = Table(
 
 TABLES = (
     ANSWER,
+    ANSWER_ANNOTATION,
     ANNOTATION,
     FRAME,
     TASK,
     JOB,
     WORKER,
+    GOLD_LABEL,
+    CATEGORY,
     LABEL_COUNT,
     ATTRIBUTE_COUNT,
     FRAME_COUNT,
