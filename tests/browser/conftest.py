@@ -3,6 +3,7 @@
 The tests know only `console.url`, `console.athena` (for faults) and `console.truth`.
 """
 
+import datetime as dt
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,9 +23,36 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
 
-def serve(athena, connect=(), config=None):
+def workflow_run(begun, ended=None, error=None):
+    """A run of the Glue workflow as the Glue API tells it: under way without `ended`, failed with `error`."""
+    job = {"JobRunState": "FAILED", "ErrorMessage": error} if error else {"JobRunState": "SUCCEEDED"}
+    return {
+        "WorkflowRunId": f"wr_{begun:%Y%m%d%H%M%S}",
+        "StartedOn": begun,
+        "Status": "COMPLETED" if ended else "RUNNING",
+        **({"CompletedOn": ended} if ended else {}),
+        "Statistics": {"FailedActions": int(bool(error)), "SucceededActions": int(not error)},
+        "Graph": {"Nodes": [{"Type": "JOB", "Name": "label-reports", "JobDetails": {"JobRuns": [job]}}]},
+    }
+
+
+class Workflow:
+    """What the handler asks Glue: the runs of the workflow, from a list that a test may change."""
+
+    def __init__(self):
+        now = dt.datetime.now(dt.UTC)
+        self.runs = [workflow_run(now - dt.timedelta(minutes=21), now - dt.timedelta(minutes=20))]
+
+    def get_workflow_runs(self, **_request):
+        return {"Runs": self.runs}
+
+    def get_workflow_run(self, **request):
+        return {"Run": next(each for each in self.runs if each["WorkflowRunId"] == request["RunId"])}
+
+
+def serve(athena, connect=(), config=None, glue=None):
     """The site and the API behind one origin, as CloudFront serves them. Returns (server, URL)."""
-    handler, pages = load_handler(athena), files()
+    handler, pages = load_handler(athena, glue or Workflow()), files()
     instance = threading.Lock()  # an instance of a Lambda function answers one request at a time
 
     class Door(BaseHTTPRequestHandler):

@@ -94,7 +94,7 @@ function Choose({ pick, name, choice, children }) {
   return html`<button type="button" class="pickable" aria-pressed=${on ? "true" : "false"} title=${on ? said.unfilter(name) : said.filterBy(name)} onClick=${(event) => choice.choose([pick], event.shiftKey || event.ctrlKey || event.metaKey)}>${children}</button>`;
 }
 
-function Chart({ visual, dataset, found, domain, choice, heading, keep }) {
+function Chart({ visual, dataset, found, domain, choice, heading, keep, failed }) {
   const [frame, width] = useWidth();
   const plot = useRef();
   const themeCount = useTheme();
@@ -121,7 +121,7 @@ function Chart({ visual, dataset, found, domain, choice, heading, keep }) {
       if (gone) return drawing.remove();
       element.dataset.drawn = "";
       return keep(done.picture);
-    });
+    }).catch((error) => !gone && failed(error));
     return () => {
       gone = true;
       drawing?.remove();
@@ -322,7 +322,7 @@ export function Card({ slug, source, visual, dataset, outcome, busy, filtered, t
     ${visual.pick && attributes.length > 0 && html`<label class="pick">${said.attribute} <select onChange=${(event) => setPicked(event.target.value)}>${attributes.map((each) => html`<option key=${each} value=${each} selected=${each === attribute}>${words(each)}</option>`)}</select></label>`}
     ${answer && kpi && (both ? html`<${Versus} visual=${visual} dataset=${dataset} rows=${sides.map((each) => each[0] ?? {})} names=${both} />` : html`<${Figures} visual=${visual} dataset=${dataset} row=${found[0] ?? {}} />`)}
     ${empty && html`<div class="empty"><p>${empty}</p>${filtered && html`<button type="button" onClick=${clear}>${said.clearAll}</button>`}</div>`}
-    ${charts.map(([shown, data, rows, heading], i) => html`<${Chart} key=${`${i}${heading ?? ""}`} visual=${shown} dataset=${data} found=${rows} domain=${domainOf(shown)} choice=${choice} heading=${heading} keep=${(picture) => drawings.current.set(i, picture)} />`)}
+    ${charts.map(([shown, data, rows, heading], i) => html`<${Chart} key=${`${i}${heading ?? ""}`} visual=${shown} dataset=${data} found=${rows} domain=${domainOf(shown)} choice=${choice} heading=${heading} keep=${(picture) => drawings.current.set(i, picture)} failed=${(error) => setFault(said.notDrawn(error.message))} />`)}
     ${full && !charted && html`<${Table} visual=${listed} dataset=${listedData} found=${found} choice=${choice} drill=${visual.drill ? (row) => drill(visual, row) : undefined} />`}
     ${answer &&
     html`<footer>

@@ -443,8 +443,9 @@ function heat(visual, dataset, report, width, look) {
           },
         },
       },
-      { mark: { type: "text", fontSize: 12 }, encoding: { text: { field: "said" }, color: { field: "ink", type: "nominal", scale: null } } },
+      { mark: { type: "text", fontSize: 12 }, encoding: { text: { field: "said" }, color: { field: "ink", type: "nominal", scale: null, legend: null } } },
     ],
+    resolve: { scale: { color: "independent" } },
   };
 }
 
@@ -507,7 +508,7 @@ function scatter(visual, dataset, report, series, width, look) {
     tip: `${each.key}${each.entry.name ? `, ${each.entry.name}` : ""}: ${dataset.measures[across].title.toLowerCase()} ${told(dataset, across, each.row)}; ${dataset.measures[up].title.toLowerCase()} ${told(dataset, up, each.row)}`,
   }));
   const [ex, ey] = [{ field: "x", ...x.channel, axis: { ...x.channel.axis, grid: true } }, { field: "y", ...y.channel, axis: { ...y.channel.axis, grid: true } }];
-  const rule = { type: "rule", strokeWidth: 1, opacity: 0.45 };
+  const rule = { type: "rule", strokeWidth: 1.2, opacity: 0.7 };
   return {
     ...base(look),
     padding: PADDING,
