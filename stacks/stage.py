@@ -37,7 +37,7 @@ class SystemsStage(cdk.Stage):
                 environment,
                 console=environment.console,
                 dashboards=labeling.dashboards if labeling else None,
-                operable={"labeling": labeling.operation} if labeling else {},
+                operations={"labeling": labeling.operation} if labeling else {},
             )
         for stack in self.node.children:
             own = {"sextant:environment": environment.name, "sextant:system": stack.node.id.lower()}

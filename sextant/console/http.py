@@ -1,12 +1,38 @@
-"""Conditional requests: a poll that finds nothing new costs a status line."""
-
-from __future__ import annotations
+"""The console's API as HTTP: one application shape for every system's function, faults, and conditional requests."""
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from sextant.access import ForbiddenError, readers_only
+from sextant.console.model import Error, Fault
+from sextant.console.operation import OperationError
+
+
+def application(title: str, routes: APIGatewayHttpRouter, logger: Logger) -> APIGatewayHttpResolver:
+    """An app over these routes, for people with a role, with validation and OpenAPI; every fault is a `Fault`."""
+    app = APIGatewayHttpResolver(enable_validation=True)
+    app.use(middlewares=[readers_only])
+    app.include_router(routes)
+    app.configure_openapi(title=title, version="1.0.0", servers=[])
+
+    def told(error: Exception) -> Response[Any]:
+        found = fault(error)
+        logger.warning("request failed", fault=found.model_dump(), status=found.status)
+        return Response(found.status, content_types.APPLICATION_JSON, Fault(error=found).model_dump_json())
+
+    app.exception_handler([RequestValidationError, ForbiddenError, OperationError])(told)
+    return app
+
+
+def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """The app's answer to an event of an HTTP API, 304 where the caller has it already."""
+    return conditional(event, app.resolve(event, context))
 
 
 def conditional(event: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
@@ -24,3 +50,24 @@ def conditional(event: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, A
         kept = {name: value for name, value in headers.items() if name.lower() != "content-type"}
         return {**answer, "statusCode": 304, "headers": kept, "body": ""}
     return {**answer, "headers": headers}
+
+
+def fault(error: Exception) -> Error:
+    """Any fault of a request as the API tells it.
+
+    403 no role, 404 no such system, run or object, 409 it runs already or has ended, 422 unusable request, 502 and 503
+    from AWS.
+    """
+    if isinstance(error, OperationError):
+        return Error(status=error.status, code=error.code, message=str(error), remedy=error.remedy)
+    if isinstance(error, ForbiddenError):
+        return Error(status=403, code="Forbidden", message=str(error), remedy=error.remedy)
+    faults: list[dict[str, Any]] = list(getattr(error, "errors", list)())
+    detail = tuple(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in faults)
+    return Error(
+        status=422,
+        code="BadRequest",
+        message=f"the request cannot be used: {'; '.join(detail) or error}",
+        remedy="Go back and choose again.",
+        detail=detail,
+    )

@@ -10,7 +10,8 @@ SystemId: TypeAlias = Literal["labeling", "slides", "health", "captions", "narra
 
 RunState: TypeAlias = Literal["running", "stopping", "succeeded", "failed", "stopped"]
 StepState: TypeAlias = Literal["waiting", "running", "stopping", "succeeded", "failed", "stopped", "skipped"]
-SystemState: TypeAlias = Literal["absent", "ready", "running", "failed", "unknown"]
+SystemState: TypeAlias = Literal["ready", "running", "failed"]
+NeedKind: TypeAlias = Literal["quarantine", "finding", "directed_audit", "answer_flag", "expiry"]
 Action: TypeAlias = Literal["start", "stop", "replay"]
 
 
@@ -79,24 +80,30 @@ class Started(Frozen):
 
 
 class System(Frozen):
-    """A system as this environment has it. `available` tells whether this release can deploy it at all."""
+    """A deployed system, by its last run."""
 
     id: SystemId
     state: SystemState
-    available: bool
     last_run: Run | None = None
-    fault: str | None = None
+
+
+class Listed(Frozen):
+    """Whether this environment has a system, and whether this release can deploy it at all."""
+
+    id: SystemId
+    deployed: bool
+    available: bool
 
 
 class Systems(Frozen):
     environment: str
-    systems: tuple[System, ...]
+    systems: tuple[Listed, ...]
 
 
 class Need(Frozen):
     """Something that waits for a person: how many of a kind, or why that cannot be told."""
 
-    kind: Literal["quarantine", "finding", "directed_audit", "answer_flag", "expiry"]
+    kind: NeedKind
     count: int | None
     fault: str | None = None
 

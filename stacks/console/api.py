@@ -1,12 +1,11 @@
-"""The function behind the console's own routes: it operates the systems that are deployed."""
+"""The function behind the console's own routes, and the routes of the systems' own functions."""
 
 from __future__ import annotations
 
 import json
 import tomllib
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import aws_cdk as cdk
 import aws_cdk.aws_apigatewayv2 as apigw
 
 from stacks.building_blocks.function import PythonFunction
@@ -16,43 +15,31 @@ from stacks.config import SYSTEMS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import aws_cdk.aws_iam as iam
     import aws_cdk.aws_kms as kms
     from constructs import Construct
 
     from stacks.config import EnvironmentConfig
 
 _READ, _CHANGE = [apigw.HttpMethod.GET], [apigw.HttpMethod.GET, apigw.HttpMethod.POST]
-ROUTES = {
-    "/api/systems": _READ,
-    "/api/systems/{proxy+}": _READ,
-    "/api/runs/{proxy+}": _CHANGE,
-    "/api/quarantine/{proxy+}": _CHANGE,
-    "/api/settings": _READ,
-}
-# Lambda takes 4 KB of variables in all; the rest is for the places of the systems.
-_MOST_SETTINGS_BYTES = 2500
+ROUTES = {"/api/systems": _READ, "/api/settings": _READ}
+# Lambda takes 4 KB of variables in all.
+_MOST_SETTINGS_BYTES = 3500
 
 
-class Operable(Protocol):
-    """A deployed system that the console may operate."""
+def operation_routes(system: str) -> dict[str, list[apigw.HttpMethod]]:
+    """The routes that a system's own function answers (`sextant.console.routes.operation_routes`)."""
+    return {
+        f"/api/systems/{system}": _READ,
+        f"/api/systems/{system}/attention": _READ,
+        f"/api/runs/{system}": _CHANGE,
+        f"/api/runs/{system}/{{proxy+}}": _CHANGE,
+        f"/api/quarantine/{system}": _READ,
+        f"/api/quarantine/{system}/{{proxy+}}": _CHANGE,
+    }
 
-    @property
-    def place(self) -> Mapping[str, object]:
-        """Where it is: the value of the function's variable that has the system's name."""
 
-    def grant(self, role: iam.Role) -> None:
-        """Lets the console's function do what its adapter in `sextant.console` does."""
-
-
-def console_function(
-    scope: Construct,
-    *,
-    environment: EnvironmentConfig,
-    operable: Mapping[str, Operable],
-    key: kms.Key,
-) -> PythonFunction:
-    """A function that knows the environment file and where each system is, and may operate those and nothing else.
+def console_function(scope: Construct, *, environment: EnvironmentConfig, key: kms.Key) -> PythonFunction:
+    """A function that knows the environment file and may do nothing.
 
     Raises:
         ValueError: the environment file says more than a function's variables hold.
@@ -63,23 +50,16 @@ def console_function(
             f"environments/{environment.name}.toml: its settings take {len(settings.encode())} bytes, and the console "
             f"shows at most {_MOST_SETTINGS_BYTES}. Shorten lists such as label_attributes or tags."
         )
-    stack = cdk.Stack.of(scope)
-    made = PythonFunction(
+    return PythonFunction(
         scope,
         "ConsoleApi",
         environment=environment,
         handler="lambdas.console.api.handler",
-        description="Answers the console: systems, runs, quarantine, settings",
+        description="Answers the console: which systems there are, settings",
         key=key,
-        variables={
-            "ENVIRONMENT": settings,
-            **{name.upper(): stack.to_json_string(dict(each.place)) for name, each in operable.items()},
-        },
+        variables={"ENVIRONMENT": settings},
         timeout_seconds=29,  # API Gateway gives up after 30
     )
-    for each in operable.values():
-        each.grant(made.role)
-    return made
 
 
 def described(environment: EnvironmentConfig) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from stacks.building_blocks.data_lake import data_key
 from stacks.building_blocks.http_api import HttpApi
 from stacks.building_blocks.static_site import StaticSite
 from stacks.console.alarms import watch
-from stacks.console.api import ROUTES, console_function
+from stacks.console.api import ROUTES, console_function, operation_routes
 from stacks.console.users import Users
 from web import site
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from stacks.config import ConsoleConfig, EnvironmentConfig
-    from stacks.console.api import Operable
 
 
 class ConsoleStack(cdk.Stack):
@@ -37,7 +36,7 @@ class ConsoleStack(cdk.Stack):
         *,
         console: ConsoleConfig,
         dashboards: lambda_.Function | None,
-        operable: Mapping[str, Operable],
+        operations: Mapping[str, lambda_.Function],
     ) -> None:
         super().__init__(
             scope,
@@ -59,8 +58,10 @@ class ConsoleStack(cdk.Stack):
         )
         client = users.client(return_to=[pages.url, *console.callback_urls])
         api.authorize_with(users.pool, client)
-        own = console_function(self, environment=environment, operable=operable, key=key).function
+        own = console_function(self, environment=environment, key=key).function
         api.route(ROUTES, own)
+        for name, function in operations.items():
+            api.route(operation_routes(name), function)
         if dashboards:
             get, post = apigw.HttpMethod.GET, apigw.HttpMethod.POST
             api.route({"/api/dashboards": [get], "/api/dashboards/{proxy+}": [get, post]}, dashboards)

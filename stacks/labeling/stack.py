@@ -16,7 +16,7 @@ from stacks.labeling.alarms import watch
 from stacks.labeling.catalog import Catalog
 from stacks.labeling.dashboards import dashboards_function
 from stacks.labeling.mailing import Mailing
-from stacks.labeling.operation import LabelingOperation
+from stacks.labeling.operation import operation_function
 from stacks.labeling.pipeline import Pipeline
 from stacks.labeling.reports import Reports
 
@@ -94,7 +94,17 @@ class LabelingStack(cdk.Stack):
             workflow=labeling.workflow_name,
         )
 
-        self.operation = LabelingOperation(labeling, pipeline, self.catalog, self.reports, batch, self.processed)
+        self.operation = operation_function(
+            self,
+            environment=environment,
+            pipeline=pipeline,
+            catalog=self.catalog,
+            reports=self.reports,
+            batch=batch,
+            processed=self.processed,
+            alarms=alarms,
+            key=key,
+        )
 
         cdk.CfnOutput(self, "BatchBucket", value=batch.bucket_name, description="Put Ground Truth output here")
         cdk.CfnOutput(self, "ProcessedBucket", value=self.processed.bucket_name)

@@ -12,8 +12,8 @@ export function About({ api, system }) {
   return html`<${Title} lead=${words.purpose}><span class="mark"><${Icon} name=${system.id} size="26" /></span> ${words.title}<//>
     ${fault && html`<${Problem} fault=${fault} retry=${refresh} />`}
     <section class="card about">
-      ${found && html`<p><${Badge} state=${found.state} /></p>`}
-      ${found?.state === "absent" && html`<p>${found.available ? text.about.absent(answer.environment) : text.about.unavailable}</p>`}
+      ${found && !found.deployed && html`<p><${Badge} state="absent" /></p>`}
+      ${found && !found.deployed && html`<p>${found.available ? text.about.absent(answer.environment) : text.about.unavailable}</p>`}
       <dl class="facts">
         <div><dt>${text.about.takes}</dt><dd>${words.takes}</dd></div>
         <div><dt>${text.about.gives}</dt><dd>${words.gives}</dd></div>

@@ -1,5 +1,5 @@
 // All systems: what each is for, how its last run went, and what of it waits for a person.
-import { useEffect, useState } from "preact/hooks";
+import { useCallback, useEffect, useState } from "preact/hooks";
 import { html } from "./html.js";
 import { Icon } from "./icon.js";
 import { Badge, Moment, Problem, Title, Took } from "./parts.js";
@@ -10,27 +10,27 @@ import { needPlace, systems } from "./systems.js";
 
 const said = text.home;
 
-// What waits for a person, by system; asked anew when the system's last run is another or has ended.
-function useNeeds(api, told) {
-  const [needs, setNeeds] = useState({});
-  const deployed = (told?.systems ?? []).filter((each) => each.state !== "absent");
-  const runs = deployed.map((each) => `${each.id} ${each.last_run?.id} ${each.last_run?.state}`).join("; ");
+// What waits for a person; asked anew when the system's last run is another or has ended. Tells `report` too.
+function useNeeds(api, id, run, report) {
+  const [needs, setNeeds] = useState();
   useEffect(() => {
     const stop = new AbortController();
-    for (const { id } of deployed)
-      api(`/api/systems/${id}/attention`, { signal: stop.signal })
-        .then((found) => setNeeds((before) => ({ ...before, [id]: found.needs })))
-        .catch((fault) => fault.name !== "AbortError" && setNeeds((before) => ({ ...before, [id]: fault })));
+    api(`/api/systems/${id}/attention`, { signal: stop.signal })
+      .then((found) => found.needs)
+      .catch((fault) => fault)
+      .then((found) => {
+        if (stop.signal.aborted) return;
+        setNeeds(found);
+        report(id, found);
+      });
     return () => stop.abort();
-  }, [api, runs]);
+  }, [api, run?.id, run?.state]);
   return needs;
 }
 
-function LastRun({ found }) {
-  const run = found.last_run;
-  if (found.fault) return html`<p class="notice">${said.unknownRun} ${found.fault}</p>`;
+function LastRun({ id, run }) {
   if (!run) return html`<p class="quiet">${said.neverRun}</p>`;
-  return html`<p class="lastrun"><a href=${link(["runs", found.id, run.id])}>${said.lastRun}</a>
+  return html`<p class="lastrun"><a href=${link(["runs", id, run.id])}>${said.lastRun}</a>
     <span><${Badge} state=${run.state} /></span>
     <span class="quiet"><${Moment} at=${run.started_at} /> · <${Took} from=${run.started_at} seconds=${run.seconds} /></span></p>`;
 }
@@ -45,38 +45,50 @@ function Needs({ id, needs }) {
     ${unknown.length > 0 && html`<details class="unknown"><summary>${said.unknown(unknown.length)}</summary><ul>${unknown.map((each) => html`<li key=${each.kind}>${said.kinds[each.kind]}: ${each.fault}</li>`)}</ul></details>`}`;
 }
 
-function Card({ system, found, needs, environment }) {
-  const words = text.systems[system.id];
-  const absent = found.state === "absent";
-  return html`<section class=${`card system ${absent ? "away" : ""}`} aria-labelledby=${`system-${system.id}`}>
-    <header>
-      <span class="mark"><${Icon} name=${system.id} size="24" /></span>
-      <h2 id=${`system-${system.id}`}><a href=${system.pages.length && !absent ? link([system.id, system.pages[0].id]) : link([system.id])}>${words.title}</a></h2>
-      <${Badge} state=${found.state} />
-    </header>
-    <p>${words.purpose}</p>
-    ${absent
-      ? html`<p class="quiet">${found.available ? text.about.absent(environment) : text.about.unavailable}</p>`
-      : html`<${LastRun} found=${found} />
-          <h3>${said.needs}</h3>
-          <${Needs} id=${system.id} needs=${needs} />`}
-  </section>`;
+const Frame = ({ system, state, away, children }) => html`<section class=${`card system ${away ? "away" : ""}`} aria-labelledby=${`system-${system.id}`}>
+  <header>
+    <span class="mark"><${Icon} name=${system.id} size="24" /></span>
+    <h2 id=${`system-${system.id}`}><a href=${system.pages.length && !away ? link([system.id, system.pages[0].id]) : link([system.id])}>${system.title}</a></h2>
+    ${state && html`<${Badge} state=${state} />`}
+  </header>
+  <p>${text.systems[system.id].purpose}</p>
+  ${children}
+</section>`;
+
+const Absent = ({ system, available, environment }) => html`<${Frame} system=${system} state="absent" away>
+  <p class="quiet">${available ? text.about.absent(environment) : text.about.unavailable}</p>
+<//>`;
+
+function Deployed({ api, system, report }) {
+  const { answer, fault, refresh } = usePolled(api, `/api/systems/${system.id}`, (told) => told.state === "running");
+  const needs = useNeeds(api, system.id, answer?.last_run, report);
+  return html`<${Frame} system=${system} state=${answer?.state ?? (fault && "unknown")}>
+    ${fault && html`<${Problem} fault=${fault} title=${said.unknownRun} retry=${refresh} />`}
+    ${answer && html`<${LastRun} id=${system.id} run=${answer.last_run} />`}
+    <h3>${said.needs}</h3>
+    <${Needs} id=${system.id} needs=${needs} />
+  <//>`;
 }
 
 export function Home({ api }) {
-  const { answer, fault, refresh } = usePolled(api, "/api/systems", (told) => told.systems.some((each) => each.state === "running"));
-  const needs = useNeeds(api, answer);
+  const { answer, fault, refresh } = usePolled(api, "/api/systems");
+  const [needs, setNeeds] = useState({});
+  const report = useCallback((id, found) => setNeeds((before) => ({ ...before, [id]: found })), []);
   if (!answer) {
     return html`<${Title}>${said.title}<//>
       ${fault ? html`<${Problem} fault=${fault} retry=${refresh} />` : html`<p class="loading" role="status">${text.shared.loading}</p>`}`;
   }
-  const here = answer.systems.filter((each) => each.state !== "absent");
-  const counted = here.map((each) => needs[each.id]).filter(Array.isArray);
-  const waiting = counted.flat().filter((each) => each.count).length;
-  const sure = counted.length === here.length && counted.flat().every((each) => each.count !== null);
-  return html`<${Title} lead=${sure ? said.summary(here.length, answer.systems.length, waiting) : said.summaryUnknown(here.length, answer.systems.length)}>${said.title}<//>
+  const here = answer.systems.filter((each) => each.deployed);
+  const told = here.map((each) => needs[each.id]).filter(Array.isArray);
+  const waiting = told.flat().filter((each) => each.count).length;
+  const sure = told.length === here.length && told.flat().every((each) => each.count !== null);
+  const summary = sure || waiting ? said.summary(here.length, answer.systems.length, waiting) : said.summaryUnknown(here.length, answer.systems.length);
+  return html`<${Title} lead=${summary}>${said.title}<//>
     ${fault && html`<${Problem} fault=${fault} retry=${refresh} />`}
     <div class="systems">
-      ${systems.map((system) => html`<${Card} key=${system.id} system=${system} found=${answer.systems.find((each) => each.id === system.id)} needs=${needs[system.id]} environment=${answer.environment} />`)}
+      ${systems.map((system) => {
+        const listed = answer.systems.find((each) => each.id === system.id);
+        return listed?.deployed ? html`<${Deployed} key=${system.id} api=${api} system=${system} report=${report} />` : html`<${Absent} key=${system.id} system=${system} available=${listed?.available} environment=${answer.environment} />`;
+      })}
     </div>`;
 }

@@ -300,6 +300,7 @@ export const text = {
     asCsv: (title) => `Export ${title} as CSV`,
     png: "PNG",
     asPng: (title) => `Export ${title} as PNG`,
+    notDrawn: (reason) => `The chart could not be drawn (${reason}); its table has every number.`,
     pngFailed: (reason) => `The picture could not be made: ${reason}`,
     labels: "Labels",
     labelsOf: (title) => `List the single labels of ${title}`,

@@ -1,27 +1,36 @@
-"""The labeling system as the console sees it: a Glue workflow that runs, and the table of what it rejected."""
-
-from __future__ import annotations
+"""The labeling system as the console operates it: a Glue workflow that runs, and the table of what it rejected."""
 
 import datetime as dt
 import re
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from sextant.console.model import Content, LogPlace, Need, Quarantine, Reason, Rejected, Run, RunPage, RunState, Step
+from pydantic import BaseModel, ConfigDict, Field, Json
+
+from sextant.console.model import (
+    Content,
+    LogPlace,
+    Need,
+    NeedKind,
+    Quarantine,
+    Reason,
+    Rejected,
+    Run,
+    RunPage,
+    RunState,
+    Step,
+    StepState,
+)
 from sextant.console.operation import OperationError, told
 from sextant.labeling.client import Deployed, PipelineError, query
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from sextant.console.model import StepState
 
 SHOWN_BYTES = 2048
 _LONGEST_SEARCH_BYTES = 4 * 2**20  # of a manifest, for one of its lines
 _QUERY_SECONDS = 20.0  # API Gateway gives up after 30
 
-_NEEDS: tuple[tuple[Literal["quarantine", "finding", "directed_audit", "answer_flag", "expiry"], str], ...] = (
+_NEEDS: tuple[tuple[NeedKind, str], ...] = (
     ("quarantine", "SELECT count(DISTINCT source) AS n FROM rejected"),
     ("finding", "SELECT count(*) AS n FROM finding WHERE severity = 'error'"),
     ("directed_audit", "SELECT count(DISTINCT object_id) AS n FROM directed_audit"),
@@ -41,48 +50,62 @@ _STEP_STATES: Mapping[str, StepState] = {
 _LINE = re.compile(r"#(\d+)$")
 
 
+class Place(BaseModel):
+    """Where the labeling stack is: the environment of the function. `TITLES` are what people call its steps."""
+
+    model_config = ConfigDict(frozen=True)
+
+    BATCH_BUCKET: Annotated[str, Field(min_length=1)]
+    INPUT_PREFIX: str = ""
+    DATABASE: Annotated[str, Field(min_length=1)]
+    WORKGROUP: Annotated[str, Field(min_length=1)]
+    WORKFLOW: Annotated[str, Field(min_length=1)]
+    TITLES: Json[dict[str, str]] = {}
+
+    @property
+    def deployed(self) -> Deployed:
+        return Deployed(
+            batch_bucket=self.BATCH_BUCKET,
+            input_prefix=self.INPUT_PREFIX,
+            database=self.DATABASE,
+            workgroup=self.WORKGROUP,
+            workflow=self.WORKFLOW,
+        )
+
+
 @dataclass(frozen=True)
 class Labeling:
-    """See `sextant.console.operation.Operation`.
+    """See `sextant.console.operation.Operation`. The clients are boto3's."""
 
-    Args:
-        deployed: names of the labeling stack.
-        titles: what people call the workflow's jobs and crawlers, by name.
-        glue: boto3 client.
-        athena: boto3 client.
-        s3: boto3 client.
-    """
-
-    deployed: Deployed
+    place: Place
     glue: Any
     athena: Any
     s3: Any
-    titles: Mapping[str, str] = field(default_factory=dict)
 
     def runs(self, limit: int, after: str | None = None) -> RunPage:
         """Newest first within the page; Glue keeps runs for 90 days."""
         with told("Glue"):
             page = self.glue.get_workflow_runs(
-                Name=self.deployed.workflow, MaxResults=limit, **({"NextToken": after} if after else {})
+                Name=self.place.WORKFLOW, MaxResults=limit, **({"NextToken": after} if after else {})
             )
         found = sorted((_run(each) for each in page["Runs"]), key=lambda each: each.started_at, reverse=True)
         return RunPage(runs=tuple(found), next=page.get("NextToken"))
 
     def run(self, run_id: str) -> tuple[Run, tuple[Step, ...]]:
         with told("Glue"):
-            found = self.glue.get_workflow_run(Name=self.deployed.workflow, RunId=run_id, IncludeGraph=True)["Run"]
+            found = self.glue.get_workflow_run(Name=self.place.WORKFLOW, RunId=run_id, IncludeGraph=True)["Run"]
         run = _run(found)
-        return run, _steps(found, self.titles, ended=run.state not in ("running", "stopping"))
+        return run, _steps(found, self.place.TITLES, ended=run.state not in ("running", "stopping"))
 
     def start(self) -> str:
         with told("Glue"):
-            return str(self.glue.start_workflow_run(Name=self.deployed.workflow)["RunId"])
+            return str(self.glue.start_workflow_run(Name=self.place.WORKFLOW)["RunId"])
 
     replay = start  # every run reads the whole input: what was mended is read then, nothing is counted twice
 
     def stop(self, run_id: str) -> None:
         with told("Glue"):
-            self.glue.stop_workflow_run(Name=self.deployed.workflow, RunId=run_id)
+            self.glue.stop_workflow_run(Name=self.place.WORKFLOW, RunId=run_id)
 
     def quarantine(self, reason: str, find: str, offset: int, limit: int) -> Quarantine:
         where, values = _filters(reason, find)
@@ -121,7 +144,7 @@ class Labeling:
         if not int(listed[0]["n"] or 0):
             raise OperationError(404, "NotQuarantined", f"{source!r} is not in quarantine", "Reload the list.")
         line = _LINE.search(source)
-        bucket, key = self.deployed.batch_bucket, self.deployed.input_prefix + _LINE.sub("", source)
+        bucket, key = self.place.BATCH_BUCKET, self.place.INPUT_PREFIX + _LINE.sub("", source)
         try:
             with told("S3"):
                 answer = self.s3.get_object(
@@ -150,9 +173,7 @@ class Labeling:
         with ThreadPoolExecutor(len(_NEEDS)) as pool:
             return tuple(pool.map(self._need, _NEEDS))
 
-    def _need(
-        self, each: tuple[Literal["quarantine", "finding", "directed_audit", "answer_flag", "expiry"], str]
-    ) -> Need:
+    def _need(self, each: tuple[NeedKind, str]) -> Need:
         kind, sql = each
         try:
             return Need(kind=kind, count=int(self._rows(sql)[0]["n"] or 0))
@@ -168,7 +189,7 @@ class Labeling:
         quoted = ["'" + each.replace("'", "''") + "'" for each in values]  # an execution parameter is SQL text
         try:
             with told("Athena"):
-                return query(self.athena, self.deployed, sql, quoted, seconds=_QUERY_SECONDS)
+                return query(self.athena, self.place.deployed, sql, quoted, seconds=_QUERY_SECONDS)
         except PipelineError as error:
             reason = str(error).partition("\n")[0]
             raise OperationError(
@@ -271,8 +292,9 @@ def _log(attempt: Mapping[str, Any], *, is_job: bool, failed: bool) -> LogPlace 
     if is_job:
         group = str(attempt.get("LogGroupName") or "/aws-glue/jobs").rstrip("/")
         return LogPlace(group=f"{group}/{'error' if failed else 'output'}", stream=attempt.get("Id"))
-    group = attempt.get("LogGroup")
-    return LogPlace(group=group, stream=attempt.get("LogStream")) if group else None
+    if not attempt.get("LogGroup"):
+        return None
+    return LogPlace(group=attempt["LogGroup"], stream=attempt.get("LogStream"))
 
 
 def _text(body: bytes) -> str | None:
