@@ -392,12 +392,11 @@ PLACED_DEFECTS: tuple[tuple[int, int, str, int], ...] = (
     (0, 1, "jump", 6),
     (1, 2, "size_change", 8),
     (2, 3, "gap", 5),
-    (3, 1, "frozen", 4),
+    (3, 1, "frozen", 5),
     (4, 1, "identity_swap", 9),
-    (4, 2, "identity_swap", 9),
     (5, 2, "missing_attribute", 3),
 )
-"""What of it a look at the tracks alone must find: clip, vehicle, kind and frame."""
+"""What of it a look at the tracks alone must find: clip, vehicle (of two that swap the first), kind and frame."""
 
 
 def _tunnel(simulation: Simulation, workers: Sequence[Worker]) -> Job:
