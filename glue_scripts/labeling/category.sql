@@ -1,4 +1,10 @@
--- What jobs allow; said twice, it is one row.
-SELECT job_name, kind, label, name, value, min(source) AS source
+-- What jobs allow. Said twice, it is one row; a configuration file says it better than a manifest line (`…#n`).
+SELECT
+  job_name,
+  kind,
+  label,
+  name,
+  value,
+  coalesce(min(CASE WHEN source NOT LIKE '%#%' THEN source END), min(source)) AS source
 FROM parsed_category
 GROUP BY job_name, kind, label, name, value

@@ -2,9 +2,11 @@
 
 Arguments: --INPUT_PATH (the folder of batches or jobs), --OUTPUT_PATH, --USER_POOL_ID (may be empty), --DATABASE (for
 the log), --COST (JSON: wage_usd_per_hour and budget_usd, both optional), --AUDIT_ATTRIBUTE (the label attribute with an
-audit's verdict). It parses into `{OUTPUT_PATH}_staging/{run}/`, runs one SQL text per table, then the analyses, and
-publishes what they make. Every run does everything, and overwrites: a second run, or one after a kill, gives the same
-rows under the same names.
+audit's verdict), --CATEGORIES_PATH (a further folder with label category configurations; may be empty).
+
+It parses into `{OUTPUT_PATH}_staging/{run}/`, runs one SQL text per table, then the analyses, and publishes what they
+make. Every run does everything, and overwrites: a second run, or one after a kill, gives the same rows under the same
+names.
 
 An analysis that fails takes nothing with it: its tables are published empty, everything else as ever, and only then
 the run fails, with the name of each analysis and group that failed and why.
@@ -34,6 +36,7 @@ ARGUMENTS = {
     "DATABASE": "",
     "COST": "{}",
     "AUDIT_ATTRIBUTE": "audit",
+    "CATEGORIES_PATH": "",
 }
 """Names and defaults; None where there is none."""
 SETTINGS_SCHEMA = (
@@ -167,7 +170,7 @@ def main() -> None:
     row = settings(given)
     source, target = given["INPUT_PATH"], given["OUTPUT_PATH"].rstrip("/")
     spark = session()
-    found = etl.survey(source)
+    found = etl.survey(source, given["CATEGORIES_PATH"])
     staging = etl.staging_of(target)
     say = print  # Glue keeps what a job prints as its log
     say(f"{len(found.manifests)} manifests, {len(found.others)} objects, {found.ignored} without a report's data")

@@ -126,16 +126,13 @@ def survey(root: str, categories: str = "") -> Survey:
     if categories and (storage.is_s3(categories) or Path(categories).is_dir()):
         found_beside = [(entry, place_of(entry.key, ""), categories) for entry in storage.entries(categories)]
         beside += [each for each in found_beside if each[1].kind is Kind.CATEGORIES]
-    jobs_by_name: dict[str, set[str]] = {}
-    for _, place in placed:
-        for told in (place.job_name, place.job, names[place.job_name, place.home]):
-            jobs_by_name.setdefault(told, set()).add(names[place.job_name, place.home])
+    meant_by = _meant_by(names, placed)
     for entry, place, elsewhere in beside:
         found = Found(entry.key, entry.size, entry.modified, place, elsewhere)
         here = names.get((place.job_name, place.home))
-        meant = {here} if here and not elsewhere else jobs_by_name.get(place.job_name, set())
+        meant = {here} if here and not elsewhere else meant_by.get(place.job_name, set())
         if len(meant) == 1:
-            others.append(replace(found, place=replace(place, job_name=meant.pop())))
+            others.append(replace(found, place=replace(place, job_name=next(iter(meant)))))
         elif not elsewhere:  # the batch workflow's folder has those of all batches
             reason = f"{place.kind} of {'several jobs' if meant else 'an unknown job'}"
             rejected.append((found.source, reason, f"job {place.job_name}: {', '.join(sorted(meant))}", entry.size))
@@ -164,6 +161,15 @@ def _job_names(root: str, placed: list[tuple[storage.Entry, Place]]) -> dict[tup
         for home, first in members:
             names[job_name, home] = job_name if len(jobs) == 1 else first or f"./{job_name}"
     return names
+
+
+def _meant_by(names: dict[tuple[str, str], str], placed: list[tuple[storage.Entry, Place]]) -> dict[str, set[str]]:
+    """The jobs that a name outside their folders means: that of this name in reports, else what Ground Truth calls so."""
+    meant: dict[str, set[str]] = {}
+    for _, place in placed:
+        for told in (place.job_name, place.job):
+            meant.setdefault(told, set()).add(names[place.job_name, place.home])
+    return meant | {name: {name} for name in names.values()}
 
 
 def _copied(root: str, job: dict[str, storage.Entry], objects: dict[str, storage.Entry]) -> bool:

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 
 AUDIT_ATTRIBUTE = "audit"
 BACKGROUND = "BACKGROUND"
-_BOX = ("left", "top", "width", "height")
-_SIDES = itemgetter(*_BOX)
+_SIDES = itemgetter("left", "top", "width", "height")
 LAST_FRAME = 2**31 - 1
 LONGEST_SECONDS = 1e10
 """Over 300 years: a mistake, and sums of it would leave the decimals that they are counted in."""
@@ -223,18 +222,12 @@ def _read_answer(chunk: Chunk, source: str, shapes: _Shapes, shape: str, counted
         ]
     else:
         found = [each if isinstance(each, dict) else {"value": each} for each in counted]
-    for each in found:
-        box: tuple[float | None, ...] = (None, None, None, None)
-        geometry = None
-        if shape == "box":
-            shapes.frame_no.append(0)  # _pixels names the frame of a side that is no number
-            box = tuple(_pixels(chunk, source, shapes, side, [each.get(side)])[0] for side in _BOX)
-            shapes.frame_no.pop()
-        else:
-            geometry = _geometry_of(each)
-        shapes.one(None, _worker_label(each), shape, geometry=geometry, box=box)
-    if any("labelCategoryAttributes" in each for each in found):
-        shapes.attributes = chunk.attributes_of([each.get("labelCategoryAttributes") for each in found])
+    count = len(found)
+    shapes.frame_no, shapes.frame, shapes.position = [0] * count, [None] * count, list(range(count))
+    shapes.instance_id, shapes.instance_name = [None] * count, [None] * count
+    shapes.label = [_worker_label(each) for each in found]
+    shapes.attributes = chunk.attributes_of([each.get("labelCategoryAttributes") for each in found])
+    _read_places(chunk, source, shapes, found, ["" if shape == "box" else shape] * count)
 
 
 def _without_images(content: Any) -> Any:

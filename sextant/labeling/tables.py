@@ -198,7 +198,7 @@ CATEGORY = Table(
         Column("label", "string", "Class name; null for attributes of frames and of every class."),
         Column("name", "string", "Name of the attribute, lower-cased; null for kind label."),
         Column("value", "string", "One value it allows; null where any is allowed, and for kind label."),
-        Column("source", "string", "The configuration file, or the first manifest line that tells it."),
+        Column("source", "string", "The configuration file; the first manifest line that tells it where there is none."),
     ),
     key=("job_name", "kind", "label", "name", "value"),
 )

@@ -11,6 +11,7 @@ import aws_cdk.aws_glue as glue
 import aws_cdk.aws_iam as iam
 from constructs import Construct
 
+from sextant.labeling.insight.tables import INSIGHT_TABLES
 from sextant.labeling.tables import TABLES
 from sextant.labeling.views import report_views
 from stacks.building_blocks.grants import as_finding
@@ -42,7 +43,7 @@ class Catalog(Construct):
                 name=config.database_name, description="Ground Truth output, worker metrics and reports over them"
             ),
         )
-        for table in TABLES:
+        for table in (*TABLES, *INSIGHT_TABLES):
             self._declare(table.name, _table_input(table, processed))
         for view in report_views(config.label_attributes, config.frame_attributes, config.audit_attribute):
             self._declare(view.name, _view_input(view, config.database_name))

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from stacks.labeling.catalog import Catalog
 
 
+_CATEGORIES = "label_category_input/"
+"""Where the batch workflow keeps the label category configurations of its jobs."""
+
+
 class Pipeline(Construct):
     """Workflow, job, crawlers and triggers.
 
@@ -131,6 +135,7 @@ def _job_role(
 ) -> iam.Role:
     role = glue_role(scope, "JobRole", key)
     grant_read(role, batch, environment.labeling.input_prefix)
+    grant_read(role, batch, _CATEGORIES)
     grant_read_write(role, processed)
     if user_pool_id:
         arn = cdk.Stack.of(scope).format_arn(service="cognito-idp", resource="userpool", resource_name=user_pool_id)
@@ -178,7 +183,10 @@ def _job(
             "--extra-py-files": package.s3_object_url,
             "--INPUT_PATH": f"s3://{batch.bucket_name}/{labeling.input_prefix}",
             "--OUTPUT_PATH": f"s3://{processed.bucket_name}/",
+            "--CATEGORIES_PATH": f"s3://{batch.bucket_name}/{_CATEGORIES}",
             "--DATABASE": labeling.database_name,
+            "--AUDIT_ATTRIBUTE": labeling.audit_attribute,
+            "--COST": labeling.cost.model_dump_json(exclude_none=True),
             **({"--USER_POOL_ID": user_pool_id} if user_pool_id else {}),
         },
     )

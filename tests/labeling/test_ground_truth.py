@@ -599,7 +599,8 @@ def test_any_values_in_a_box_leave_one_annotation(tmp_path_factory, sides, numbe
         ("x/annotations/consolidated-annotation/consolidation-request/iteration-1/t.json", Kind.WORKINGS, "", ""),
         ("x/annotations/intermediate/1/annotations.json", Kind.WORKINGS, "", ""),
         ("x/manifests/intermediate/1/output.manifest", Kind.WORKINGS, "", ""),
-        ("x/processed/data.manifest", Kind.WORKINGS, "", ""),
+        ("x/processed/data.manifest", Kind.INPUT, "x", ""),
+        ("x/processed/other", Kind.WORKINGS, "", ""),
         ("x/training/model.tar.gz", Kind.WORKINGS, "", ""),
         ("x/worker-response/iteration-1/7/t.json", Kind.RESPONSE, "x", ""),
         ("x/output.manifest", Kind.MANIFEST, "x", ""),
@@ -608,7 +609,12 @@ def test_any_values_in_a_box_leave_one_annotation(tmp_path_factory, sides, numbe
         ("doc.output.manifest", Kind.MANIFEST, "doc", ""),
         ("x/", Kind.WORKINGS, "", ""),
         ("x_$folder$", Kind.WORKINGS, "", ""),
-        ("x/true_labels.json", Kind.FOREIGN, "x", ""),
+        ("x/true_labels.json", Kind.GOLD, "x", ""),
+        ("y/gold/x.jsonl", Kind.GOLD, "x", ""),
+        ("gold/x.json", Kind.FOREIGN, "gold", ""),
+        ("label_category_input/x/category-file.json", Kind.CATEGORIES, "x", ""),
+        ("x/annotation-tool/data.json", Kind.CATEGORIES, "x", ""),
+        ("x/annotation-tool/template.liquid", Kind.WORKINGS, "", ""),
     ],
 )
 def test_place_of_a_key(key, kind, job_name, modality):
