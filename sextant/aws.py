@@ -15,6 +15,7 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from botocore.client import BaseClient
     from mypy_boto3_athena import AthenaClient
+    from mypy_boto3_glue import GlueClient
 
 CONFIG = Config(
     retries={"mode": "adaptive", "total_max_attempts": 3},
@@ -27,6 +28,10 @@ CONFIG = Config(
 
 @overload
 def client(service: Literal["athena"]) -> AthenaClient: ...
+
+
+@overload
+def client(service: Literal["glue"]) -> GlueClient: ...
 
 
 @overload

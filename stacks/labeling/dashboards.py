@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import aws_cdk as cdk
+import aws_cdk.aws_iam as iam
+
 from stacks.building_blocks.function import PythonFunction
 from stacks.building_blocks.grants import grant_read, grant_read_write
 
@@ -26,7 +29,9 @@ def dashboards_function(
     processed: s3.IBucket,
     key: kms.Key,
 ) -> PythonFunction:
-    """A function that may query one workgroup, read one database's definitions and the typed tables' objects."""
+    """A function that may query one workgroup, read one database's definitions and the tables' objects, and see how the
+    runs of the workflow went.
+    """
     made = PythonFunction(
         scope,
         "Dashboards",
@@ -34,8 +39,18 @@ def dashboards_function(
         handler="lambdas.labeling.dashboards.handler",
         description="Answers dashboard questions from Athena",
         key=key,
-        variables={"DATABASE": catalog.name, "WORKGROUP": environment.labeling.workgroup_name},
+        variables={
+            "DATABASE": catalog.name,
+            "WORKGROUP": environment.labeling.workgroup_name,
+            "WORKFLOW": environment.labeling.workflow_name,
+        },
         timeout_seconds=29,  # API Gateway gives up after 30
+    )
+    workflow = cdk.Stack.of(scope).format_arn(
+        service="glue", resource="workflow", resource_name=environment.labeling.workflow_name
+    )
+    made.role.add_to_policy(
+        iam.PolicyStatement(actions=["glue:GetWorkflowRun", "glue:GetWorkflowRuns"], resources=[workflow])
     )
     reports.grant_query(made.role)
     catalog.grant_read(made.role)

@@ -1,4 +1,7 @@
-"""A small labeling lake with known truth, and a client of the embedded Athena over it: what tests give the handler."""
+"""A small labeling lake with known truth, and a client of the embedded Athena over it: what tests give the handler.
+
+The rows of single labels and of the analytics are those of `tests.handlers.insight`.
+"""
 
 import datetime as dt
 import random
@@ -15,8 +18,10 @@ from botocore.exceptions import ClientError
 from localaws.engines.athena import Athena
 from localaws.folder_home import FolderHome
 from localaws.home import Call, ServiceError
+from sextant.labeling.insight.tables import INSIGHT_TABLES
 from sextant.labeling.tables import TABLES, arrow_schema, glue_columns
 from sextant.labeling.views import VIEWS
+from tests.handlers.insight import BASE_JOBS, INSIGHTS
 
 DAY = dt.date(2026, 3, 2)
 TRACKING, AUDIT_JOBS, LANES = "VideoObjectTracking", "VideoObjectTrackingAudit", "VideoObjectTrackingLanes"
@@ -40,7 +45,9 @@ def truth(seed: int = 7) -> SimpleNamespace:
                 {
                     "job": job,
                     "modality": modality,
-                    "object": str(task),
+                    # Jobs number their data objects each in their own way.
+                    "object": str((task + 7) % 9 if modality == AUDIT_JOBS else task),
+                    "source_ref": f"s3://batch/{'harbour' if j == 3 else 'street'}-{task}.json",
                     "day": day,
                     "audited": modality == AUDIT_JOBS,
                     "adjusted": job == "street-first-vehicles" and task == 1,
@@ -173,7 +180,13 @@ def _rows(facts):
         for (w, j, m, d), group in work.items()
         for times in [[x["seconds"] for x in group if x["seconds"] is not None]]
     ]  # fmt: skip
-    yield "job", [{"job_name": j, "modality": m, "task_type": kind, "level": level} for j, (m, level) in JOBS.items()]
+    yield "job", [
+        {
+            "job_name": j, "modality": m, "task_type": kind, "level": level, "base_job": BASE_JOBS.get(j),
+            "batch": "street" if level else "harbour",
+        }
+        for j, (m, level) in JOBS.items()
+    ]  # fmt: skip
     yield (
         "task",
         [
@@ -182,6 +195,8 @@ def _rows(facts):
                 "modality": x["modality"],
                 "task_type": kind,
                 "object_id": x["object"],
+                "source_ref": x["source_ref"],
+                "frame_count": 300,
                 "status": x["status"],
                 "audited": x["audited"],
                 "adjusted": x["adjusted"],
@@ -229,8 +244,8 @@ class LakeAthena:
         objects, catalog = home.objects(CALL.account), home.catalog(CALL.account, CALL.region)
         objects.create_bucket("lake")
         catalog.create_database({"Name": DATABASE})
-        given = dict(_rows(facts)) if facts else {}
-        for each in TABLES:
+        given = {**dict(_rows(facts)), **INSIGHTS} if facts else {}
+        for each in (*TABLES, *INSIGHT_TABLES):
             if each.name in given:
                 body = pa.BufferOutputStream()
                 pq.write_table(pa.Table.from_pylist(given[each.name], schema=arrow_schema(each)), body)

@@ -18,6 +18,7 @@ CONTEXT = SimpleNamespace(
 ENVIRONMENT = {
     "DATABASE": DATABASE,
     "WORKGROUP": WORKGROUP,
+    "WORKFLOW": "SMGT-Glue-Workflow",
     "AWS_DEFAULT_REGION": "eu-central-1",
 }
 
@@ -68,11 +69,11 @@ def event(method, url, body=None, headers=None, groups="[analyst]"):
     }
 
 
-def load_handler(athena, **environment):
-    """A cold start of the function, whose boto3 client factory returns `athena`."""
+def load_handler(athena, glue=None, **environment):
+    """A cold start of the function, whose boto3 client factory returns `athena` and `glue`."""
     with (
         mock.patch.dict(os.environ, {**ENVIRONMENT, **environment}),
-        mock.patch("sextant.aws.client", return_value=athena),
+        mock.patch("sextant.aws.client", side_effect={"athena": athena, "glue": glue}.__getitem__),
     ):
         # Not reload: that would hand the new client to handlers loaded before.
         sys.modules.pop("lambdas.labeling.dashboards", None)

@@ -39,7 +39,10 @@ def call(athena):
 
 def test_the_dashboards_and_their_layout(call):
     status, listing = call("GET", "/api/dashboards")
-    assert (status, [each["id"] for each in listing["dashboards"]]) == (200, ["annotations", "workers"])
+    assert (status, [each["id"] for each in listing["dashboards"]]) == (
+        200,
+        ["overview", "annotations", "workers", "audits", "tracks", "cost"],
+    )
     status, page = call("GET", "/api/dashboards/workers")
     assert status == 200
     assert {each["dataset"] for each in page["dashboard"]["visuals"]} == set(page["datasets"])
@@ -91,7 +94,12 @@ def test_a_sheet_is_answered_in_order_and_one_failure_fails_one_report(call, ath
 @pytest.mark.parametrize(
     ("path", "body", "status", "says"),
     [
-        ("/api/dashboards/nope/query", {"visual": "labels"}, 404, "there are annotations, workers"),
+        (
+            "/api/dashboards/nope/query",
+            {"visual": "labels"},
+            404,
+            "there are overview, annotations, workers, audits, tracks, cost",
+        ),
         ("/api/dashboards/workers/query", {"visual": "nope"}, 404, "there are team"),
         ("/api/dashboards/workers/queries", {"visuals": ["team", "nope"]}, 404, "no visual 'nope'"),
         ("/api/dashboards/workers/query", {"visual": "team", "filters": {"city": ["x"]}}, 422, "filters.city"),

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sextant.labeling.dashboards.athena import Lake, run
-from sextant.labeling.dashboards.model import Dashboard, Filters, Specification, Visual
+from sextant.labeling.dashboards.model import Dashboard, Filters, Specification, Value, Visual
 from sextant.labeling.dashboards.query import UnknownReportError, literal, query
-from sextant.labeling.dashboards.spec import SPECIFICATION, WORK
+from sextant.labeling.dashboards.spec import SPECIFICATION
+from sextant.labeling.dashboards.spec.workers import WORK
+from sextant.labeling.insight.intervals import wilson
 from tests.handlers.lake import AUDIT_JOBS, DATABASE, JOBS, TRACKING, WORKGROUP, LakeAthena, truth
 
 VISUALS = [(each.id, visual.id) for each in SPECIFICATION.dashboards for visual in each.visuals]
@@ -22,13 +24,11 @@ text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 hostile = st.sampled_from(["'", "''; DROP TABLE job; --", "a' OR '1'='1", "?", "{values}", "{name}", '"', "\\'", "';"])
 values = st.lists(text | hostile, min_size=1, max_size=3).map(tuple)
 attributes = st.dictionaries(text | hostile, values, max_size=2)
+LISTS = [name for name, field in Filters.model_fields.items() if field.annotation == tuple[Value, ...]]
 filters = st.builds(
     Filters,
-    job=values | st.just(()),
-    modality=values | st.just(()),
-    level=values | st.just(()),
-    label=values | st.just(()),
-    worker=values | st.just(()),
+    **{name: values | st.just(()) for name in LISTS},
+    frame_no=st.lists(st.integers(0, 2**31 - 1), max_size=3).map(tuple),
     since=st.none() | st.dates(max_value=dt.date(2020, 1, 1)),
     until=st.none() | st.dates(min_value=dt.date(2020, 1, 2)),
     label_attribute=attributes,
@@ -46,7 +46,8 @@ def test_no_user_text_reaches_the_sql(chosen, names):
 
     neutral = chosen.model_copy(
         update={
-            **{name: other(getattr(chosen, name)) for name in ("job", "modality", "level", "label", "worker")},
+            **{name: other(getattr(chosen, name)) for name in LISTS},
+            "frame_no": tuple(range(len(chosen.frame_no))),
             "since": chosen.since and dt.date(2001, 2, 3),
             "until": chosen.until and dt.date(2021, 2, 3),
             **{
@@ -119,12 +120,13 @@ def test_a_pie_keeps_the_whole_it_divides(facts, ask):
 def test_the_audit_share_is_of_audited_labels_and_ignores_its_own_filter(facts, ask):
     audited = [x["attributes"]["audit"] for x in facts.labels if "audit" in x["attributes"]]
     for chosen in ({}, {"label_attribute": {"audit": ("pass",)}}):
-        ((share, n),) = ask("annotations", "audit-share", **chosen).rows
+        ((share, lower, upper, n),) = ask("annotations", "audit-share", **chosen).rows
         assert (share, n) == (audited.count("pass") / len(audited), len(audited))
+        assert (lower, upper) == pytest.approx(tuple(map(float, wilson(audited.count("pass"), len(audited)))))
 
 
 def test_a_share_of_nothing_is_unknown_not_zero(ask):
-    assert ask("annotations", "audit-share", modality=(TRACKING,)).rows == ((None, None),)
+    assert ask("annotations", "audit-share", modality=(TRACKING,)).rows == ((None, None, None, None),)
 
 
 def test_a_filter_a_report_does_not_know_is_told(ask):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from sextant.access import ForbiddenError
+from sextant.labeling.dashboards.annotations import CursorError, UnknownAnnotationError
 from sextant.labeling.dashboards.athena import MOST_AT_ONCE, Answer, Lake, QueryError, run, run_all
 from sextant.labeling.dashboards.model import Dashboard, Dataset, Filters, Frozen
 from sextant.labeling.dashboards.query import UnknownReportError, query
@@ -14,7 +15,7 @@ from sextant.labeling.dashboards.spec import SPECIFICATION
 if TYPE_CHECKING:
     from mypy_boto3_athena import AthenaClient
 
-FAULTS = (ForbiddenError, UnknownReportError, QueryError)
+FAULTS = (ForbiddenError, UnknownReportError, UnknownAnnotationError, CursorError, QueryError)
 """What the functions here and the check of roles raise; `fault` turns them into the API's error shape."""
 
 
@@ -129,15 +130,15 @@ def answers(athena: "AthenaClient", lake: Lake, dashboard_id: str, questions: Qu
             failed(visual, broken)
             outcomes.append(Outcome(visual=visual, error=fault(broken)))
         else:
-            answer, compared = (*found, None)[:2]
-            outcomes.append(Outcome(visual=visual, answer=answer, compared=compared))
+            answer, *compared = (each for each in found if isinstance(each, Answer))
+            outcomes.append(Outcome(visual=visual, answer=answer, compared=compared[0] if compared else None))
     return Answers(outcomes=tuple(outcomes))
 
 
 def fault(error: Exception) -> Error:
     """Any fault of a request as the API tells it.
 
-    403 no role, 404 unknown report, 422 unusable request, 502 and 504 from Athena.
+    403 no role, 404 unknown report or annotation, 422 unusable request, 502 and 504 from Athena or Glue.
     """
     if isinstance(error, QueryError):
         return Error(
@@ -153,6 +154,15 @@ def fault(error: Exception) -> Error:
         return Error(
             status=404, code="UnknownReport", message=str(error.args[0]), remedy="Open the report from the navigation."
         )
+    if isinstance(error, UnknownAnnotationError):
+        return Error(
+            status=404,
+            code="UnknownAnnotation",
+            message=str(error.args[0]),
+            remedy="Open it from the list of annotations: a later run of the workflow may have made new ones.",
+        )
+    if isinstance(error, CursorError):
+        return Error(status=422, code="BadRequest", message=str(error), remedy="Ask for the first page, without it.")
     faults: list[dict[str, Any]] = list(getattr(error, "errors", list)())
     detail = tuple(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in faults)
     return Error(

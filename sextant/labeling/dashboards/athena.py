@@ -223,7 +223,10 @@ def _rows(
 
 
 def cell(text: str | None, kind: str) -> Cell:
-    """A value of Athena's result, which is always text, by its column type. NaN and infinities become None."""
+    """A value of Athena's result, which is always text, by its column type. NaN and infinities become None.
+
+    A timestamp, in UTC in every table, becomes ISO 8601: `2026-03-02T12:00:00.000Z`.
+    """
     if text is None:
         return None
     if kind in ("bigint", "integer", "int", "smallint", "tinyint"):
@@ -233,4 +236,6 @@ def cell(text: str | None, kind: str) -> Cell:
         return number if math.isfinite(number) else None
     if kind == "boolean":
         return text == "true"
+    if kind == "timestamp":
+        return f"{text.replace(' ', 'T')}Z"
     return text

@@ -32,7 +32,7 @@ class Dimension(Frozen):
     """
 
     title: str
-    kind: Literal["text", "number", "day"] = "text"
+    kind: Literal["text", "number", "day", "time"] = "text"
     filter: Name | None = None
     sql: str = Field(exclude=True)
 

@@ -1,7 +1,7 @@
 """From a visual and a reader's filters to Athena SQL and its execution parameters."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from sextant.labeling.dashboards.model import Dataset, Filters, Specification
@@ -23,7 +23,9 @@ class Query(NamedTuple):
     limit: int
 
 
-class _Condition(NamedTuple):
+class Condition(NamedTuple):
+    """A condition on rows, with a `?` for each of `parameters`."""
+
     sql: str
     parameters: tuple[str, ...]
 
@@ -44,14 +46,9 @@ def query(spec: Specification, dashboard_id: str, visual_id: str, filters: Filte
         raise UnknownReportError(f"no visual {visual_id!r} in dashboard {dashboard_id!r}: there are {known}")
     dataset = spec.datasets[visual.dataset]
 
-    applied: list[_Condition] = []
-    not_applied: list[str] = []
     # The values a filter offers stay the same whatever is chosen, or a second choice would be impossible.
-    for name, condition in _conditions(dataset, Filters() if visual.type == "options" else filters):
-        if condition is None or name in visual.unfiltered:
-            not_applied.append(name)
-        else:
-            applied.append(condition)
+    chosen = Filters() if visual.type == "options" else filters
+    applied, not_applied = conditions(dataset.filters, chosen, visual.unfiltered)
 
     groups = [each for each in (*visual.rows, visual.columns) if each]
     measures = list(
@@ -71,15 +68,35 @@ def query(spec: Specification, dashboard_id: str, visual_id: str, filters: Filte
         lines.append(f"ORDER BY {by_value}{positions}")
         lines.append(f"LIMIT {visual.limit + 1}")
     parameters = tuple(value for each in applied for value in each.parameters)
-    return Query("\n".join(lines), parameters, tuple(not_applied), visual.limit)
+    return Query("\n".join(lines), parameters, not_applied, visual.limit)
 
 
-def _conditions(dataset: Dataset, filters: Filters) -> Iterator[tuple[str, _Condition | None]]:
-    """Each chosen filter with its condition, or with None where the data set knows no such thing."""
+def conditions(
+    templates: Mapping[str, str], filters: Filters, without: Collection[str] = ()
+) -> tuple[tuple[Condition, ...], tuple[str, ...]]:
+    """The conditions of the chosen filters, and the names of those that have no template or are in `without`.
+
+    Args:
+        templates: by name of filter, as `Dataset.filters`.
+        filters: what a reader chose.
+        without: names not to apply, as `label` or `label_attribute.audit`.
+    """
+    applied: list[Condition] = []
+    not_applied: list[str] = []
+    for name, condition in _conditions(templates, filters):
+        if condition is None or name in without:
+            not_applied.append(name)
+        else:
+            applied.append(condition)
+    return tuple(applied), tuple(not_applied)
+
+
+def _conditions(templates: Mapping[str, str], filters: Filters) -> Iterator[tuple[str, Condition | None]]:
+    """Each chosen filter with its condition, or with None where there is no template."""
     for name, chosen in filters:
         if not chosen:
             continue
-        template = dataset.filters.get(name)
+        template = templates.get(name)
         if isinstance(chosen, dict):
             for attribute, values in chosen.items():
                 if values:
@@ -90,12 +107,12 @@ def _conditions(dataset: Dataset, filters: Filters) -> Iterator[tuple[str, _Cond
 
 def _bind(
     template: str | None, values: tuple[str | int | dt.date, ...], attribute: str | None = None
-) -> _Condition | None:
+) -> Condition | None:
     if template is None:
         return None
     sql = template.replace("{name}", "?").replace("{values}", ", ".join("?" * len(values)))
     named = () if attribute is None else (literal(attribute),)
-    return _Condition(sql, (*named, *map(literal, values)))
+    return Condition(sql, (*named, *map(literal, values)))
 
 
 def literal(value: str | int | dt.date) -> str:

@@ -1,10 +1,31 @@
-"""The labeling dashboards: the two of the original post, and the other reports of the same tables.
+"""Annotations: what was labeled, how good audits found it, and what of the output cannot be used.
 
 Data sets stand on the pre-aggregates of `sextant.labeling.tables`, so that a page over ten million annotations reads
 thousands of rows, and any label or frame attribute can be a filter.
 """
 
-from sextant.labeling.dashboards.model import Dashboard, Dataset, Dimension, Filter, Measure, Specification, Visual
+from sextant.labeling.dashboards.model import Dashboard, Dataset, Dimension, Filter, Measure, Visual
+from sextant.labeling.dashboards.spec.common import (
+    BATCH,
+    DAY,
+    FRAME_FILTER,
+    FRAME_NO,
+    JOB,
+    JOB_CONTROLS,
+    JOB_FILTERS,
+    JOB_OPTIONS,
+    JOBS,
+    LABEL,
+    LABEL_CONTROL,
+    LABEL_FILTER,
+    MODALITY,
+    OBJECT,
+    OBJECT_FILTER,
+    attribute_share,
+    days,
+    options,
+    with_job,
+)
 from sextant.labeling.views import AUDIT_ATTRIBUTE
 
 VEHICLE_TYPE, MOVING, AUDIT = (
@@ -14,41 +35,17 @@ VEHICLE_TYPE, MOVING, AUDIT = (
 )
 FRAME_QUALITY, VEHICLES = "frame_attribute.quality_of_the_frame", "frame_attribute.number_of_vehicles"
 
-JOB = Dimension(title="Job", sql="job_name")
-MODALITY = Dimension(title="Modality", sql="modality")
-LABEL = Dimension(title="Label", sql="label")
-
-JOB_FILTERS = {
-    "job": "job_name IN ({values})",
-    "modality": "modality IN ({values})",
-    "level": "job_name IN (SELECT job_name FROM job WHERE level IN ({values}))",
-}
-LABEL_FILTERS = {
+_OF_LABELS = {
     **JOB_FILTERS,
-    "label": "label IN ({values})",
-    "since": "created_on >= {values}",
-    "until": "created_on <= {values}",
+    **LABEL_FILTER,
+    **days("created_on"),
     "label_attribute": "element_at(attributes, {name}) IN ({values})",
 }
-FRAME_FILTERS = {
+_OF_FRAMES = {
     **JOB_FILTERS,
-    "since": "created_on >= {values}",
-    "until": "created_on <= {values}",
+    **days("created_on"),
     "frame_attribute": "element_at(attributes, {name}) IN ({values})",
 }
-
-
-def share(of: str, count: str, attribute: str, good: str) -> dict[str, Measure]:
-    """A share of cases whose attribute has the value `good`, among those that have the attribute, and its n."""
-    value = f"element_at(attributes, '{attribute}')"
-    among = f"sum({count}) FILTER (WHERE {value} IS NOT NULL)"
-    # NULL, not 0 %, when there is nothing to divide by; 0 when there are cases and none is good.
-    hits = f"CAST(coalesce(sum({count}) FILTER (WHERE lower({value}) = '{good}'), 0) AS double)"
-    return {
-        f"{good}_share": Measure(title=f"{good} share", unit="share", n=f"{attribute}_n", sql=f"{hits} / {among}"),
-        f"{attribute}_n": Measure(title=of, adds=True, sql=among),
-    }
-
 
 LABELS = Dataset(
     counts="labels",
@@ -58,25 +55,25 @@ LABELS = Dataset(
         "job": JOB,
         "modality": MODALITY,
         "label": LABEL,
-        "day": Dimension(title="Day (UTC)", kind="day", sql="created_on"),
+        "day": DAY,
     },
     measures={
         "labels": Measure(title="Labels", adds=True, sql="sum(annotation_count)"),
         "jobs": Measure(title="Jobs", sql="count(DISTINCT job_name)"),
         "newest": Measure(title="Newest label", unit="day", sql="max(created_on)"),
-        **share("audited labels", "annotation_count", AUDIT_ATTRIBUTE, "pass"),
+        **attribute_share("audited labels", "annotation_count", AUDIT_ATTRIBUTE, "pass"),
     },
-    filters=LABEL_FILTERS,
+    filters=_OF_LABELS,
 )
 LABEL_ATTRIBUTES = Dataset(
     counts="labels",
     source="label_count CROSS JOIN UNNEST(attributes) AS pair (attribute, value)",
     dimensions={
         "attribute": Dimension(title="Attribute", sql="attribute"),
-        "value": Dimension(title="Value", sql="value"),
+        "value": Dimension(title="Value", filter="label_attribute", sql="value"),
     },
     measures={"labels": LABELS.measures["labels"]},
-    filters=LABEL_FILTERS,
+    filters=_OF_LABELS,
 )
 FRAMES = Dataset(
     counts="frames",
@@ -100,16 +97,19 @@ FRAMES = Dataset(
             adds=True,
             sql="sum(frame_count) FILTER (WHERE element_at(attributes, 'number_of_vehicles') IS NOT NULL)",
         ),
-        **share("judged frames", "frame_count", "quality_of_the_frame", "good"),
+        **attribute_share("judged frames", "frame_count", "quality_of_the_frame", "good"),
     },
-    filters=FRAME_FILTERS,
+    filters=_OF_FRAMES,
 )
 FRAME_ATTRIBUTES = Dataset(
     counts="frames",
     source="frame_count CROSS JOIN UNNEST(attributes) AS pair (attribute, value)",
-    dimensions=LABEL_ATTRIBUTES.dimensions,
+    dimensions={
+        "attribute": LABEL_ATTRIBUTES.dimensions["attribute"],
+        "value": Dimension(title="Value", filter="frame_attribute", sql="value"),
+    },
     measures={"frames": FRAMES.measures["frames"]},
-    filters=FRAME_FILTERS,
+    filters=_OF_FRAMES,
 )
 AUDITS = Dataset(
     counts="labels",
@@ -120,7 +120,7 @@ AUDITS = Dataset(
         "verdict": Dimension(title="Verdict", sql="verdict"),
     },
     measures={"labels": Measure(title="Labels", adds=True, sql="sum(annotations)")},
-    filters={**JOB_FILTERS, "label": "label IN ({values})", "since": "day >= {values}", "until": "day <= {values}"},
+    filters={**JOB_FILTERS, **LABEL_FILTER, **days("day")},
 )
 TASKS = Dataset(
     counts="tasks",
@@ -136,101 +136,55 @@ TASKS = Dataset(
     },
     filters={
         **JOB_FILTERS,
-        "since": "CAST(created_at AS date) >= {values}",
-        "until": "CAST(created_at AS date) <= {values}",
+        **days("CAST(created_at AS date)"),
     },
-)
-WORK = Dataset(
-    counts="answers",
-    source="worker_count",
-    dimensions={
-        "worker": Dimension(title="Worker", sql="username"),
-        "job": JOB,
-        "modality": MODALITY,
-        "day": Dimension(title="Day (UTC)", kind="day", sql="submitted_on"),
-    },
-    measures={
-        "workers": Measure(title="Workers", sql="count(DISTINCT worker_id)"),
-        "jobs": Measure(title="Jobs", sql="count(DISTINCT job_name)"),
-        "answers": Measure(title="Answers", adds=True, sql="sum(answer_count)"),
-        "timed": Measure(title="Timed answers", adds=True, sql="sum(timed_count)"),
-        "frames": Measure(title="Frames (tasks)", adds=True, sql="sum(frame_count)"),
-        "labels": Measure(title="Labels", adds=True, sql="sum(label_count)"),
-        "seconds": Measure(title="Total time", unit="seconds", n="timed", adds=True, sql="sum(seconds)"),
-        "mean": Measure(
-            title="Mean time per answer",
-            unit="seconds",
-            n="timed",
-            sql="sum(seconds) / CAST(nullif(sum(timed_count), 0) AS double)",
-        ),
-        "minimum": Measure(title="Shortest answer", unit="seconds", n="timed", sql="min(minimum_seconds)"),
-        "maximum": Measure(title="Longest answer", unit="seconds", n="timed", sql="max(maximum_seconds)"),
-        # Only groups in which every answer tells its time: labels without a time would inflate the rate.
-        "rate": Measure(
-            title="Labels per hour",
-            unit="rate",
-            n="rated",
-            sql="3600E0 * CAST(sum(label_count) FILTER (WHERE timed_count = answer_count) AS double)"
-            " / nullif(sum(seconds) FILTER (WHERE timed_count = answer_count), 0E0)",
-        ),
-        "rated": Measure(
-            title="Answers of wholly timed days", sql="sum(answer_count) FILTER (WHERE timed_count = answer_count)"
-        ),
-        "newest": Measure(title="Newest answer", unit="day", sql="max(submitted_on)"),
-    },
-    filters={
-        **JOB_FILTERS,
-        "worker": "username IN ({values})",
-        "since": "submitted_on >= {values}",
-        "until": "submitted_on <= {values}",
-    },
-)
-JOBS = Dataset(
-    counts="jobs",
-    source="job",
-    dimensions={"job": JOB, "modality": MODALITY, "level": Dimension(title="Level", sql="level")},
-    measures={"jobs": Measure(title="Jobs", adds=True, sql="count(*)")},
-    filters={},
 )
 REJECTED = Dataset(
     counts="inputs",
     source="rejected",
-    dimensions={"reason": Dimension(title="Reason", sql="reason"), "source": Dimension(title="Input", sql="source")},
-    measures={"inputs": Measure(title="Findings", adds=True, sql="count(*)")},
+    dimensions={
+        "reason": Dimension(title="Reason", sql="reason"),
+        "source": Dimension(title="Input", sql="source"),
+        "detail": Dimension(title="What was found", sql="detail"),
+    },
+    measures={
+        "inputs": Measure(title="Findings", adds=True, sql="count(*)"),
+        "sources": Measure(title="Inputs", sql="count(DISTINCT source)"),
+    },
     filters={},
 )
-
-JOB_CONTROLS = (
-    Filter(id="job", title="Job", type="values", options="options-job"),
-    Filter(id="modality", title="Modality", type="values", options="options-modality"),
-    Filter(id="level", title="Level", type="values", options="options-level"),
-    Filter(id="since", title="From", type="since"),
-    Filter(id="until", title="To", type="until"),
+FINDINGS = Dataset(
+    counts="defects",
+    source=with_job("finding"),
+    dimensions={
+        "finding": Dimension(title="Defect", filter="finding", sql="finding"),
+        "severity": Dimension(title="Severity", sql="severity"),
+        "job": JOB,
+        "batch": BATCH,
+        "modality": MODALITY,
+        "object": OBJECT,
+        "frame_no": FRAME_NO,
+        "detail": Dimension(title="What was found", sql="detail"),
+        "source": Dimension(title="Source", sql="source"),
+    },
+    measures={
+        "defects": Measure(title="Defects", adds=True, sql="count(*)"),
+        "errors": Measure(title="Errors", n="defects", adds=True, sql="count_if(severity = 'error')"),
+        "jobs": Measure(title="Jobs with defects", sql="count(DISTINCT job_name)"),
+    },
+    filters={**JOB_FILTERS, **OBJECT_FILTER, **FRAME_FILTER, "finding": "finding IN ({values})"},
 )
-
-
-def options(name: str, dataset: str, measure: str, *rows: str) -> Visual:
-    """The values a filter offers, with how often each occurs."""
-    return Visual(
-        id=f"options-{name.replace('_', '-')}",
-        type="options",
-        title=f"Values of {name}",
-        dataset=dataset,
-        rows=rows or (name,),
-        measures=(measure,),
-        sort="group",
-    )
-
 
 PER_LABEL = "One label is one object on one frame: a car on ten frames counts ten times, once for each level's output."
 
-ANNOTATIONS = Dashboard(
+DASHBOARD = Dashboard(
     id="annotations",
     title="Annotations",
     description="What was labeled, and how good audits found it.",
     filters=(
         *JOB_CONTROLS,
-        Filter(id="label", title="Label", type="values", options="options-label"),
+        LABEL_CONTROL,
+        Filter(id="finding", title="Defect", type="values", options="options-finding"),
         Filter(id="label_attribute", title="Label attributes", type="attributes", options="options-label-attribute"),
         Filter(id="frame_attribute", title="Frame attributes", type="attributes", options="options-frame-attribute"),
     ),
@@ -273,6 +227,7 @@ ANNOTATIONS = Dashboard(
             dataset="labels",
             rows=(VEHICLE_TYPE,),
             measures=("labels",),
+            drill=True,
         ),
         Visual(
             id="label-quality",
@@ -282,6 +237,7 @@ ANNOTATIONS = Dashboard(
             dataset="labels",
             rows=(AUDIT,),
             measures=("labels",),
+            drill=True,
         ),
         Visual(
             id="frame-quality",
@@ -300,6 +256,7 @@ ANNOTATIONS = Dashboard(
             dataset="labels",
             rows=(MOVING,),
             measures=("labels",),
+            drill=True,
         ),
         Visual(
             id="most-vehicles",
@@ -366,6 +323,7 @@ ANNOTATIONS = Dashboard(
             columns=AUDIT,
             measures=("labels",),
             sort="group",
+            drill=True,
         ),
         Visual(
             id="labels-per-day",
@@ -378,6 +336,7 @@ ANNOTATIONS = Dashboard(
             measures=("labels",),
             sort="group",
             span=4,
+            drill=True,
         ),
         Visual(
             id="label-attribute",
@@ -389,6 +348,7 @@ ANNOTATIONS = Dashboard(
             measures=("labels",),
             sort="group",
             pick="attribute",
+            drill=True,
         ),
         Visual(
             id="frame-attribute",
@@ -412,16 +372,6 @@ ANNOTATIONS = Dashboard(
             sort="group",
         ),
         Visual(
-            id="rejected",
-            type="table",
-            title="Input that could not be used",
-            note="Or not wholly: answers and labels that are kept with a remark count in the numbers above.",
-            dataset="rejected",
-            rows=("reason", "source"),
-            measures=("inputs",),
-            limit=200,
-        ),
-        Visual(
             id="task-states",
             type="table",
             title="Tasks audited or adjusted, per job",
@@ -431,119 +381,96 @@ ANNOTATIONS = Dashboard(
             sort="group",
             span=4,
         ),
-        options("job", "jobs", "jobs"),
-        options("modality", "jobs", "jobs"),
-        options("level", "jobs", "jobs"),
+        Visual(
+            id="findings",
+            type="hbar",
+            title="Defects of the output, by kind",
+            note="What Ground Truth wrote, held against itself and against the job's label categories.",
+            dataset="findings",
+            rows=("finding",),
+            columns="severity",
+            measures=("defects",),
+        ),
+        Visual(
+            id="rejected-reasons",
+            type="hbar",
+            title="Input that could not be used, by reason",
+            note="Or not wholly: answers and labels that are kept with a remark count in the numbers above.",
+            dataset="rejected",
+            rows=("reason",),
+            measures=("inputs",),
+        ),
+        Visual(
+            id="finding-list",
+            type="table",
+            title="Every defect with its source",
+            dataset="findings",
+            rows=("job", "object", "frame_no", "finding", "severity", "detail", "source"),
+            measures=("defects",),
+            sort="group",
+            limit=500,
+            span=4,
+            drill=True,
+        ),
+        Visual(
+            id="rejected",
+            type="table",
+            title="Every input that could not be used",
+            dataset="rejected",
+            rows=("reason", "source", "detail"),
+            measures=("inputs",),
+            sort="group",
+            limit=500,
+            span=4,
+        ),
+        *JOB_OPTIONS,
+        options("finding", "findings", "defects"),
         options("label", "labels", "labels"),
         options("label_attribute", "label_attributes", "labels", "attribute", "value"),
         options("frame_attribute", "frame_attributes", "frames", "attribute", "value"),
     ),
 )
 
-WORKERS = Dashboard(
-    id="workers",
-    title="Workers",
-    description="Who labeled, how much, and how long it took.",
-    filters=(*JOB_CONTROLS, Filter(id="worker", title="Worker", type="values", options="options-worker")),
-    visuals=(
-        Visual(id="team", type="kpi", title="Workers", dataset="work", measures=("workers", "jobs", "newest"), span=1),
-        Visual(id="answers", type="kpi", title="Answers", dataset="work", measures=("answers", "labels"), span=1),
-        Visual(id="time", type="kpi", title="Time spent labeling", dataset="work", measures=("seconds",), span=1),
-        Visual(id="pace", type="kpi", title="Mean time per answer", dataset="work", measures=("mean",), span=1),
-        Visual(
-            id="time-per-worker",
-            type="bar",
-            title="Total time spent labeling, by worker",
-            dataset="work",
-            rows=("worker",),
-            columns="modality",
-            measures=("seconds",),
-            span=4,
-        ),
-        Visual(
-            id="time-per-modality",
-            type="hbar",
-            title="Total time by modality",
-            dataset="work",
-            rows=("modality",),
-            measures=("seconds",),
-        ),
-        Visual(
-            id="labels-per-worker",
-            type="hbar",
-            title="Labels per worker",
-            note="Labels in the worker's answers, before consolidation.",
-            dataset="work",
-            rows=("worker",),
-            measures=("labels",),
-        ),
-        Visual(
-            id="worker-metrics",
-            type="table",
-            title="Worker metrics",
-            note="Tasks are frames, as in a video task. Times are of single answers.",
-            dataset="work",
-            rows=("worker",),
-            measures=("seconds", "frames", "answers", "maximum", "minimum", "mean"),
-            span=4,
-        ),
-        Visual(
-            id="team-per-modality",
-            type="table",
-            title="Team by modality",
-            dataset="work",
-            rows=("modality",),
-            measures=("workers", "jobs", "answers", "labels", "seconds", "mean", "rate"),
-            sort="group",
-            span=4,
-        ),
-        Visual(
-            id="jobs-per-worker",
-            type="hbar",
-            title="Jobs per worker",
-            dataset="work",
-            rows=("worker",),
-            measures=("jobs",),
-        ),
-        Visual(
-            id="answers-per-day",
-            type="bar",
-            title="Answers per day",
-            note="UTC day of submission.",
-            dataset="work",
-            rows=("day",),
-            columns="modality",
-            measures=("answers",),
-            sort="group",
-        ),
-        Visual(
-            id="time-per-worker-and-job",
-            type="table",
-            title="Time per worker and job",
-            dataset="work",
-            rows=("worker", "job"),
-            measures=("seconds", "minimum", "mean", "maximum", "answers", "labels"),
-            sort="group",
-            span=4,
-        ),
-        options("job", "jobs", "jobs"),
-        options("modality", "jobs", "jobs"),
-        options("level", "jobs", "jobs"),
-        options("worker", "work", "answers"),
-    ),
-)
 
-SPECIFICATION = Specification(
-    datasets={
-        "labels": LABELS,
-        "label_attributes": LABEL_ATTRIBUTES,
-        "frames": FRAMES,
-        "frame_attributes": FRAME_ATTRIBUTES,
-        "audits": AUDITS,
-        "tasks": TASKS,
-        "work": WORK,
-        "jobs": JOBS,
-        "rejected": REJECTED,
-    },
-    dashboards=(ANNOTATIONS, WORKERS),
+DATASETS = {
+    "labels": LABELS,
+    "label_attributes": LABEL_ATTRIBUTES,
+    "frames": FRAMES,
+    "frame_attributes": FRAME_ATTRIBUTES,
+    "audits": AUDITS,
+    "tasks": TASKS,
+    "jobs": JOBS,
+    "rejected": REJECTED,
+    "findings": FINDINGS,
+}
+
+_SEEN_BY = (
+    "(job_name, object_id) IN (SELECT seen.job_name, seen.object_id FROM task AS seen JOIN task AS answered"
+    " ON coalesce(seen.source_ref, concat(seen.job_name, '/', seen.object_id))"
+    " = coalesce(answered.source_ref, concat(answered.job_name, '/', answered.object_id))"
+    " JOIN answer ON answer.job_name = answered.job_name AND answer.object_id = answered.object_id"
+    " WHERE answer.username IN ({values}))"
 )
+ANNOTATION_FILTERS = {
+    **_OF_LABELS,
+    **days("CAST(created_at AS date)"),
+    **OBJECT_FILTER,
+    **FRAME_FILTER,
+    "instance_id": "instance_id IN ({values})",
+    "frame_attribute": "(job_name, object_id, frame_no) IN (SELECT job_name, object_id, frame_no FROM frame"
+    " WHERE element_at(attributes, {name}) IN ({values}))",
+    # The data objects that the person had in hand, at any level: a label of an audit has a worker and an auditor.
+    "worker": _SEEN_BY,
+    "auditor": _SEEN_BY,
+    "change": "annotation_id IN (SELECT coalesce(annotation_id, base_annotation_id) FROM adjustment"
+    " WHERE change IN ({values}))",
+    "issue": "EXISTS (SELECT 1 FROM track_issue AS found WHERE found.job_name = annotation.job_name"
+    " AND found.object_id = annotation.object_id AND found.instance_id = annotation.instance_id"
+    " AND annotation.frame_no BETWEEN found.frame_no AND coalesce(found.last_frame_no, found.frame_no)"
+    " AND found.issue IN ({values}))",
+    "finding": "EXISTS (SELECT 1 FROM finding AS found WHERE found.job_name = annotation.job_name"
+    " AND found.object_id = annotation.object_id"
+    " AND coalesce(found.frame_no, annotation.frame_no) = annotation.frame_no"
+    " AND found.finding IN ({values}))",
+}
+"""Conditions of the filters on single annotations: columns of table annotation."""

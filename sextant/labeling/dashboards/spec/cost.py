@@ -1,0 +1,238 @@
+"""Cost: what labels cost that hold, how far the work is, when it will be done."""
+
+from sextant.labeling.dashboards.model import Dashboard, Dataset, Dimension, Measure, Visual
+from sextant.labeling.dashboards.spec.common import (
+    BATCH,
+    JOB,
+    JOB_CONTROLS,
+    JOB_FILTERS,
+    JOB_OPTIONS,
+    JOBS,
+    LEVEL,
+    MODALITY,
+    USERNAME_FILTER,
+    WORKER_CONTROL,
+    days,
+    options,
+)
+
+COST = Dataset(
+    counts="US dollars",
+    source="cost",
+    dimensions={
+        "job": JOB,
+        "batch": BATCH,
+        "modality": MODALITY,
+        "worker": Dimension(title="Worker", filter="worker", sql="username"),
+        "kind": Dimension(title="Kind", sql="kind"),
+        "rework": Dimension(title="Spent on", sql="CASE WHEN rework THEN 'rework' ELSE 'first level' END"),
+        "day": Dimension(title="Day (UTC)", kind="day", filter="day", sql="spent_on"),
+    },
+    measures={
+        "usd": Measure(title="Cost", unit="usd", adds=True, sql="sum(amount_usd)"),
+        "rework_usd": Measure(
+            title="Rework", unit="usd", n="usd", adds=True, sql="sum(amount_usd) FILTER (WHERE rework)"
+        ),
+        "units": Measure(title="Units", unit="number", sql="sum(unit_count)"),
+        "prices_of": Measure(title="Prices of", unit="day", sql="max(prices_of)"),
+    },
+    filters={**JOB_FILTERS, **USERNAME_FILTER, **days("spent_on")},
+)
+BATCHES = Dataset(
+    counts="batches",
+    source="accepted_cost",
+    dimensions={"batch": BATCH},
+    measures={
+        "usd_per_label": Measure(
+            title="Cost per accepted label",
+            unit="usd",
+            n="accepted",
+            sql="sum(amount_usd) / CAST(nullif(sum(accepted_count), 0) AS double)",
+        ),
+        "accepted": Measure(title="Accepted labels", adds=True, sql="sum(accepted_count)"),
+        "labels": Measure(title="First-level labels", adds=True, sql="sum(label_count)"),
+        "usd": Measure(title="Spent", unit="usd", adds=True, sql="sum(amount_usd)"),
+        "rework_usd": Measure(title="Of that, rework", unit="usd", adds=True, sql="sum(rework_usd)"),
+        "budget_usd": Measure(title="Budget", unit="usd", adds=True, sql="sum(budget_usd)"),
+        "burned": Measure(
+            title="Budget used",
+            unit="share",
+            n="budgeted",
+            sql="sum(CASE WHEN budget_usd IS NOT NULL THEN amount_usd END) / nullif(sum(budget_usd), 0E0)",
+        ),
+        "budgeted": Measure(title="Batches with a budget", adds=True, sql="count(budget_usd)"),
+        "burn": Measure(title="Spent per working day", unit="usd", sql="sum(burn_usd_per_day)"),
+        "exhausted_on": Measure(title="Budget ends on", unit="day", sql="min(exhausted_on)"),
+    },
+    filters={"batch": "batch IN ({values})"},
+)
+PROGRESS = Dataset(
+    counts="answers",
+    source="progress",
+    dimensions={
+        "job": JOB,
+        "modality": MODALITY,
+        "day": Dimension(title="Day (UTC)", kind="day", filter="day", sql="CAST(hour AS date)"),
+        "hour": Dimension(title="Hour (UTC)", kind="time", sql="hour"),
+    },
+    measures={
+        "labels": Measure(title="Labels", adds=True, sql="sum(label_count)"),
+        "answers": Measure(title="Answers", adds=True, sql="sum(answer_count)"),
+        "tasks": Measure(title="Tasks begun", adds=True, sql="sum(task_count)"),
+        "workers": Measure(title="Most workers in an hour", sql="max(worker_count)"),
+        "seconds": Measure(title="Time", unit="seconds", n="answers", adds=True, sql="sum(seconds)"),
+    },
+    filters={**JOB_FILTERS, **days("CAST(hour AS date)")},
+)
+FORECAST = Dataset(
+    counts="jobs",
+    source="forecast",
+    dimensions={"job": JOB, "batch": BATCH, "level": LEVEL, "modality": MODALITY},
+    measures={
+        "done_share": Measure(
+            title="Done",
+            unit="share",
+            n="tasks",
+            sql="CAST(sum(labeled_count) AS double) / CAST(nullif(sum(task_count), 0) AS double)",
+        ),
+        "tasks": Measure(title="Tasks", adds=True, sql="sum(task_count)"),
+        "labeled": Measure(title="Done tasks", adds=True, sql="sum(labeled_count)"),
+        "in_progress": Measure(title="In progress", adds=True, sql="sum(in_progress_count)"),
+        "open": Measure(title="Not begun", adds=True, sql="sum(open_count)"),
+        "rate": Measure(title="Tasks per hour", unit="rate", sql="sum(tasks_per_hour)"),
+        "unfinished": Measure(title="Unfinished jobs", adds=True, sql="count(eta)"),
+        "eta": Measure(
+            title="Done by", unit="timestamp", n="unfinished", lower="eta_lower", upper="eta_upper", sql="max(eta)"
+        ),
+        "eta_lower": Measure(title="Done by, at the earliest", unit="timestamp", sql="max(eta_lower)"),
+        "eta_upper": Measure(title="Done by, at the latest", unit="timestamp", sql="max(eta_upper)"),
+        "expires_at": Measure(title="Expires", unit="timestamp", sql="min(expires_at)"),
+        "expiry_risk": Measure(title="Risk of expiry", unit="share", sql="max(expiry_risk)"),
+        "as_of": Measure(title="Forecast from", unit="timestamp", sql="max(as_of)"),
+    },
+    filters=JOB_FILTERS,
+)
+
+DASHBOARD = Dashboard(
+    id="cost",
+    title="Cost and progress",
+    description="What accepted labels cost, and when the work will be done.",
+    filters=(*JOB_CONTROLS, WORKER_CONTROL),
+    visuals=(
+        Visual(
+            id="accepted-cost",
+            type="kpi",
+            title="Cost per accepted label",
+            note="Everything spent, rework too, by the labels that hold after every level.",
+            dataset="batches",
+            measures=("usd_per_label", "labels"),
+            span=1,
+        ),
+        Visual(
+            id="spent", type="kpi", title="Spent", dataset="cost", measures=("usd", "rework_usd", "prices_of"), span=1
+        ),
+        Visual(
+            id="budget",
+            type="kpi",
+            title="Budget used",
+            dataset="batches",
+            measures=("burned", "usd", "budget_usd", "burn", "exhausted_on"),
+            span=1,
+        ),
+        Visual(
+            id="eta",
+            type="kpi",
+            title="Last job done by",
+            note="Half of the simulated futures are done by then; the interval holds 95 % of them.",
+            dataset="forecast",
+            measures=("eta", "done_share", "open", "expiry_risk"),
+            span=1,
+        ),
+        Visual(
+            id="cost-per-day",
+            type="bar",
+            title="Cost per day",
+            dataset="cost",
+            rows=("day",),
+            columns="kind",
+            measures=("usd",),
+            sort="group",
+            span=4,
+        ),
+        Visual(
+            id="cost-per-batch",
+            type="hbar",
+            title="Cost per batch",
+            dataset="cost",
+            rows=("batch",),
+            columns="rework",
+            measures=("usd",),
+        ),
+        Visual(
+            id="cost-per-worker",
+            type="hbar",
+            title="Cost per worker",
+            note="Ground Truth's own price per object belongs to nobody.",
+            dataset="cost",
+            rows=("worker",),
+            columns="kind",
+            measures=("usd",),
+        ),
+        Visual(
+            id="batches",
+            type="table",
+            title="Cost per accepted label, by batch",
+            dataset="batches",
+            rows=("batch",),
+            measures=(
+                "usd_per_label",
+                "usd",
+                "rework_usd",
+                "labels",
+                "accepted",
+                "budget_usd",
+                "burned",
+                "burn",
+                "exhausted_on",
+            ),
+            span=4,
+        ),
+        Visual(
+            id="throughput",
+            type="line",
+            title="Labels per hour",
+            note="Labels in submitted answers, by UTC hour of submission.",
+            dataset="progress",
+            rows=("hour",),
+            columns="modality",
+            measures=("labels",),
+            sort="group",
+            limit=5000,
+            span=4,
+        ),
+        Visual(
+            id="forecast",
+            type="table",
+            title="Progress and forecast per job",
+            dataset="forecast",
+            rows=("job", "level"),
+            measures=(
+                "done_share",
+                "tasks",
+                "labeled",
+                "in_progress",
+                "open",
+                "rate",
+                "eta",
+                "expires_at",
+                "expiry_risk",
+            ),
+            sort="group",
+            span=4,
+        ),
+        *JOB_OPTIONS,
+        options("worker", "cost", "usd"),
+    ),
+)
+
+DATASETS = {"jobs": JOBS, "cost": COST, "batches": BATCHES, "progress": PROGRESS, "forecast": FORECAST}
