@@ -317,6 +317,7 @@ def _audits(world: World) -> list[Question]:
                     seen[earlier.folder, labeler] += 1
                     accepted[earlier.folder, labeler] += verdict == "Pass" and unchanged
     jobs = ", ".join(f"'{each.folder}'" for each, _ in _tracked_audits(world))
+    by_auditor = _summed(passed, 2)
     firsts = ", ".join(f"'{name}'" for name in sorted({folder for folder, _ in seen}))
     return [
         Question(
@@ -332,7 +333,16 @@ def _audits(world: World) -> list[Question]:
             [[*key, seen[key], accepted[key]] for key in seen],
         ),
         Question(
-            "labels an auditor passed of his own work",
+            "share of labels that each auditor of clips passes",
+            "SELECT auditor, audited_count, passed_count, pass_share FROM auditor_quality "
+            "WHERE modality = 'VideoObjectTrackingAudit'",
+            [
+                [auditor, count, by_auditor[auditor], by_auditor[auditor] / count]
+                for auditor, count in _summed(audited, 2).items()
+            ],
+        ),
+        Question(
+            "labels that an auditor audited of his own",
             "SELECT auditor, sum(self_audited_count) FROM auditor_quality "
             "WHERE self_audited_count > 0 GROUP BY auditor",
             _counted(Counter({(auditor,): n for auditor, n in _summed(own, 2).items() if n})),
