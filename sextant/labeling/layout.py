@@ -136,10 +136,10 @@ def _recognise(tail: list[str], job_name: str, job: str, modality: str) -> Place
             return Place(Kind.MANIFEST, job_name, job, modality)
         case ["manifests", *_]:
             return Place(Kind.WORKINGS)
-        case [section, _, *_] if section in _WORKINGS:
-            return Place(Kind.WORKINGS)
         case ["processed", "data.manifest"]:
             return Place(Kind.INPUT, job_name, job, modality)
+        case [section, _, *_] if section in _WORKINGS:
+            return Place(Kind.WORKINGS)
         case ["annotation-tool", "data.json"]:
             return Place(Kind.CATEGORIES, job_name, job, modality)
         case ["annotation-tool", *_]:

@@ -198,7 +198,9 @@ CATEGORY = Table(
         Column("label", "string", "Class name; null for attributes of frames and of every class."),
         Column("name", "string", "Name of the attribute, lower-cased; null for kind label."),
         Column("value", "string", "One value it allows; null where any is allowed, and for kind label."),
-        Column("source", "string", "The configuration file; the first manifest line that tells it where there is none."),
+        Column(
+            "source", "string", "The configuration file; where there is none, the first manifest line that tells it."
+        ),
     ),
     key=("job_name", "kind", "label", "name", "value"),
 )
