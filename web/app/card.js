@@ -1,6 +1,6 @@
 // One report: its chart or table, its n, its notes, its exports; or why there is nothing to show.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { MOST_BARS, MOST_SLICES, SHAPES, palette, specification, summary } from "./chart.js";
+import { MOST_BARS, MOST_SLICES, palette, shapeOf, specification, summary } from "./chart.js";
 import { csv, download } from "./csv.js";
 import { draw, theme } from "./drawing.js";
 import { group, interval, natural, share, time, value, words } from "./format.js";
@@ -58,20 +58,20 @@ function legendOf(visual, dataset, report, domain) {
   if (!round && (!visual.columns || visual.type === "heat")) return { series: [], entries: [] };
   const totals = round ? report.totals : new Map();
   if (!round) for (const each of report.points) totals.set(each.series, (totals.get(each.series) ?? 0) + each.y);
-  const series = palette(totals, domain, round ? MOST_SLICES : undefined, measure.adds || round);
+  const series = palette(totals, domain, { most: round ? MOST_SLICES : undefined, adds: measure.adds || round, fixed: visual.columns === "side" });
   const shaped = SHAPED.includes(visual.type);
   const whole = series.reduce((all, each) => all + each.total, 0);
   return {
     series,
     left: totals.size - series.reduce((all, each) => all + (each.members?.size ?? 1), 0),
-    entries: series.map((each, i) => {
+    entries: series.map((each) => {
       const point = report.points.find((one) => (round ? one.key : one.series) === each.key);
       const reference = round ? groupsOf(visual)[0] : visual.columns;
       return {
         name: each.key !== null && isDay(dataset, reference) && !each.members ? value(each.key, "day") : each.name,
         amount: measure.adds ? `${value(each.total, measure.unit)}${round ? ` · ${share(each.total, whole)}` : ""}` : undefined,
         colour: each.colour,
-        shape: shaped ? SHAPES[i % SHAPES.length] : "square",
+        shape: shaped ? shapeOf(each) : "square",
         pick: point && !each.members ? pickOf(dataset, reference, point.row) : undefined,
       };
     }),
@@ -94,7 +94,7 @@ function Choose({ pick, name, choice, children }) {
   return html`<button type="button" class="pickable" aria-pressed=${on ? "true" : "false"} title=${on ? said.unfilter(name) : said.filterBy(name)} onClick=${(event) => choice.choose([pick], event.shiftKey || event.ctrlKey || event.metaKey)}>${children}</button>`;
 }
 
-function Chart({ visual, dataset, found, domain, choice, heading, keep, failed }) {
+function Chart({ visual, dataset, found, all, domain, choice, heading, keep, failed }) {
   const [frame, width] = useWidth();
   const plot = useRef();
   const themeCount = useTheme();
@@ -105,7 +105,7 @@ function Chart({ visual, dataset, found, domain, choice, heading, keep, failed }
   // What is picked now stands out where the report itself still shows everything.
   const own = round && report.points.some((each) => picksOf(each.row).some(choice.has));
   const faded = (row) => own && !picksOf(row).some(choice.has);
-  const content = JSON.stringify([visual.id, visual.type, found, series.map((each) => each.colour), own && report.points.map((each) => faded(each.row))]);
+  const content = JSON.stringify([visual.id, visual.type, found, all, series.map((each) => each.colour), own && report.points.map((each) => faded(each.row))]);
   const clicked = useRef();
   clicked.current = (datum, event) => {
     const picks = datum.at >= 0 ? picksOf(report.points[datum.at].row) : [];
@@ -116,7 +116,7 @@ function Chart({ visual, dataset, found, domain, choice, heading, keep, failed }
     let gone = false;
     let drawing;
     const element = plot.current;
-    draw(element, specification(visual, dataset, report, series, width, theme(), faded), (...event) => clicked.current(...event)).then((done) => {
+    draw(element, specification(visual, dataset, report, series, width, theme(), { faded, peers: all?.map((rows) => points(visual, dataset, rows)) }), (...event) => clicked.current(...event)).then((done) => {
       drawing = done;
       if (gone) return drawing.remove();
       element.dataset.drawn = "";
@@ -230,7 +230,7 @@ function Versus({ visual, dataset, rows, names }) {
   const known = typeof a === "number" && typeof b === "number";
   const between = rows.map((each) => bounds(dataset, main, each));
   const amount = known && (measure.unit === "share" ? `${value(Math.abs(b - a) * 100, "rate")} ${text.compare.points}` : value(Math.abs(b - a), measure.unit));
-  return html`<div class="versus">${rows.map((row, i) => html`<div key=${i}><${Figure} dataset=${dataset} name=${main} row=${row} side=${{ name: names[i], colour: i, shape: SHAPES[i] }} /></div>`)}</div>
+  return html`<div class="versus">${rows.map((row, i) => html`<div key=${i}><${Figure} dataset=${dataset} name=${main} row=${row} side=${{ name: names[i], colour: i, shape: shapeOf({ colour: i }) }} /></div>`)}</div>
     ${known && html`<p><strong>${text.compare.difference(`${b > a ? "+" : b < a ? "−" : "±"}${amount}`)}</strong></p>`}
     ${known && measure.lower && html`<p class="quiet">${between.every(Boolean) ? (between[0][0] <= between[1][1] && between[1][0] <= between[0][1] ? text.compare.overlap : text.compare.apart) : text.compare.noInterval}</p>`}`;
 }
@@ -322,7 +322,7 @@ export function Card({ slug, source, visual, dataset, outcome, busy, filtered, t
     ${visual.pick && attributes.length > 0 && html`<label class="pick">${said.attribute} <select onChange=${(event) => setPicked(event.target.value)}>${attributes.map((each) => html`<option key=${each} value=${each} selected=${each === attribute}>${words(each)}</option>`)}</select></label>`}
     ${answer && kpi && (both ? html`<${Versus} visual=${visual} dataset=${dataset} rows=${sides.map((each) => each[0] ?? {})} names=${both} />` : html`<${Figures} visual=${visual} dataset=${dataset} row=${found[0] ?? {}} />`)}
     ${empty && html`<div class="empty"><p>${empty}</p>${filtered && html`<button type="button" onClick=${clear}>${said.clearAll}</button>`}</div>`}
-    ${charts.map(([shown, data, rows, heading], i) => html`<${Chart} key=${`${i}${heading ?? ""}`} visual=${shown} dataset=${data} found=${rows} domain=${domainOf(shown)} choice=${choice} heading=${heading} keep=${(picture) => drawings.current.set(i, picture)} failed=${(error) => setFault(said.notDrawn(error.message))} />`)}
+    ${charts.map(([shown, data, rows, heading], i) => html`<${Chart} key=${`${i}${heading ?? ""}`} visual=${shown} dataset=${data} found=${rows} all=${charts.length > 1 ? charts.map((each) => each[2]) : undefined} domain=${domainOf(shown)} choice=${choice} heading=${heading} keep=${(picture) => drawings.current.set(i, picture)} failed=${(error) => setFault(said.notDrawn(error.message))} />`)}
     ${full && !charted && html`<${Table} visual=${listed} dataset=${listedData} found=${found} choice=${choice} drill=${visual.drill ? (row) => drill(visual, row) : undefined} />`}
     ${answer &&
     html`<footer>

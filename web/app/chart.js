@@ -11,24 +11,27 @@ import { text } from "./strings.js";
 export const MOST_SLICES = 7;
 export const MOST_BARS = 40;
 const MOST_CELLS = 40; // rows or columns of a matrix
-const OTHER = "Other";
+const OTHER = Symbol("other"); // no group of the data
 const DAY = 24 * 3600 * 1000;
 // Verdicts look the same on every chart: green passes, orange fails.
 const MEANING = { pass: 2, good: 2, fail: 1, bad: 1 };
 // Series differ in shape and dashes as well as in colour.
-export const SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"];
+const SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"];
 const DASHES = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [5, 5], [1, 3], [12, 3], [3, 6]];
 
 /**
- * Series or slices with their colours. `domain` are all values there are, so that a value keeps its colour when others
- * are filtered away. The smallest beyond `most` become one, "Other"; where their numbers do not add up they are left out.
+ * Series or slices with their colours: the largest first where numbers add up, else in the order of their names; in the
+ * order of `domain` if it is `fixed`. `domain` are all values there are, so that a value keeps its colour when others are
+ * filtered away. The smallest beyond `most` become one, "Other"; where numbers do not add up they are left out.
  * @param {Map<any, number>} totals
  * @param {any[]} domain
+ * @param {{ most?: number, adds?: boolean, fixed?: boolean }} [how]
  * @returns {Series[]}
  */
-export function palette(totals, domain, most = COLOURS, adds = true) {
-  const known = [...new Set([...domain, ...totals.keys()])].filter((each) => each !== null).sort(natural);
-  const present = [...totals].filter(([key]) => key !== null).sort(([a, x], [b, y]) => y - x || natural(a, b));
+export function palette(totals, domain, { most = COLOURS, adds = true, fixed = false } = {}) {
+  const known = fixed ? domain : [...new Set([...domain, ...totals.keys()])].filter((each) => each !== null).sort(natural);
+  const rank = (each) => (fixed ? known.indexOf(each) : 0);
+  const present = [...totals].filter(([key]) => key !== null).sort(([a, x], [b, y]) => rank(a) - rank(b) || (adds ? y - x : 0) || natural(a, b));
   const kept = present.length > most ? present.slice(0, adds ? most - 1 : most) : present;
   const merged = adds ? present.slice(kept.length) : [];
   const taken = new Set();
@@ -42,7 +45,7 @@ export function palette(totals, domain, most = COLOURS, adds = true) {
   }
   if (merged.length) {
     const rest = merged.reduce((a, [, total]) => a + total, 0);
-    found.push({ key: OTHER, name: `${OTHER} (${merged.length} values)`, total: rest, colour: "other", members: new Set(merged.map(([key]) => key)) });
+    found.push({ key: OTHER, name: text.reports.other(merged.length), total: rest, colour: "other", members: new Set(merged.map(([key]) => key)) });
   }
   return found;
 }
@@ -82,31 +85,35 @@ const colourOf = (look, entry) => (entry.colour === "other" ? look.other : look.
 
 /** @param {Look} look @param {Series[]} series @param {any} [legend] */
 const byColour = (look, series) => ({ field: "s", type: "nominal", legend: null, scale: { domain: series.map((each) => each.name), range: series.map((each) => colourOf(look, each)) } });
-const byShape = (series) => ({ field: "s", type: "nominal", legend: null, scale: { domain: series.map((each) => each.name), range: series.map((_, i) => SHAPES[i % SHAPES.length]) } });
-const byDash = (series) => ({ field: "s", type: "nominal", legend: null, scale: { domain: series.map((each) => each.name), range: series.map((_, i) => DASHES[i % DASHES.length]) } });
+/** The shape that goes with a series' colour. @param {Series} entry */
+export const shapeOf = (entry) => (entry.colour === "other" ? "square" : SHAPES[entry.colour]);
+const byShape = (series) => ({ field: "s", type: "nominal", legend: null, scale: { domain: series.map((each) => each.name), range: series.map(shapeOf) } });
+const byDash = (series) => ({ field: "s", type: "nominal", legend: null, scale: { domain: series.map((each) => each.name), range: series.map((each) => DASHES[each.colour === "other" ? 0 : each.colour]) } });
 
 // The scale a number of seconds is read best in.
 function scale(unit, largest) {
   if (unit !== "seconds") return { by: 1, title: undefined };
-  if (largest >= 2 * 3600) return { by: 3600, title: "Hours" };
-  if (largest >= 120) return { by: 60, title: "Minutes" };
-  return { by: 1, title: "Seconds" };
+  if (largest >= 2 * 3600) return { by: 3600, title: text.reports.units.hours };
+  if (largest >= 120) return { by: 60, title: text.reports.units.minutes };
+  return { by: 1, title: text.reports.units.seconds };
 }
 
 const FORMATS = { count: "~s", share: "~%", usd: "$,.2~f" };
 // Counts have no halves: as many ticks as there are whole numbers, at most.
 const ticks = (unit, largest) => (unit === "count" ? Math.min(5, Math.max(1, Math.floor(largest))) : 5);
 
-// An axis of a measure; `values` are all that must be on it, bounds too.
-function measured(measure, values, { zero, title = measure.title }) {
-  const largest = Math.max(...values, 0);
+// An axis of a measure; `values` are all that must be on it, bounds too, and those of charts that share it.
+function measured(measure, values, { zero, shared = false }) {
+  const title = measure.title;
+  const largest = values.reduce((a, b) => Math.max(a, b), 0);
   const { by, title: scaled } = scale(measure.unit, largest);
+  const domain = measure.unit === "share" && !zero ? shareDomain(values) : shared ? [values.reduce((a, b) => Math.min(a, b), zero ? 0 : Infinity) / by, largest / by] : undefined;
   return {
     by,
     channel: {
       type: "quantitative",
-      scale: { zero, nice: true, ...(measure.unit === "share" && !zero ? { domain: shareDomain(values), nice: false } : {}) },
-      axis: { title: scaled ? `${title} (${scaled.toLowerCase()})` : title, format: FORMATS[measure.unit] ?? "~g", tickCount: ticks(measure.unit, largest) },
+      scale: { zero, nice: measure.unit !== "share" || zero, ...(domain && { domain }) },
+      axis: { title: scaled ? `${title} (${scaled})` : title, format: FORMATS[measure.unit] ?? "~g", tickCount: ticks(measure.unit, largest) },
     },
   };
 }
@@ -183,7 +190,7 @@ function slices(visual, measure, report, series, width, look, faded) {
   };
 }
 
-function bars(visual, dataset, report, series, width, look) {
+function bars(visual, dataset, report, series, width, look, peers) {
   const [reference] = groupsOf(visual);
   const [name] = visual.measures;
   const measure = dataset.measures[name];
@@ -204,8 +211,8 @@ function bars(visual, dataset, report, series, width, look) {
   }
   // Beside one another the bars of one group are compared; on one another they make a whole.
   const grouped = Boolean(visual.grouped) || (visual.columns && !measure.adds);
-  const tallest = grouped ? Math.max(...[...merged.values()].map((each) => each.raw)) : Math.max(...order.map((each) => report.totals.get(each)));
-  const { by, channel } = measured(measure, [tallest], { zero: true });
+  const tallest = peers.flatMap((peer) => (grouped ? peer.points.map((each) => each.y) : [...peer.totals.values()]));
+  const { by, channel } = measured(measure, [...tallest, ...[...merged.values()].map((each) => each.raw)], { zero: true, shared: peers.length > 1 });
   const lane = (DAY * 0.84) / (grouped ? series.length : 1);
   const values = [...merged.values()].map((each) => {
     const label = named(dataset, reference, each.key);
@@ -256,11 +263,14 @@ function bars(visual, dataset, report, series, width, look) {
   };
 }
 
+// All that an axis must reach: the numbers of some reports and their bounds.
+const reached = (dataset, name, peers) => peers.flatMap((peer) => peer.points.flatMap((each) => [each.y, ...(bounds(dataset, name, each.row) ?? [])]));
+
 // --- Lines and control charts ------------------------------------------------------------------------------------------
 
 const pointOf = (days, key) => (days ? Date.parse(key) : key);
 
-function lines(visual, dataset, report, series, width, look) {
+function lines(visual, dataset, report, series, width, look, peers) {
   const [reference] = groupsOf(visual);
   const [name] = visual.measures;
   const measure = dataset.measures[name];
@@ -269,8 +279,7 @@ function lines(visual, dataset, report, series, width, look) {
   const entries = visual.columns ? series : [{ key: null, name: "", total: 0, colour: 0 }];
   const shown = report.points.map((each, at) => ({ ...each, at, entry: entries.find((entry) => !visual.columns || entry.key === each.series) })).filter((each) => each.entry);
   const between = shown.map((each) => bounds(dataset, name, each.row));
-  const all = [...shown.map((each) => each.y), ...between.flatMap((each) => each ?? [])];
-  const { by, channel } = measured(measure, all, { zero: measure.adds });
+  const { by, channel } = measured(measure, reached(dataset, name, peers), { zero: measure.adds, shared: peers.length > 1 });
   const values = shown.map((each, i) => ({
     at: each.at,
     k: number ? Number(each.key) : days ? pointOf(days, each.key) : named(dataset, reference, each.key),
@@ -296,15 +305,15 @@ function lines(visual, dataset, report, series, width, look) {
   };
 }
 
-function control(visual, dataset, report, width, look) {
+function control(visual, dataset, report, width, look, peers) {
   const [reference] = groupsOf(visual);
   const [name, centre, lower, upper] = visual.measures;
   const measure = dataset.measures[name];
   const days = isDay(dataset, reference);
   const order = report.order.toSorted(natural);
   const sorted = report.points.map((each, at) => ({ ...each, at })).sort((a, b) => natural(a.key, b.key));
-  const all = sorted.flatMap((each) => visual.measures.map((which) => each.row[which])).filter((each) => each !== null && each !== undefined);
-  const { by, channel } = measured(measure, all, { zero: false });
+  const all = peers.flatMap((peer) => peer.points.flatMap((each) => visual.measures.map((which) => each.row[which]))).filter((each) => each !== null && each !== undefined);
+  const { by, channel } = measured(measure, all, { zero: false, shared: peers.length > 1 });
   const at = (raw) => (raw === null || raw === undefined ? null : raw / by);
   const values = sorted.map((each) => {
     const signal = isSignal(visual, each.row);
@@ -350,7 +359,7 @@ function control(visual, dataset, report, width, look) {
 
 // --- Intervals, matrices and scatters ----------------------------------------------------------------------------------
 
-function intervals(visual, dataset, report, series, width, look) {
+function intervals(visual, dataset, report, series, width, look, peers) {
   const [name] = visual.measures;
   const measure = dataset.measures[name];
   const order = report.order.slice(0, MOST_BARS);
@@ -359,7 +368,7 @@ function intervals(visual, dataset, report, series, width, look) {
   const kept = report.points
     .map((each, at) => ({ ...each, at, entry: entries.find((entry) => !visual.columns || entry.key === each.series), between: bounds(dataset, name, each.row) }))
     .filter((each) => each.entry && shown.has(each.key));
-  const { by, channel } = measured(measure, kept.flatMap((each) => [each.y, ...(each.between ?? [])]), { zero: false });
+  const { by, channel } = measured(measure, reached(dataset, name, peers), { zero: false, shared: peers.length > 1 });
   const label = (each) => (groupsOf(visual).length > 1 ? each : named(dataset, groupsOf(visual)[0], each));
   const values = kept.map((each) => ({
     at: each.at,
@@ -393,7 +402,7 @@ function intervals(visual, dataset, report, series, width, look) {
   };
 }
 
-function heat(visual, dataset, report, width, look) {
+function heat(visual, dataset, report, width, look, peers) {
   const [reference] = groupsOf(visual);
   const [name] = visual.measures;
   const measure = dataset.measures[name];
@@ -401,7 +410,7 @@ function heat(visual, dataset, report, width, look) {
   const rows = [...new Set(report.points.map((each) => each.key))].sort(natural).slice(0, MOST_CELLS);
   const columns = [...new Set(report.points.filter((each) => each.series !== null).map((each) => each.series))].sort(natural).slice(0, MOST_CELLS);
   const kept = report.points.map((each, at) => ({ ...each, at })).filter((each) => rows.includes(each.key) && columns.includes(each.series));
-  const numbers = kept.map((each) => each.y);
+  const numbers = peers.flatMap((peer) => peer.points.map((each) => each.y));
   const [low, high] = [Math.min(...numbers, measure.unit === "share" || measure.adds ? 0 : Infinity), Math.max(...numbers)];
   const [pale, full] = [mixed(look.card, look.colours[0], 0.06), look.colours[0]];
   const across = (width - Math.max(60, width * 0.22)) / columns.length;
@@ -533,23 +542,24 @@ function scatter(visual, dataset, report, series, width, look) {
  * @param {Series[]} series
  * @param {number} width pixels; heights follow from the content
  * @param {Look} look
- * @param {(row: import("./report.js").Row) => boolean} faded what is not chosen where something is
+ * @param {{ faded?: (row: import("./report.js").Row) => boolean, peers?: ReturnType<import("./report.js").points>[] }} [more]
+ *   `faded`: what is not chosen where something is; `peers`: the reports, this one among them, that share its axes
  */
-export function specification(visual, dataset, report, series, width, look, faded = () => false) {
+export function specification(visual, dataset, report, series, width, look, { faded = () => false, peers = [report] } = {}) {
   if (isRound(visual)) return slices(visual, dataset.measures[visual.measures[0]], report, series, width, look, faded);
   switch (visual.type) {
     case "line":
-      return lines(visual, dataset, report, series, width, look);
+      return lines(visual, dataset, report, series, width, look, peers);
     case "control":
-      return control(visual, dataset, report, width, look);
+      return control(visual, dataset, report, width, look, peers);
     case "interval":
-      return intervals(visual, dataset, report, series, width, look);
+      return intervals(visual, dataset, report, series, width, look, peers);
     case "heat":
-      return heat(visual, dataset, report, width, look);
+      return heat(visual, dataset, report, width, look, peers);
     case "scatter":
       return scatter(visual, dataset, report, series, width, look);
     default:
-      return bars(visual, dataset, report, series, width, look);
+      return bars(visual, dataset, report, series, width, look, peers);
   }
 }
 

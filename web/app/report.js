@@ -70,6 +70,8 @@ export function sidedTable(visual, dataset) {
 // The visual, data set and rows that show both batches in one chart: the batch is the series. Undefined where the chart
 // has series of its own: then each batch gets a chart.
 export function sidedChart(visual, dataset, found, names) {
+  // A chart by batch has both as they are.
+  if (groupsOf(visual).some((each) => dataset.dimensions[each]?.filter === "batch")) return [visual, dataset, found];
   if (visual.columns || visual.type === "control" || visual.type === "heat") return undefined;
   const both = { ...visual, columns: SIDE, grouped: true };
   if (!isRound(visual)) return [both, sided(dataset), found];
