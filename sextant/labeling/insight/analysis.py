@@ -87,8 +87,17 @@ class Analysis:
         return function
 
 
+_SEQUENCE = ("kind", "submitted_at", "answer_id", "attribute", "value", "run_length")
+
 ANALYSES: tuple[Analysis, ...] = (
     # One entry a line, as `Analysis(name, keys, order, "module:function", writes)`.
+    Analysis(
+        "pace", ("job_name",), ("worker_id", "submitted_at", "answer_id"), "pace:compute", ("pace", "answer_flag")
+    ),
+    Analysis("straight_lining", ("job_name",), _SEQUENCE, "straight_lining:compute", ("answer_flag",)),
+    Analysis("drift", ("task_type", "subject"), ("scope", "item", "value"), "drift:compute", ("drift",)),
+    Analysis("forecast", ("job_name",), ("kind", "hour"), "progress:compute", ("forecast",)),
+    Analysis("cost", ("job_name",), ("kind", "username", "spent_on"), "cost:compute", ("cost",)),
 )
 """Every analysis. One may read the tables of others: they run in the order that this asks for."""
 

@@ -352,9 +352,10 @@ PACE = Table(
 
 DRIFT = Table(
     "drift",
-    "How far the labels of one day, worker or batch differ from all others of the task type.",
+    "How far the labels of one day, worker or batch differ from all others of jobs with common classes.",
     (
         Column("task_type", "string", "As in table answer."),
+        Column("classes", "string", "The classes of the jobs compared, by name: each shares one with another."),
         Column("subject", "string", "What is distributed: label, box_size, or attribute.<name>."),
         Column("scope", "string", "day, worker or batch."),
         Column("item", "string", "The day (ISO), user name or batch."),
@@ -366,7 +367,7 @@ DRIFT = Table(
         Column("reference_count", "bigint", "Labels of all others."),
         Column("largest", "string", "The value that moved most, with both shares."),
     ),
-    key=("task_type", "subject", "scope", "item"),
+    key=("task_type", "classes", "subject", "scope", "item"),
 )
 
 PROGRESS = Table(
@@ -413,7 +414,7 @@ COST = Table(
         *_JOB,
         Column("batch", "string", "As in table job."),
         _USERNAME,
-        Column("spent_on", "date", "UTC day of submission."),
+        Column("spent_on", "date", "UTC day of submission; of the label, for kind service."),
         Column("kind", "string", "service (Ground Truth per object), labor (time by wage), public (price per answer)."),
         Column("rework", "boolean", "Spent on a second or third level."),
         Column("amount_usd", "double", "US dollars."),
