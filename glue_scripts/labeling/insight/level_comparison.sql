@@ -41,36 +41,24 @@ seen AS (
   JOIN frames f ON l.job_name = f.job_name AND l.object_id = f.object_id
   JOIN frames g ON l.base_job = g.job_name AND l.base_object = g.object_id AND f.name = g.name
 ),
-boxes AS (
-  SELECT l.job_name, l.object_id, 'after' AS answer_id, a.*
-  FROM both_levels l
-  JOIN (
-    SELECT
-      job_name AS of_job, object_id AS of_object, coalesce(frame, CAST(frame_no AS STRING)) AS name, annotation_id,
-      coalesce(instance_id, instance_name) AS instance, label, left_px, top_px, width_px, height_px
-    FROM annotation
-    WHERE shape = 'box'
-  ) a ON l.job_name = a.of_job AND l.object_id = a.of_object
+sides AS (
+  SELECT *, 'after' AS answer_id, worker AS answerer, job_name AS of_job, object_id AS of_object FROM both_levels
   UNION ALL
-  SELECT l.job_name, l.object_id, 'before' AS answer_id, a.*
-  FROM both_levels l
-  JOIN (
-    SELECT
-      job_name AS of_job, object_id AS of_object, coalesce(frame, CAST(frame_no AS STRING)) AS name, annotation_id,
-      coalesce(instance_id, instance_name) AS instance, label, left_px, top_px, width_px, height_px
-    FROM annotation
-    WHERE shape = 'box'
-  ) a ON l.base_job = a.of_job AND l.base_object = a.of_object
+  SELECT *, 'before' AS answer_id, base_worker AS answerer, base_job AS of_job, base_object AS of_object
+  FROM both_levels
+),
+boxes AS (
+  SELECT
+    job_name AS of_job, object_id AS of_object, coalesce(frame, CAST(frame_no AS STRING)) AS name, annotation_id,
+    coalesce(instance_id, instance_name) AS instance, label, left_px, top_px, width_px, height_px
+  FROM annotation
+  WHERE shape = 'box'
 ),
 drawn AS (
-  SELECT b.*, s.frame_no
-  FROM boxes b
-  JOIN seen s ON b.job_name = s.job_name AND b.object_id = s.object_id AND b.name = s.name
-),
-sides AS (
-  SELECT *, 'after' AS answer_id, worker AS answerer FROM both_levels
-  UNION ALL
-  SELECT *, 'before' AS answer_id, base_worker AS answerer FROM both_levels
+  SELECT l.job_name, l.object_id, l.answer_id, s.frame_no, b.*
+  FROM sides l
+  JOIN boxes b ON l.of_job = b.of_job AND l.of_object = b.of_object
+  JOIN seen s ON l.job_name = s.job_name AND l.object_id = s.object_id AND b.name = s.name
 )
 SELECT
   l.job_name,
@@ -85,6 +73,7 @@ SELECT
   CAST(l.last_at AS DATE) AS day,
   d.answer_id IS NOT NULL AS drawn,
   d.frame_no,
+  d.name AS frame,
   d.annotation_id AS position,
   d.instance,
   d.label,

@@ -74,6 +74,7 @@ SELECT
   CAST(c.last_at AS DATE) AS day,
   s.answer_id IS NOT NULL AS drawn,
   s.frame_no,
+  s.frame,
   s.position,
   coalesce(s.instance_id, s.instance_name) AS instance,
   s.label,

@@ -89,8 +89,18 @@ class Analysis:
 
 _SEQUENCE = ("kind", "submitted_at", "answer_id", "attribute", "value", "run_length")
 
+_COMPARED = ("job_name", "kind", "compared")
+_SHAPES = ("worker", "answer_id", "frame_no", "position")
+_SUMMED = ("metric", "object_id", "chance_set", "threshold", "worker", "other_worker", "label")
+_QUALITY = ("worker_quality", "confusion", "consensus", "job_quality")
+
 ANALYSES: tuple[Analysis, ...] = (
     # One entry a line, as `Analysis(name, keys, order, "module:function", writes)`.
+    Analysis("choice_agreement", ("job_name",), ("object_id", "worker", "label"), "agreement:choices", ("agreement",)),
+    Analysis("shape_comparison", _COMPARED, _SHAPES, "comparisons:comparisons", ("object_agreement",)),
+    Analysis("level_comparison", _COMPARED, _SHAPES, "comparisons:comparisons", ("object_agreement",)),
+    Analysis("shape_agreement", ("job_name",), _SUMMED, "agreement:summary", ("agreement",)),
+    Analysis("quality", ("job_name",), ("object_id", "worker_id"), "quality:quality", _QUALITY),
     Analysis(
         "pace", ("job_name",), ("worker_id", "submitted_at", "answer_id"), "pace:compute", ("pace", "answer_flag")
     ),

@@ -60,13 +60,19 @@ def _read(rows: pa.Table, kind: str) -> _Answers:
     rank = np.array([order.index(each) for each in answers])
     drawn = rows.column("drawn").to_numpy().astype(bool)
     label, labels = coded(rows.column("label").filter(rows.column("drawn")))
+    # Frames are known by number, or by file where the answer does not tell it.
+    numbered = rows.column("frame_no").is_valid().to_numpy()
+    _, frame = distinct(
+        np.where(numbered, integers(rows.column("frame_no")), -1),
+        np.where(numbered, -1, coded(rows.column("frame"))[0]),
+    )
     place = SPAN if kind == "span" else BOX
     return _Answers(
         [who[each] for each in order],
         [*labels, None] if (label < 0).any() else labels,
         rank[answer][drawn],
         np.where(label < 0, len(labels), label),
-        integers(rows.column("frame_no"))[drawn],
+        frame[drawn],
         np.stack([floats(rows.column(name))[drawn] for name in place], axis=1),
         coded(rows.column("instance"))[0][drawn],
     )
@@ -77,7 +83,7 @@ def comparisons(rows: pa.Table) -> dict[str, list[Row]]:
 
     Args:
         rows: one row per shape, or one with `drawn` false for an answer without any: columns of JOB, kind (box, span
-            or track), object_id, chance_set, answer_id, worker, day, drawn, frame_no, instance, label, BOX,
+            or track), object_id, chance_set, answer_id, worker, day, drawn, frame_no, frame, instance, label, BOX,
             start_offset, end_offset. With a chance_set the answers are of different objects.
 
     Returns:

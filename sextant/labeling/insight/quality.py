@@ -248,14 +248,13 @@ def quality(rows: pa.Table) -> dict[str, list[Row]]:
     job = _read(rows)
     answers = job.answers
     several = answers.where(np.bincount(answers.object, minlength=answers.objects)[answers.object] > 1)
-    best, probability = answers.majority, np.full(answers.objects, np.nan)
+    best, probability = np.full(answers.objects, -1), np.full(answers.objects, np.nan)
     predicted = (np.full(answers.workers, np.nan),) * 3
     of_workers: list[Row] = []
     cells: list[Row] = []
     if several.label.size:
         model = dawid_skene(several)
-        found, certain = model.best(answers.objects)
-        best, probability = np.where(found >= 0, found, best), certain
+        best, probability = model.best(answers.objects)
         predicted = predicted_accuracy(several, model.correct)
         of_workers += _workers(job, several, "dawid-skene", predicted)
         of_workers += _shares(job, several, "consensus", agreement_with_others(several))
@@ -268,11 +267,11 @@ def quality(rows: pa.Table) -> dict[str, list[Row]]:
         first, number = distinct(golden.worker, right, golden.label)
         counts = np.bincount(number, minlength=first.size).astype(float)
         cells += _cells(job, "gold", (golden.worker[first], right[first], golden.label[first], counts))
-        measures += _measures(job, golden, best if several.label.size else np.full(answers.objects, -1), predicted[0])
+        measures += _measures(job, golden, best, predicted[0])
     return {
         "worker_quality": of_workers,
         "confusion": cells,
-        "consensus": _consensus(job, best, probability),
+        "consensus": _consensus(job, np.where(best >= 0, best, answers.majority), probability),
         "job_quality": measures,
     }
 

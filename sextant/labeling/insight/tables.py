@@ -40,18 +40,19 @@ AGREEMENT = Table(
         Column(
             "metric",
             "string",
-            "alpha (Krippendorff, nominal), iou_alpha, iou_f1 (boxes, masks), span_f1, hota, mota, idf1 (tracks).",
+            "alpha (Krippendorff, of classes), iou_alpha and iou_f1 (boxes), span_f1 (same offsets) and "
+            "span_overlap_f1 (a shared character), hota, mota, idf1 (tracks; also of two levels of one sequence).",
         ),
         Column("scope", "string", "job, label, pair or day: which of the next columns is filled."),
         Column("label", "string", "Class, for scope label."),
         Column("worker", "string", "User name, for scope pair."),
         Column("other_worker", "string", "User name, for scope pair; after `worker` by name."),
-        Column("day", "date", "UTC day of the later answer, for scope day."),
+        Column("day", "date", "UTC day of the object's last answer, for scope day."),
         Column("value", "double", "The statistic; alpha may be below 0, null when it is undefined."),
         _LOWER,
         _UPPER,
-        Column("object_count", "bigint", "Data objects with at least two answers that it rests on."),
-        Column("pair_count", "bigint", "Pairs of answers compared."),
+        Column("object_count", "bigint", "Data objects with two answers or more; for scope label those with the class."),
+        Column("pair_count", "bigint", "Pairs of answers compared to these objects."),
     ),
     key=("job_name", "metric", "scope", "label", "worker", "other_worker", "day"),
 )
@@ -473,7 +474,29 @@ AUDIT_PART = _part("audit_part", AUDIT_COUNT)
 FIRST_PASS_PART = _part("first_pass_part", FIRST_PASS)
 ADJUSTMENT_PART = _part("adjustment_part", ADJUSTMENT_COUNT)
 
-PARTS = (AUDIT_PART, FIRST_PASS_PART, ADJUSTMENT_PART)
+OBJECT_AGREEMENT = Table(
+    "object_agreement",
+    "Two answers to one data object compared, by metric and class: sums that agreement is formed of.",
+    (
+        *_JOB,
+        Column("object_id", "string", "As in table task; null in a chance set."),
+        Column("chance_set", "string", "Answers to different objects compared, to learn what chance does; else null."),
+        Column("metric", "string", "As in table agreement."),
+        Column("threshold", "double", "IoU, of metric hota: it has a row for each."),
+        Column("label", "string", "Class; null where neither answer has a shape."),
+        Column("worker", "string", "User name; null in a chance set, or when nobody knows."),
+        Column("other_worker", "string", "User name; after `worker` by name."),
+        Column("day", "date", "UTC day of the object's last answer."),
+        Column("answer_count", "bigint", "Answers to the object that were compared."),
+        Column("pair_count", "bigint", "Pairs of answers in this row: 1, or those of a chance set."),
+        Column("agreed", "double", "Of `total`, what both answers share, as the metric measures it."),
+        Column("total", "double", "Shapes of both answers."),
+        Column("association", "double", "Association score of HOTA's matches."),
+    ),
+    key=("job_name", "object_id", "chance_set", "metric", "threshold", "label", "worker", "other_worker"),
+)
+
+PARTS = (OBJECT_AGREEMENT, AUDIT_PART, FIRST_PASS_PART, ADJUSTMENT_PART)
 """What analyses make for the SQL of the insight tables: staged like these, read by their SQL, never published."""
 
 INSIGHT_TABLES = (
