@@ -338,11 +338,13 @@ def _of_objects(pairs: Iterable[tuple[str, str]]) -> _Where:
 
 
 def _at_frame(row: Mapping[str, Any], pairs: Iterable[tuple[str, str]]) -> _Where:
-    """The same frame in every job: by its file name, for a job may have been given every tenth frame only."""
+    """The same frame in every job: by its file name, for a job may have been given every tenth frame; by its number
+    where a name is missing.
+    """
     where = _of_objects(pairs)
     if row["frame"] is None:
-        return where.also("frame_no = ?", row["frame_no"])
-    return where.also("frame = ?", row["frame"])
+        return where.also("coalesce(frame_no, 0) = ?", row["frame_no"])
+    return where.also("(frame = ? OR frame IS NULL AND coalesce(frame_no, 0) = ?)", row["frame"], row["frame_no"])
 
 
 def _marks(values: Sequence[object]) -> str:

@@ -445,11 +445,12 @@ DATASETS = {
 }
 
 _SEEN_BY = (
-    "(job_name, object_id) IN (SELECT seen.job_name, seen.object_id FROM task AS seen JOIN task AS answered"
+    "EXISTS (SELECT 1 FROM task AS seen JOIN task AS answered"
     " ON coalesce(seen.source_ref, concat(seen.job_name, '/', seen.object_id))"
     " = coalesce(answered.source_ref, concat(answered.job_name, '/', answered.object_id))"
     " JOIN answer ON answer.job_name = answered.job_name AND answer.object_id = answered.object_id"
-    " WHERE answer.username IN ({values}))"
+    " WHERE seen.job_name = annotation.job_name AND seen.object_id = annotation.object_id"
+    " AND answer.username IN ({values}))"
 )
 ANNOTATION_FILTERS = {
     **_OF_LABELS,
@@ -457,8 +458,9 @@ ANNOTATION_FILTERS = {
     **OBJECT_FILTER,
     **FRAME_FILTER,
     "instance_id": "instance_id IN ({values})",
-    "frame_attribute": "(job_name, object_id, frame_no) IN (SELECT job_name, object_id, frame_no FROM frame"
-    " WHERE element_at(attributes, {name}) IN ({values}))",
+    "frame_attribute": "EXISTS (SELECT 1 FROM frame AS seen WHERE seen.job_name = annotation.job_name"
+    " AND seen.object_id = annotation.object_id AND seen.frame_no = annotation.frame_no"
+    " AND element_at(seen.attributes, {name}) IN ({values}))",
     # The data objects that the person had in hand, at any level: a label of an audit has a worker and an auditor.
     "worker": _SEEN_BY,
     "auditor": _SEEN_BY,
