@@ -6,7 +6,7 @@ import { draw, theme } from "./drawing.js";
 import { group, interval, natural, share, time, value, words } from "./format.js";
 import { html } from "./html.js";
 import { savePicture } from "./picture.js";
-import { alias, bothSides, bounds, csvTable, emptiness, groupTitle, groupsOf, isChart, isDay, isRound, isSignal, named, ordered, pointName, points, recorded, records, sample, shownMeasures, sidedChart, sidedTable, table, unapplied } from "./report.js";
+import { alias, bothSides, bounds, csvTable, emptiness, groupTitle, groupsOf, isByBatch, isChart, isDay, isRound, isSignal, named, ordered, pointName, points, recorded, records, sample, shownMeasures, sidedChart, sidedTable, table, unapplied } from "./report.js";
 import { isChosen, offered, pickOf } from "./select.js";
 import { text } from "./strings.js";
 import { Symbol } from "./symbol.js";
@@ -78,9 +78,10 @@ function legendOf(visual, dataset, report, domain) {
   };
 }
 
-function Legend({ entries, choice }) {
+function Legend({ title, entries, choice }) {
   if (!entries.length) return null;
-  return html`<ul class="legend">
+  return html`<ul class="legend" aria-label=${title}>
+    ${title && html`<li class="quiet" aria-hidden="true">${title}</li>`}
     ${entries.map((each) => {
       const shown = html`<${Symbol} shape=${each.shape} colour=${each.colour} dash=${each.dash?.join(" ")} /><span class="name">${each.name}</span>${each.amount && html` <span class="amount">${each.amount}</span>`}`;
       return html`<li key=${each.name}>${choice.offers(each.pick) ? html`<${Choose} pick=${each.pick} name=${each.name} choice=${choice}>${shown}<//>` : shown}</li>`;
@@ -134,7 +135,7 @@ function Chart({ visual, dataset, found, all, domain, choice, heading, keep, fai
   const measure = dataset.measures[visual.measures[0]];
   return html`${heading && html`<h3>${heading}</h3>`}
     <div class=${round ? "round" : ""}>
-      ${!round && html`<${Legend} entries=${entries} choice=${choice} />`}
+      ${!round && html`<${Legend} title=${visual.columns && visual.columns !== "side" && groupTitle(dataset, visual.columns)} entries=${entries} choice=${choice} />`}
       <div class="frame" ref=${frame}><div class=${`plot ${clickable ? "clickable" : ""}`} ref=${plot} role="img" aria-label=${name}></div></div>
       ${round && html`<${Legend} entries=${entries} choice=${choice} />`}
     </div>
@@ -175,7 +176,7 @@ function Table({ visual, dataset, found, choice, drill }) {
       return html`<td key=${i} class="number">${linked ? html`<a href=${drill(row)} aria-label=${said.labelsOfRow(`${group(cells[0])}, ${column.title}`)}>${shown}</a>` : shown}</td>`;
     }
     const pick = pickOf(dataset, column.reference, row);
-    const name = column.unit === "day" && cell !== null ? value(cell, "day") : group(cell);
+    const name = named(dataset, column.reference, cell);
     const shown = choice.offers(pick) ? html`<${Choose} pick=${pick} name=${name} choice=${choice}>${name}<//>` : name;
     return i === 0 ? html`<th key=${i} scope="row">${shown}</th>` : html`<td key=${i}>${shown}</td>`;
   };
@@ -328,7 +329,7 @@ export function Card({ slug, source, visual, dataset, outcome, busy, filtered, t
     html`<footer>
       ${full && html`<p>${n}</p>`}
       ${answer.truncated && html`<p class="notice">${said.cut(value(answer.rows.length, "count"))}</p>`}
-      ${compared && !both && html`<p class="notice">${text.compare.notCompared(dataset.counts)}</p>`}
+      ${compared && !both && !isByBatch(visual, dataset) && html`<p class="notice">${text.compare.notCompared(dataset.counts)}</p>`}
       ${notes.map((each) => html`<p key=${each} class="notice">${each}</p>`)}
     </footer>`}
   </section>`;

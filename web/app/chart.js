@@ -1,8 +1,8 @@
 // Reports as Vega-Lite specifications, one function for each type of visual. Pure but for the width and look it is given.
 // Every datum carries `tip`, its numbers in words, and `at`, the index of its point, which a click picks.
 import { COLOURS, contrast, mixed } from "./drawing.js";
-import { group, interval, natural, share, value } from "./format.js";
-import { alias, bounds, groupTitle, groupsOf, isDay, isRound, isSignal, named } from "./report.js";
+import { group, instant, interval, natural, share, value } from "./format.js";
+import { alias, bounds, groupTitle, groupsOf, isDay, isRound, isSignal, named, timeUnit } from "./report.js";
 import { text } from "./strings.js";
 
 /** @typedef {import("./drawing.js").Look} Look */
@@ -131,10 +131,10 @@ function dayTicks(days, most) {
   return span <= 60 ? { interval: "day", step: Math.ceil(span / most) } : most;
 }
 
-const dayAxis = (order, width) => ({
+const dayAxis = (order, width, unit = "day") => ({
   type: "temporal",
   scale: { type: "utc" },
-  axis: { title: null, format: "%-d %b %Y", labelOverlap: true, grid: false, tickCount: dayTicks(order, Math.max(2, Math.floor(width / 110))) },
+  axis: { title: null, format: unit === "day" ? "%-d %b %Y" : "%-d %b, %H:%M", labelOverlap: true, grid: false, tickCount: unit === "day" ? dayTicks(order, Math.max(2, Math.floor(width / 110))) : Math.max(2, Math.floor(width / 110)) },
 });
 
 // Names below a chart: level while they have room, then slanted.
@@ -268,13 +268,13 @@ const reached = (dataset, name, peers) => peers.flatMap((peer) => peer.points.fl
 
 // --- Lines and control charts ------------------------------------------------------------------------------------------
 
-const pointOf = (days, key) => (days ? Date.parse(key) : key);
+const pointOf = (days, key) => (days ? Date.parse(instant(key)) : key);
 
 function lines(visual, dataset, report, series, width, look, peers) {
   const [reference] = groupsOf(visual);
   const [name] = visual.measures;
   const measure = dataset.measures[name];
-  const days = isDay(dataset, reference);
+  const days = timeUnit(dataset, reference);
   const number = dataset.dimensions[reference]?.kind === "number";
   const entries = visual.columns ? series : [{ key: null, name: "", total: 0, colour: 0 }];
   const shown = report.points.map((each, at) => ({ ...each, at, entry: entries.find((entry) => !visual.columns || entry.key === each.series) })).filter((each) => each.entry);
@@ -288,7 +288,7 @@ function lines(visual, dataset, report, series, width, look, peers) {
     ...(between[i] && { low: between[i][0] / by, high: between[i][1] / by }),
     tip: `${named(dataset, reference, each.key)}${each.entry.name ? `, ${each.entry.name}` : ""}: ${told(dataset, name, each.row)}`,
   }));
-  const x = { field: "k", ...(days ? dayAxis(report.order, width) : number ? { type: "quantitative", scale: { zero: false }, axis: { title: groupTitle(dataset, reference), grid: false, format: "~g" } } : nameAxis(report.order.map((each) => named(dataset, reference, each)), width)) };
+  const x = { field: "k", ...(days ? dayAxis(report.order, width, days) : number ? { type: "quantitative", scale: { zero: false }, axis: { title: groupTitle(dataset, reference), grid: false, format: "~g" } } : nameAxis(report.order.map((each) => named(dataset, reference, each)), width)) };
   const y = { field: "y", ...channel, axis: { ...channel.axis, grid: true } };
   return {
     ...base(look),

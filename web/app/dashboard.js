@@ -8,7 +8,7 @@ import { natural } from "./format.js";
 import { Freshness, RefreshState, useRefreshState } from "./freshness.js";
 import { html } from "./html.js";
 import { remembered } from "./labels.js";
-import { alias, records } from "./report.js";
+import { alias, isByBatch, records } from "./report.js";
 import { drilled, isChosen, offered, toggled } from "./select.js";
 import { text } from "./strings.js";
 
@@ -32,10 +32,19 @@ export function Dashboard({ api, page, address, go }) {
   const again = (fresh) => setAttempt((before) => ({ count: before.count + 1, fresh }));
   const state = useRefreshState(api, attempt.count, () => again(true));
 
-  // One question, or one for each batch: { filters, compare? }.
-  const question = (controls) => {
-    const applied = applicable(controls, filters);
-    return names ? { filters: { ...applied, batch: [names[0]] }, compare: { ...applied, batch: [names[1]] } } : { filters: applied };
+  // What to ask for these visuals: { visuals, filters, compare? }, each within what the API takes.
+  const questions = ({ dashboard, datasets }, wanted) => {
+    const applied = applicable(dashboard.filters, filters);
+    const together = names && wanted.filter((each) => isByBatch(each, datasets[each.dataset]));
+    const asked = names
+      ? [
+          [together, { filters: { ...applied, batch: names } }],
+          [wanted.filter((each) => !together.includes(each)), { filters: { ...applied, batch: [names[0]] }, compare: { ...applied, batch: [names[1]] } }],
+        ]
+      : [[wanted, { filters: applied }]];
+    return asked.flatMap(([visuals, question]) =>
+      Array.from({ length: Math.ceil(visuals.length / MOST_AT_ONCE) }, (_, i) => ({ visuals: visuals.slice(i * MOST_AT_ONCE, (i + 1) * MOST_AT_ONCE).map((each) => each.id), ...question })),
+    );
   };
 
   useEffect(() => {
@@ -47,9 +56,8 @@ export function Dashboard({ api, page, address, go }) {
         const found = layout ?? (await api(path, { signal: stop.signal }));
         setLayout(found);
         // The values of filters do not depend on the filters: asked once, and again on refresh.
-        const visuals = found.dashboard.visuals.filter((each) => !isOptions(each) || attempt.fresh || !asked.current.has(each.id)).map((each) => each.id);
-        const parts = Array.from({ length: Math.ceil(visuals.length / MOST_AT_ONCE) }, (_, i) => visuals.slice(i * MOST_AT_ONCE, (i + 1) * MOST_AT_ONCE));
-        const told = await Promise.all(parts.map((part) => api(`${path}/queries`, { body: { visuals: part, ...question(found.dashboard.filters), fresh: attempt.fresh }, signal: stop.signal })));
+        const wanted = found.dashboard.visuals.filter((each) => !isOptions(each) || attempt.fresh || !asked.current.has(each.id));
+        const told = await Promise.all(questions(found, wanted).map((each) => api(`${path}/queries`, { body: { ...each, fresh: attempt.fresh }, signal: stop.signal })));
         const fresh = told.flatMap((each) => each.outcomes);
         for (const each of fresh) if (each.answer) asked.current.add(each.visual);
         setOutcomes((before) => ({ ...before, ...Object.fromEntries(fresh.map((each) => [each.visual, each])) }));
@@ -82,7 +90,7 @@ export function Dashboard({ api, page, address, go }) {
   const change = (next) => go({ ...address, filters: next });
   const retry = async (visual) => {
     try {
-      const told = await api(`${path}/queries`, { body: { visuals: [visual.id], ...question(layout.dashboard.filters), fresh: true } });
+      const told = await api(`${path}/queries`, { body: { ...questions(layout, [visual])[0], fresh: true } });
       setOutcomes((before) => ({ ...before, [visual.id]: told.outcomes[0] }));
     } catch (error) {
       setOutcomes((before) => ({ ...before, [visual.id]: { visual: visual.id, error } }));

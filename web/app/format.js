@@ -49,9 +49,9 @@ export function value(found, unit) {
 }
 
 export const day = (text) => date.format(new Date(`${text}T00:00:00Z`));
-export const time = (text) => moment.format(new Date(instant(text)));
 // Athena's own timestamps have a blank and no zone; they are UTC.
-const instant = (text) => (/^\d{4}-\d\d-\d\d \d\d:/.test(text) ? `${text.replace(" ", "T").replace(/ UTC$/, "")}Z` : text);
+export const instant = (text) => (/^\d{4}-\d\d-\d\d \d\d:/.test(text) ? `${text.replace(" ", "T").replace(/ UTC$/, "")}Z` : text);
+export const time = (text) => moment.format(new Date(instant(text)));
 
 // How long ago, in the largest whole unit: "3 hours".
 export function ago(milliseconds) {

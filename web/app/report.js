@@ -21,8 +21,13 @@ export function groupTitle(dataset, reference) {
 /** Whether a dimension holds days: ISO dates that are drawn on an axis of time. */
 export const isDay = (dataset, reference) => dataset.dimensions[reference]?.kind === "day";
 
+const TIMES = { day: "day", time: "timestamp" };
+
+/** The unit in which a dimension that holds days or times is printed; undefined for any other. */
+export const timeUnit = (dataset, reference) => TIMES[dataset.dimensions[reference]?.kind];
+
 /** A group's value as text. */
-export const named = (dataset, reference, found) => (found !== null && found !== undefined && isDay(dataset, reference) ? value(found, "day") : group(found));
+export const named = (dataset, reference, found) => (found !== null && found !== undefined && timeUnit(dataset, reference) ? value(found, timeUnit(dataset, reference)) : group(found));
 
 /** Rows of the answer as objects by column name. @returns {Row[]} */
 export const records = (answer) => answer.rows.map((row) => Object.fromEntries(answer.columns.map((column, i) => [column.name, row[i]])));
@@ -60,6 +65,9 @@ const SIDE = "side";
 // Rows of both answers, each with its batch. `names` are the two batches.
 export const bothSides = (found, other, names) => [...found.map((each) => ({ ...each, [SIDE]: names[0] })), ...other.map((each) => ({ ...each, [SIDE]: names[1] }))];
 
+// A report by batch shows both as it is, and is asked once for both.
+export const isByBatch = (visual, dataset) => [...visual.rows, visual.columns].some((each) => each && dataset.dimensions[each]?.filter === "batch");
+
 const sided = (dataset) => ({ ...dataset, dimensions: { ...dataset.dimensions, [SIDE]: { title: text.compare.side, kind: "text", filter: null } } });
 
 // The visual and data set that show both batches in one table: the batch is one more group.
@@ -70,8 +78,6 @@ export function sidedTable(visual, dataset) {
 // The visual, data set and rows that show both batches in one chart: the batch is the series. Undefined where the chart
 // has series of its own: then each batch gets a chart.
 export function sidedChart(visual, dataset, found, names) {
-  // A chart by batch has both as they are.
-  if (groupsOf(visual).some((each) => dataset.dimensions[each]?.filter === "batch")) return [visual, dataset, found];
   if (visual.columns || visual.type === "control" || visual.type === "heat") return undefined;
   const both = { ...visual, columns: SIDE, grouped: true };
   if (!isRound(visual)) return [both, sided(dataset), found];
@@ -92,7 +98,7 @@ export function sidedChart(visual, dataset, found, names) {
 export function table(visual, dataset, found) {
   const references = groupsOf(visual);
   const rowKeys = references.map(alias);
-  const groups = references.map((each) => ({ title: groupTitle(dataset, each), unit: isDay(dataset, each) ? "day" : "text", numeric: false, reference: each }));
+  const groups = references.map((each) => ({ title: groupTitle(dataset, each), unit: timeUnit(dataset, each) ?? "text", numeric: false, reference: each }));
   if (!visual.columns) {
     const measures = shownMeasures(visual, dataset);
     const head = [...groups, ...measures.map((each) => ({ title: dataset.measures[each].title, unit: dataset.measures[each].unit, numeric: true, measure: each }))];
@@ -161,12 +167,13 @@ export function points(visual, dataset, found) {
   const series = visual.columns && alias(visual.columns);
   const [name] = visual.measures;
   const scatter = visual.type === "scatter";
-  const keyOf = (each) => (scatter || (references.length > 1 && !visual.columns) ? pointName(visual, dataset, each) : each[alias(references[0])]);
+  const wholly = scatter || (references.length > 1 && (!visual.columns || visual.type === "interval"));
+  const keyOf = (each) => (wholly ? pointName(visual, dataset, each) : each[alias(references[0])]);
   const all = found.map((each) => ({ key: keyOf(each), series: series ? each[series] : null, y: scatter && each[visual.measures[1]] === null ? null : each[name], row: each }));
   const kept = all.filter((each) => each.key !== null && each.y !== null);
   const totals = new Map();
   for (const each of kept) totals.set(each.key, (totals.get(each.key) ?? 0) + each.y);
-  const byGroup = visual.sort === "group" || isDay(dataset, references[0]);
+  const byGroup = visual.sort === "group" || timeUnit(dataset, references[0]);
   const order = [...totals.keys()].sort((a, b) => (byGroup ? natural(a, b) : totals.get(b) - totals.get(a) || natural(a, b)));
   return {
     points: kept,

@@ -9,8 +9,7 @@ const dashboard = () => import("./dashboard.js").then((module) => module.Dashboa
 
 const contents = {
   labeling: [
-    { id: "annotations", load: dashboard, dashboard: "annotations" },
-    { id: "workers", load: dashboard, dashboard: "workers" },
+    ...["overview", "annotations", "workers", "audits", "tracks", "cost"].map((id) => ({ id, load: dashboard, dashboard: id })),
     { id: "labels", load: () => import("./labels.js").then((module) => module.Labels), within: true },
     { id: "annotation", load: () => import("./annotation.js").then((module) => module.Annotation), within: true },
   ],
