@@ -8,15 +8,31 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from sextant.access import ForbiddenError, readers_only
 from sextant.console.model import Error, Fault
 from sextant.console.operation import OperationError
 
 
+class _Event(APIGatewayProxyEventV2):
+    """API Gateway joins repeated parameters by commas. None of ours repeats: a comma belongs to its value."""
+
+    @property
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
+    def resolved_query_string_parameters(self) -> dict[str, list[str]]:
+        return {name: [value] for name, value in self.query_string_parameters.items()}
+
+
+class _Resolver(APIGatewayHttpResolver):
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
+    def _to_proxy_event(self, event: dict[str, Any]) -> _Event:
+        return _Event(event)
+
+
 def application(title: str, routes: APIGatewayHttpRouter, logger: Logger) -> APIGatewayHttpResolver:
     """An app over these routes, for people with a role, with validation and OpenAPI; every fault is a `Fault`."""
-    app = APIGatewayHttpResolver(enable_validation=True)
+    app = _Resolver(enable_validation=True)
     app.use(middlewares=[readers_only])
     app.include_router(routes)
     app.configure_openapi(title=title, version="1.0.0", servers=[])

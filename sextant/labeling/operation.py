@@ -4,6 +4,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -27,7 +28,7 @@ from sextant.console.operation import OperationError, told
 from sextant.labeling.client import Deployed, PipelineError, query
 
 SHOWN_BYTES = 2048
-_LONGEST_SEARCH_BYTES = 4 * 2**20  # of a manifest, for one of its lines
+_SEARCHED_BYTES = 4 * 2**20  # of a manifest, for one of its lines
 _QUERY_SECONDS = 20.0  # API Gateway gives up after 30
 
 _NEEDS: tuple[tuple[NeedKind, str], ...] = (
@@ -145,21 +146,22 @@ class Labeling:
             raise OperationError(404, "NotQuarantined", f"{source!r} is not in quarantine", "Reload the list.")
         line = _LINE.search(source)
         bucket, key = self.place.BATCH_BUCKET, self.place.INPUT_PREFIX + _LINE.sub("", source)
+        wanted = _SEARCHED_BYTES if line else SHOWN_BYTES
         try:
             with told("S3"):
-                answer = self.s3.get_object(
-                    Bucket=bucket, Key=key, **({} if line else {"Range": f"bytes=0-{SHOWN_BYTES - 1}"})
-                )
+                answer = self.s3.get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{wanted - 1}")
         except OperationError as error:
             if error.code == "InvalidRange":  # S3 has no first byte of an empty object
                 return Content(source=source, state="same", size_bytes=0, text="")
             if error.status == 404:
                 return Content(source=source, state="gone")
             raise
-        with answer["Body"] as body:
-            found = _line(body, int(line[1])) if line else body.read(SHOWN_BYTES)
-        whole = int(answer.get("ContentRange", "/0").rpartition("/")[2])
-        size = (None if found is None else len(found)) if line else whole
+        with closing(answer["Body"]) as body:
+            begin: bytes = body.read()
+        size = int(answer["ContentRange"].rpartition("/")[2])
+        found = _line(begin, int(line[1]), whole=size <= wanted) if line else begin
+        if line:
+            size = None if found is None else len(found)
         return Content(
             source=source,
             state="changed" if self._unseen(answer["LastModified"]) else "same",
@@ -308,13 +310,8 @@ def _text(body: bytes) -> str | None:
     return None if any(character < " " and character not in "\t\r\n\f" for character in text) else text
 
 
-def _line(body: Any, number: int) -> bytes | None:
-    """Line `number`, counted from 0, of a stream; None when it lies too far behind its beginning, or is not there."""
-    read = 0
-    for at, line in enumerate(body.iter_lines(chunk_size=65536)):
-        if at == number:
-            return bytes(line)
-        read += len(line) + 1
-        if read > _LONGEST_SEARCH_BYTES:
-            return None
-    return None
+def _line(begin: bytes, number: int, *, whole: bool) -> bytes | None:
+    """Line `number`, counted from 0, of what an object begins with; None when it does not end within that."""
+    lines = begin.split(b"\n")
+    complete = len(lines) if whole else len(lines) - 1
+    return lines[number].removesuffix(b"\r") if number < complete else None

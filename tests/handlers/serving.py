@@ -5,7 +5,7 @@ import os
 import sys
 from types import SimpleNamespace
 from unittest import mock
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.handlers.lake import DATABASE, WORKGROUP
 
@@ -26,11 +26,13 @@ ENVIRONMENT = {
 def event(method, url, body=None, headers=None, groups="[analyst]"):
     """As an HTTP API with a JWT authorizer sends it: header names in lower case, the body and every claim as text."""
     parts = urlsplit(url)
+    query = {name: ",".join(values) for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
     return {
         "version": "2.0",
         "routeKey": "$default",
-        "rawPath": parts.path,
+        "rawPath": unquote(parts.path),
         "rawQueryString": parts.query,
+        **({"queryStringParameters": query} if query else {}),
         "headers": {
             "content-type": "application/json",
             **{name.lower(): value for name, value in (headers or {}).items()},
