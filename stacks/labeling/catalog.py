@@ -18,6 +18,8 @@ from stacks.building_blocks.grants import as_finding
 from stacks.building_blocks.nag import acknowledge
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import aws_cdk.aws_s3 as s3
 
     from sextant.labeling.tables import Column, Table
@@ -70,8 +72,11 @@ class Catalog(Construct):
             "glue:BatchGetPartition",
         )
 
-    def grant_crawl(self, role: iam.Role) -> None:
-        """Lets a crawler read the definitions, make and change tables, and add partitions."""
+    def grant_crawl(self, role: iam.Role, prefixes: Sequence[str]) -> None:
+        """Lets crawlers read the definitions, make and change tables, and add partitions.
+
+        What is gone they may only delete from tables whose names begin with one of `prefixes`.
+        """
         self.grant_read(role)
         self._grant(
             role,
@@ -82,24 +87,33 @@ class Catalog(Construct):
             "glue:UpdatePartition",
             "glue:BatchUpdatePartition",
         )
+        for prefix in prefixes:
+            self._grant(
+                role,
+                "glue:DeleteTable",
+                "glue:BatchDeleteTable",
+                "glue:DeletePartition",
+                "glue:BatchDeletePartition",
+                tables=f"{prefix}*",
+            )
 
-    def _grant(self, role: iam.Role, *actions: str) -> None:
+    def _grant(self, role: iam.Role, *actions: str, tables: str = "*") -> None:
         stack = cdk.Stack.of(self)
-        tables = stack.format_arn(service="glue", resource="table", resource_name=f"{self.name}/*")
+        arn = stack.format_arn(service="glue", resource="table", resource_name=f"{self.name}/{tables}")
         role.add_to_principal_policy(
             iam.PolicyStatement(
                 actions=list(actions),
                 resources=[  # Glue checks all three for an action on a table
                     stack.format_arn(service="glue", resource="catalog"),
                     stack.format_arn(service="glue", resource="database", resource_name=self.name),
-                    tables,
+                    arn,
                 ],
             )
         )
         acknowledge(
             role,
             "The tables of this one database: crawlers add tables that are not known beforehand.",
-            f"AwsSolutions-IAM5[Resource::{as_finding(role, tables)}]",
+            f"AwsSolutions-IAM5[Resource::{as_finding(role, arn)}]",
         )
 
 

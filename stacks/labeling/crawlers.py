@@ -25,6 +25,9 @@ _CONFIGURATION = json.dumps(
     }
 )
 
+_PREFIXES = _MANIFESTS, _METRICS, _ANNOTATIONS = "output_manifest_", "worker_metrics_", "annotations_"
+"""What the names of the crawlers' tables begin with."""
+
 _WORKER_METRICS = "processed_worker_metrics/"
 _NEVER = ("**/temp/**", "**/intermediate/**", "**/activelearning/**", "**/inference/**", "**/training/**")
 _NOT_MANIFESTS = ("**/annotations/**", *_NEVER)
@@ -71,17 +74,15 @@ class Crawlers(Construct):
         self._role = glue_role(self, "Role", key)
         grant_read(self._role, batch, input_prefix)
         grant_read(self._role, processed, _WORKER_METRICS)
-        catalog.grant_crawl(self._role)
+        catalog.grant_crawl(self._role, _PREFIXES)
 
         source = f"s3://{batch.bucket_name}/{input_prefix}"
-        self.video_objects = self._crawler(
-            "VideoObjects", f"{source}VideoObjectTracking/", "output_manifest_", _NOT_MANIFESTS
-        )
-        self.audit = self._crawler("Audit", f"{source}VideoObjectTrackingAudit/", "output_manifest_", _NOT_MANIFESTS)
+        self.video_objects = self._crawler("VideoObjects", f"{source}VideoObjectTracking/", _MANIFESTS, _NOT_MANIFESTS)
+        self.audit = self._crawler("Audit", f"{source}VideoObjectTrackingAudit/", _MANIFESTS, _NOT_MANIFESTS)
         self.worker_metrics = self._crawler(
-            "WorkerMetrics", f"s3://{processed.bucket_name}/{_WORKER_METRICS}", "worker_metrics_", ()
+            "WorkerMetrics", f"s3://{processed.bucket_name}/{_WORKER_METRICS}", _METRICS, ()
         )
-        self.annotations = self._crawler("Annotations", source, "annotations_", _NOT_ANNOTATIONS)
+        self.annotations = self._crawler("Annotations", source, _ANNOTATIONS, _NOT_ANNOTATIONS)
         for crawler in (self.video_objects, self.audit, self.worker_metrics, self.annotations):
             crawler.add_resource_dependency(catalog.database)
 
@@ -96,9 +97,10 @@ class Crawlers(Construct):
                 s3_targets=[glue.CfnCrawler.S3TargetProperty(path=path, exclusions=list(exclusions))]
             ),
             configuration=_CONFIGURATION,
-            # A table whose folder is gone is marked, not dropped: dashboards fail softer and the history stays.
+            # A partition whose folder is gone would keep the columns of old: Athena then refuses the whole table
+            # (HIVE_PARTITION_SCHEMA_MISMATCH), though nothing is there to read.
             schema_change_policy=glue.CfnCrawler.SchemaChangePolicyProperty(
-                update_behavior="UPDATE_IN_DATABASE", delete_behavior="DEPRECATE_IN_DATABASE"
+                update_behavior="UPDATE_IN_DATABASE", delete_behavior="DELETE_FROM_DATABASE"
             ),
             recrawl_policy=glue.CfnCrawler.RecrawlPolicyProperty(recrawl_behavior="CRAWL_EVERYTHING"),
             crawler_security_configuration=self._encryption.ref,

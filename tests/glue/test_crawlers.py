@@ -365,6 +365,32 @@ def test_the_role_needs_its_permissions(aws, monkeypatch):
     assert ("glue:CreateTable", "arn:aws:glue:eu-west-1:111122223333:table/db/data") in asked
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "partition", "table"),
+    [
+        ("DELETE_FROM_DATABASE", "glue:BatchDeletePartition", "glue:DeleteTable"),
+        ("DEPRECATE_IN_DATABASE", "glue:UpdatePartition", "glue:UpdateTable"),
+    ],
+)
+def test_what_is_gone_is_dropped_by_who_may(aws, monkeypatch, behaviour, partition, table):
+    for folder in ("x", "y"):
+        aws.put(f"data/{folder}/1.json", '{"a": 1}')
+    aws.crawl(SchemaChangePolicy={"UpdateBehavior": "UPDATE_IN_DATABASE", "DeleteBehavior": behaviour})
+
+    def authorize(action, resource):
+        if action in (partition, table):
+            raise ServiceError("AccessDeniedException", f"not allowed: {action} on {resource}")
+
+    monkeypatch.setattr(aws.home, "as_role", lambda account, region, role, _: Call(account, region, authorize, role))
+    for folder, action in (("y", partition), ("x", table)):
+        aws.objects.delete("lake", f"data/{folder}/1.json")
+        last = aws.run_crawler("c")
+        assert last["Status"] == "FAILED"
+        assert f"{action} on arn:aws:glue:eu-west-1:111122223333:catalog" in last["ErrorMessage"]
+    assert aws.partitions("data") == [("x",), ("y",)]
+    assert "DEPRECATED_BY_CRAWLER" not in aws.catalog.table("db", "data")["Parameters"]
+
+
 def test_stop_and_running_errors(aws, monkeypatch):
     import threading
 

@@ -417,6 +417,7 @@ class Crawl:
                 if "DEPRECATED_BY_CRAWLER" not in (known[values].get("Parameters") or {})
             ]
             if entries:
+                self._may("glue:UpdatePartition", database, name)
                 self.catalog.put_partitions(database, name, entries)
                 self.outcome.partitions_updated += len(entries)
 
