@@ -1,8 +1,8 @@
 """A labeling batch as Ground Truth would have written it, by workers whose skill, speed and bias are known.
 
-`generate` writes the output of all jobs below `batch_manifests/`, with label category files, gold labels and the inputs
-of unfinished jobs beside them; the user pool as `users.json`; and as `truth.json` the exact rows of every report and
-what the analytics must answer.
+`generate` writes the output of all jobs below `batch_manifests/`, with gold labels and the inputs of unfinished jobs;
+the label category files below `label_category_input/`; the user pool as `users.json`; and as `truth.json` the exact
+rows of every report and what the analytics must answer.
 """
 
 from __future__ import annotations

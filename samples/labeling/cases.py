@@ -53,7 +53,7 @@ def people(simulation: Simulation, subs: Mapping[str, str]) -> list[Worker]:
             2.0,
             bias,
         )
-        for name, skill, bias in ((RUSHING, 0.65, "green"), (BLIND, 0.9, "amber"))
+        for name, skill, bias in ((RUSHING, 0.65, "red"), (BLIND, 0.9, "amber"))
     ]
 
 
@@ -144,12 +144,12 @@ def _notes(simulation: Simulation, workers: Sequence[Worker]) -> list[Job]:
 
 
 def _signals(simulation: Simulation, workers: Sequence[Worker], images: int) -> Job:
-    """Every image by every worker. From the middle on the blind one says the same of everything."""
+    """Every image by every worker. From the middle on the blind one says green of everything; a fifth of them is."""
     rng = simulation.random
     tasks: list[Task] = []
     gold: dict[str, str] = {}
     for n in range(images):
-        right = rng.choice(COLOURS)
+        (right,) = rng.choices(COLOURS, (2, 1, 2))
         if n % 2 == 0:
             gold[str(n)] = right
         answers = []

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from sextant.labeling.client import Report
 
 STACK = "local-Labeling"
+CATEGORIES = "label_category_input/"
+"""Where the batch workflow keeps label category files, in the sample and in the bucket."""
 _TOTALS = (
     ("answers of workers", "answer", "SELECT count(*) FROM answer"),
     ("annotations", "annotation", "SELECT count(*) FROM annotation"),
@@ -75,6 +77,9 @@ def demo(
     subs = _workforce(session, pool, folder, report) if pool else {}
     issuer = f"https://cognito-idp.{session.region_name}.amazonaws.com/{pool}" if pool else ""
     truth = generate(folder / "sample", subs=subs, issuer=issuer)
+    s3 = session.client("s3")
+    client.clear(s3, deployed.batch_bucket, CATEGORIES)
+    client.upload(s3, folder / "sample" / CATEGORIES, deployed.batch_bucket, CATEGORIES, report)
     _run(session, deployed, [folder / "sample" / "batch_manifests"], report)
     athena = session.client("athena")
     checks = [Check(what, _count(athena, deployed, sql), truth.tables[table]) for what, table, sql in _TOTALS]

@@ -63,7 +63,7 @@ def _instant(moment: datetime) -> str:
 
 def _write_job(files: dict[str, bytes], job: Job, issuer: str, bucket: str) -> None:
     if job.classes:
-        files[f"batch_manifests/label_category_input/{job.folder}/category-file.json"] = _json(_categories(job))
+        files[f"label_category_input/{job.folder}/category-file.json"] = _json(_categories(job))
     if job.gold:
         named = [{"object-id": object_id, "label": label} for object_id, label in job.gold.items()]
         files[f"batch_manifests/gold/{job.folder}.jsonl"] = _lines(named)

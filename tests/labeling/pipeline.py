@@ -10,6 +10,7 @@ import duckdb
 import pyarrow.parquet as pq
 import sqlglot
 
+from sextant.labeling.insight.tables import INSIGHT_TABLES
 from sextant.labeling.tables import TABLES
 from sextant.labeling.views import VIEWS
 
@@ -19,9 +20,12 @@ SHIM = ROOT / "localaws" / "engines" / "glue" / "sparkless"
 HIVE_TO_DUCKDB = {"string": "VARCHAR", "map<string,string>": "MAP(VARCHAR, VARCHAR)"}
 
 
-def start_job(source, target, *, pool="", python=sys.executable, path=(SHIM, ROOT), **environment):
-    """The job's process, on the DuckDB engine unless another python and path are given."""
-    arguments = ["--INPUT_PATH", f"{source}/", "--OUTPUT_PATH", f"{target}/", "--USER_POOL_ID", pool]
+def start_job(source, target, *, pool="", settings=(), python=sys.executable, path=(SHIM, ROOT), **environment):
+    """The job's process, on the DuckDB engine unless another python and path are given.
+
+    `settings` are further arguments of the job.
+    """
+    arguments = ["--INPUT_PATH", f"{source}/", "--OUTPUT_PATH", f"{target}/", "--USER_POOL_ID", pool, *settings]
     return subprocess.Popen(
         [str(python), str(SCRIPT), *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path)), **environment},
@@ -55,10 +59,10 @@ def read(path):
 
 
 def catalog(target):
-    """A database with the typed tables, as the stack declares them, and the report views."""
+    """A database with the typed tables and those of the analytics, as the stack declares them, and the report views."""
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    for table in TABLES:
+    for table in (*TABLES, *INSIGHT_TABLES):
         columns = ", ".join(
             f"CAST({each.name} AS {HIVE_TO_DUCKDB.get(each.type, each.type)}) AS {each.name}" for each in table.columns
         )
