@@ -1,6 +1,7 @@
 -- Tracks of one sequence on two levels: as the job before left them, and as this job did; the worker is the one who
 -- answered. Only where each level has one answer (several are compared with each other), and only frames that both
 -- levels hold: an audit may see a part of a sequence. Frames are known by their file, the number is that of the base.
+-- Jobs of other shapes than boxes have no tracks to compare.
 WITH one_answer AS (
   SELECT job_name, object_id, max(username) AS worker, max(submitted_at) AS last_at
   FROM answer
@@ -27,6 +28,7 @@ both_levels AS (
   FROM sequence s
   JOIN job j ON s.job_name = j.job_name
   JOIN sequence b ON j.base_job = b.job_name AND s.source_ref = b.source_ref
+  JOIN (SELECT DISTINCT job_name FROM annotation WHERE shape = 'box') d ON b.job_name = d.job_name
   JOIN one_answer a ON s.job_name = a.job_name AND s.object_id = a.object_id
   JOIN one_answer o ON b.job_name = o.job_name AND b.object_id = o.object_id
 ),

@@ -46,7 +46,7 @@ AGREEMENT = Table(
         Column("scope", "string", "job, label, pair or day: which of the next columns is filled."),
         Column("label", "string", "Class, for scope label."),
         Column("worker", "string", "User name, for scope pair."),
-        Column("other_worker", "string", "User name, for scope pair; after `worker` by name."),
+        Column("other_worker", "string", "For scope pair; after `worker` by name, or the same who worked on both levels."),
         Column("day", "date", "UTC day of the object's last answer, for scope day."),
         Column("value", "double", "The statistic; alpha may be below 0, null when it is undefined."),
         _LOWER,

@@ -6,12 +6,14 @@ import pyarrow as pa
 
 from localaws.engines.glue.sparkless.pyspark.sql import SparkSession
 from sextant.labeling.insight.analysis import ANALYSES, groups, steps
-from sextant.labeling.insight.tables import INSIGHT_TABLES
+from sextant.labeling.insight.tables import INSIGHT_TABLES, PARTS
 from sextant.labeling.staging import STAGED
 from sextant.labeling.tables import TABLES, spark_schema
 
 SETTINGS = "wage_usd_per_hour double, budget_usd double, audit_attribute string"
-SCHEMAS = {each.name: spark_schema(each) for each in (*STAGED, *TABLES, *INSIGHT_TABLES)} | {"settings": SETTINGS}
+SCHEMAS = {each.name: spark_schema(each) for each in (*STAGED, *TABLES, *INSIGHT_TABLES, *PARTS)} | {
+    "settings": SETTINGS
+}
 
 
 @cache
@@ -61,9 +63,9 @@ def analysed(spark, name):
         for written, rows in analysis.function()(group).items():
             made[written].extend(rows)
     for written, rows in made.items():
-        (declared,) = [each for each in INSIGHT_TABLES if each.name == written]
+        (declared,) = [each for each in (*INSIGHT_TABLES, *PARTS) if each.name == written]
         keys = [tuple(row.get(column) for column in declared.key) for row in rows]
-        assert len(keys) == len(set(keys)), "two rows with one key"
+        assert not declared.key or len(keys) == len(set(keys)), "two rows with one key"
         unknown = {column for row in rows for column in row} - {each.name for each in declared.columns}
         assert not unknown, unknown
     return made
