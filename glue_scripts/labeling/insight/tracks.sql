@@ -37,21 +37,21 @@ object AS (
   FROM named n
 ),
 expected AS (
-  SELECT some.job_name, some.label, some.attribute
+  SELECT told.job_name, told.label, told.attribute
   FROM (
     SELECT a.job_name, a.label, a.attribute, sum(a.annotation_count) AS annotation_count
     FROM attribute_count a
     JOIN settings s ON a.attribute <> s.audit_attribute
     WHERE a.attribute <> '' AND a.value <> ''
     GROUP BY a.job_name, a.label, a.attribute
-  ) some
+  ) told
   JOIN (
     SELECT job_name, label, sum(annotation_count) AS annotation_count
     FROM attribute_count
     WHERE attribute = ''
     GROUP BY job_name, label
-  ) every ON some.job_name = every.job_name AND some.label = every.label
-  WHERE 2 * some.annotation_count >= every.annotation_count
+  ) whole ON told.job_name = whole.job_name AND told.label = whole.label
+  WHERE 2 * told.annotation_count >= whole.annotation_count
 ),
 alone AS (
   SELECT job_name, object_id, min(username) AS worker

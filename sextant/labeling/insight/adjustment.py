@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from sextant.labeling.insight.columns import coded, distinct
 from sextant.labeling.insight.levels import Matched, combined, match, measurable
 from sextant.labeling.insight.overlap import box_iou
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from sextant.labeling.insight.columns import Column
     from sextant.labeling.insight.levels import Chain
 
     Floats = NDArray[np.float64]
@@ -123,48 +124,40 @@ def _attributes(chain: Chain, matched: Matched, names: frozenset[str]) -> list[t
     """The attributes of pairs that differ; an empty value is as none."""
     if not names or not len(matched.base):
         return []
-    sides = [_pairs(chain, rows, names) for rows in (matched.base, matched.new)]
+    sides = [long_form(chain.table["attributes"], rows) for rows in (matched.base, matched.new)]
+    pair = np.r_[sides[0][0], sides[1][0]]
+    name, named = coded(pa.chunked_array([*sides[0][1].chunks, *sides[1][1].chunks], pa.string()))
+    value, valued = coded(pa.chunked_array([*sides[0][2].chunks, *sides[1][2].chunks], pa.string()))
+    told = np.array([*(each in names for each in named), False])[name]
+    told &= np.array([*(each != "" for each in valued), False])[value]
+    keys = combined(pair, name + 1)
     size = len(sides[0][0])
-    pair, name, value = (
-        pa.chunked_array([one, two]).combine_chunks() for one, two in zip(sides[0], sides[1], strict=True)
-    )
-    name, value = name.dictionary_encode(), value.dictionary_encode()
-    at = np.asarray(pair)
-    keys = combined(at, np.asarray(name.indices, np.int64))
-    values = np.asarray(value.indices, np.int64)
-    both, first, second = np.intersect1d(keys[:size], keys[size:], assume_unique=True, return_indices=True)
-    differs = values[:size][first] != values[size:][second]
-    named, valued = name.dictionary.to_pylist(), value.dictionary.to_pylist()
-    codes = np.asarray(name.indices)
-    found = [
-        (int(at[one]), named[codes[one]], valued[values[one]], valued[values[size + two]])
-        for one, two in zip(first[differs], second[differs], strict=True)
+    before, after = np.flatnonzero(told[:size]), size + np.flatnonzero(told[size:])
+    _, one, two = np.intersect1d(keys[before], keys[after], assume_unique=True, return_indices=True)
+    differs = value[before[one]] != value[after[two]]
+    both = zip(before[one][differs].tolist(), after[two][differs].tolist(), strict=True)
+    found: list[tuple[int, str, str | None, str | None]] = [
+        (int(pair[old]), named[name[old]], valued[value[old]], valued[value[new]]) for old, new in both
     ]
-    gone = np.setdiff1d(np.arange(size), first)
-    found += [(int(at[one]), named[codes[one]], valued[values[one]], None) for one in gone]
-    come = np.setdiff1d(np.arange(size, len(at)), size + second)
-    found += [(int(at[two]), named[codes[two]], None, valued[values[two]]) for two in come]
+    found += [(int(pair[old]), named[name[old]], valued[value[old]], None) for old in np.delete(before, one).tolist()]
+    found += [(int(pair[new]), named[name[new]], None, valued[value[new]]) for new in np.delete(after, two).tolist()]
     return sorted(found, key=lambda each: each[:2])
 
 
-def _pairs(chain: Chain, rows: Integers, names: frozenset[str]) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """Attributes of rows in long form: position in `rows`, name, value; only those named, none empty."""
-    position, name, value = long_form(chain.table["attributes"], rows)
-    keep = pc.and_(pc.is_in(name, pa.array(sorted(names), pa.string())), pc.greater(pc.binary_length(value), 0))
-    keep = pc.fill_null(keep, False)
-    return pa.array(position).filter(keep), name.filter(keep), value.filter(keep)
+def long_form(attributes: Column, rows: Integers) -> tuple[Integers, Column, Column]:
+    """Maps as three arrays: position in `rows`, key and value; of a key that a map repeats the first.
 
-
-def long_form(attributes: pa.ChunkedArray, rows: Integers) -> tuple[Integers, pa.Array, pa.Array]:
-    """Maps as three arrays: position in `rows`, key, value; a key that a map repeats counts once, the first time."""
-    taken = attributes.take(pa.array(rows)).combine_chunks()
-    offsets = np.asarray(taken.offsets)
+    Args:
+        attributes: maps of text to text, or null.
+        rows: which ones, in this order.
+    """
+    taken: Any = attributes.take(rows).combine_chunks()
+    offsets = np.asarray(taken.offsets, np.int64)
     position = np.repeat(np.arange(len(rows)), np.diff(offsets))
     start, end = int(offsets[0]), int(offsets[-1])
-    name, value = taken.keys.slice(start, end - start), taken.items.slice(start, end - start)
-    coded = np.asarray(name.dictionary_encode().indices, np.int64)
-    first = np.unique(combined(position, coded), return_index=True)[1] if len(position) else position
-    if len(first) < len(position):
-        first.sort()
-        position, name, value = position[first], name.take(pa.array(first)), value.take(pa.array(first))
-    return position, name, value
+    name = pa.chunked_array([taken.keys.slice(start, end - start)], pa.string())
+    value = pa.chunked_array([taken.items.slice(start, end - start)], pa.string())
+    first = np.sort(distinct(position, coded(name)[0])[0])
+    if len(first) == len(position):
+        return position, name, value
+    return position[first], name.take(first), value.take(first)

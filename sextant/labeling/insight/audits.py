@@ -8,21 +8,23 @@ which is about a whole data object. `PASSED` are the words that pass.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from sextant.labeling.insight.adjustment import Difference, difference, long_form
-from sextant.labeling.insight.columns import floats
+from sextant.labeling.insight.columns import among, floats
 from sextant.labeling.insight.intervals import wilson
 from sextant.labeling.insight.levels import Chain, best_worker, combined, occurrence, origins
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
+
+    from sextant.labeling.insight.columns import Column
 
     Integers = NDArray[np.int64]
     Mask = NDArray[np.bool_]
@@ -97,9 +99,9 @@ class Story:
         self.name[-1] = None
         self.day = chain.text("created_on")
         position, key, value = long_form(chain.table["attributes"], np.arange(len(chain.kind)))
-        mine = np.flatnonzero(np.asarray(pc.equal(key, audit), dtype=bool))
-        self.verdict = np.full(len(chain.kind), "", dtype=object)
-        self.verdict[position[mine]] = [each or "" for each in value.take(pa.array(mine)).to_pylist()]
+        mine = np.flatnonzero(among(key, {audit}))
+        self.verdict: Texts = np.full(len(chain.kind), "", dtype=object)
+        self.verdict[position[mine]] = _texts(value, mine)
 
     def answered(self, level: Level, labels: Integers) -> Integers:
         """The person whose answer each label of a level came from; -1 when nobody knows."""
@@ -170,8 +172,8 @@ def compare(table: pa.Table) -> Mapping[str, Sequence[Mapping[str, object]]]:
     marked = np.zeros(int(story.task.max(initial=-1)) + 1, bool)
     marked[story.task[objects]] = chain.text("adjusted")[objects] == np.True_
     adjusted = marked[story.task]
-    rows: Rows = {"adjustment": [], "adjustment_task": [], "audit_part": [], "first_pass_part": []}
-    rows["adjustment_part"] = []
+    writes = ("adjustment", "adjustment_task", "audit_part", "first_pass_part", "adjustment_part")
+    rows: Rows = {name: [] for name in writes}
     judged: list[_Judged] = []
     by_name = {each.name: each for each in story.levels}
     done: set[str] = set()
@@ -318,12 +320,16 @@ def _verdicts(story: Story, judged: list[_Judged]) -> list[dict[str, object]]:
         counted = (each.base or each.level).counted
         if counted and not each.whole:
             position, name, value = long_form(chain.table["attributes"], each.subject)
-            keep = pc.is_in(name, pa.array(sorted(counted), pa.string()))
-            taken = position[np.asarray(keep, dtype=bool)]
-            frame = {key: column[taken] for key, column in frame.items()}
-            frame |= {"attribute": name.filter(keep), "value": pc.fill_null(value.filter(keep), "")}
-            cells += _summed(frame, head)
+            keep = np.flatnonzero(among(name, counted))
+            taken = {column: values[position[keep]] for column, values in frame.items()}
+            pairs = {"attribute": _texts(name, keep), "value": _texts(value, keep)}
+            cells += _summed({**taken, **pairs}, head)
     return cells
+
+
+def _texts(column: Column, at: Integers) -> Texts:
+    """Texts of some places of a column; empty for null."""
+    return np.asarray([each or "" for each in column.take(at).to_pylist()], dtype=object)
 
 
 def _makers_and_labels(story: Story, judged: _Judged, label_text: Texts) -> tuple[Integers, Texts]:
@@ -465,7 +471,7 @@ def _count_changes(rows: Rows, story: Story, level: Level, base: Level, changes:
             "label_count": np.ones(len(shown), np.int64),
         }
         rows["adjustment_part"] += _summed(frame, head)
-    _list_changes(rows, story, level, changes, head, people)
+    rows["adjustment"] += _listed(story, level, changes, head, people)
     total, pairs = np.zeros(size), np.zeros(size)
     boxes = np.isfinite(changes.iou)
     np.add.at(total, chain.object[matched.new[boxes]], changes.iou[boxes])
@@ -489,49 +495,45 @@ def _count_changes(rows: Rows, story: Story, level: Level, base: Level, changes:
         )
 
 
-def _list_changes(
-    rows: Rows,
+def _listed(
     story: Story,
     level: Level,
     changes: Difference,
     head: Mapping[str, object],
     people: Mapping[str, tuple[Integers, Integers]],
-) -> None:
-    """Appends one row of adjustment for every change of every label."""
+) -> list[dict[str, object]]:
+    """One row of adjustment for every change of every label."""
     chain, matched = story.chain, changes.matched
-    # Positions in the pairs, row before, row after, overlap, worker, auditor, attribute and its values.
-    listed: list[tuple[str, int, int, float, int, int, str | None, str | None, str | None]] = []
+    # A change: its kind, row before and after (-1: none), overlap, worker and auditor, attribute with its two values.
+    found: list[tuple[str, int, int, float, int, int, tuple[str | None, str | None, str | None]]] = []
     for change in ("moved", "relabelled"):
-        worker, auditor = people[change]
-        for n, at in enumerate(np.flatnonzero(getattr(changes, change))):
-            pair = (int(matched.base[at]), int(matched.new[at]), float(changes.iou[at]))
-            listed.append((change, *pair, int(worker[n]), int(auditor[n]), None, None, None))
-    for at, name, before, after in changes.changed:
-        old, new = int(matched.base[at]), int(matched.new[at])
+        at = np.flatnonzero(getattr(changes, change))
+        columns = (matched.base[at], matched.new[at], changes.iou[at], *people[change])
+        found += [(change, *row, (None, None, None)) for row in zip(*(each.tolist() for each in columns), strict=True)]
+    for pair, *attribute in changes.changed:
+        old, new = int(matched.base[pair]), int(matched.new[pair])
         who = (int(story.maker[old]), int(story.maker[new]))
-        listed.append(("attribute", old, new, float(changes.iou[at]), *who, name, before, after))
-    for change, old_rows, new_rows in (
-        ("added", [-1] * len(matched.added), matched.added.tolist()),
-        ("removed", matched.removed.tolist(), [-1] * len(matched.removed)),
-    ):
-        worker, auditor = people[change]
-        for n, (old, new) in enumerate(zip(old_rows, new_rows, strict=True)):
-            listed.append((change, old, new, float("nan"), int(worker[n]), int(auditor[n]), None, None, None))
-    if not listed:
-        return
-    wanted = sorted({row for each in listed for row in each[1:3] if row >= 0})
-    columns = ("source_ref", "frame_no", "frame", "row_id", "instance_name", "label")
-    taken = chain.table.select(columns).take(pa.array(wanted)).to_pylist()
-    cells = dict(zip(wanted, taken, strict=True))
-    for change, old, new, iou, worker_code, auditor_code, name, before, after in listed:
-        shown = dict(cells[new if new >= 0 else old])
-        del shown["row_id"]
-        task = level.at[chain.object[new if new >= 0 else old]]
-        rows["adjustment"].append(
+        found.append(
+            ("attribute", old, new, float(changes.iou[pair]), *who, (attribute[0], attribute[1], attribute[2]))
+        )
+    for change, rows, added in (("added", matched.added, True), ("removed", matched.removed, False)):
+        row: int
+        for row, worker, auditor in zip(*(each.tolist() for each in (rows, *people[change])), strict=True):
+            old, new = (-1, row) if added else (row, -1)
+            found.append((change, old, new, float("nan"), worker, auditor, (None, None, None)))
+    names = ["source_ref", "frame_no", "frame", "row_id", "instance_name", "label"]
+    wanted = sorted({row for each in found for row in each[1:3] if row >= 0})
+    cells = dict(zip(wanted, chain.table.select(names).take(np.array(wanted, np.int64)).to_pylist(), strict=True))
+    object_id = chain.table["object_id"]
+    listed: list[dict[str, object]] = []
+    for change, old, new, iou, worker, auditor, (name, before, after) in found:
+        shown = cells[new if new >= 0 else old]
+        task = int(level.at[chain.object[new if new >= 0 else old]])
+        listed.append(
             {
                 **head,
-                **shown,
-                "object_id": chain.table["object_id"][int(task)].as_py(),
+                "object_id": object_id[task].as_py(),
+                **{each: shown[each] for each in ("source_ref", "frame_no", "frame", "instance_name", "label")},
                 "annotation_id": cells[new]["row_id"] if new >= 0 else None,
                 "base_annotation_id": cells[old]["row_id"] if old >= 0 else None,
                 "base_label": cells[old]["label"] if old >= 0 else None,
@@ -540,11 +542,12 @@ def _list_changes(
                 "base_value": before,
                 "value": after,
                 "iou": iou,
-                "worker": story.name[worker_code],
-                "auditor": story.name[auditor_code],
+                "worker": story.name[worker],
+                "auditor": story.name[auditor],
                 "created_on": story.day[task],
             }
         )
+    return listed
 
 
 # --- auditors -------------------------------------------------------------------------------------------------------
@@ -586,7 +589,7 @@ def reliability(table: pa.Table) -> Mapping[str, Sequence[Mapping[str, object]]]
         variance = np.where(compared, p * (1 - p) * n * all_n / m, 0.0)
     auditors = np.array(text["auditor"], dtype=object)
     rows: list[dict[str, object]] = []
-    for auditor in sorted(set(text["auditor"])):
+    for auditor in sorted({str(each) for each in text["auditor"]}):
         mine = auditors == auditor
         total = {name: int(values[mine].sum()) for name, values in number.items()}
         lower, upper = wilson(total["passed_count"], total["audited_count"])

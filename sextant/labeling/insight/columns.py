@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
     Column = pa.ChunkedArray[Any]
@@ -46,6 +48,12 @@ def coded(column: Column) -> tuple[Integers, list[Any]]:
     rank = np.full(len(values) + 1, -1)
     rank[order] = np.arange(len(values))
     return rank[np.asarray(_filled(encoded.indices, -1), dtype=np.int64)], [values[each] for each in order]
+
+
+def among(column: Column, wanted: Collection[str]) -> NDArray[np.bool_]:
+    """Which texts are among those wanted; null is not."""
+    code, values = coded(column)
+    return np.array([*(each in wanted for each in values), False])[code]
 
 
 def distinct(*columns: Integers) -> tuple[Integers, Integers]:

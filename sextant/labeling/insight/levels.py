@@ -18,13 +18,15 @@ import pyarrow.compute as pc
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from sextant.labeling.insight.columns import codes, floats
+from sextant.labeling.insight.columns import coded, codes, floats
 from sextant.labeling.insight.overlap import across_groups, best_matching, box_iou
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+    from sextant.labeling.insight.columns import Column
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -35,7 +37,7 @@ MATCHED_IOU = 0.3
 and another added. Adjusting moves edges, so most pairs lie far above; unrelated neighbours lie far below."""
 
 REACH = 8.0
-"""Pixels by which the bounding box of points and lines is widened on each side to find them again: they have no area."""
+"""Pixels by which the bounding box of points and lines is widened on each side to find them again, for want of area."""
 
 CANDIDATES = 2_000_000
 """Pairs of shapes compared at once: what a crowded frame may cost in memory (about 200 MB)."""
@@ -51,7 +53,7 @@ class Chain:
 
     def __init__(self, table: pa.Table) -> None:
         self.table = table.combine_chunks()
-        self.kind = np.asarray(self.table["kind"].to_pylist(), dtype=object)
+        self.kind: NDArray[Any] = self.text("kind")
         self.object = codes(self.table["data_object"])
         self.job = codes(self.table["job_name"])
         self.frame = codes(self.table["frame_no"])
@@ -81,9 +83,8 @@ class Chain:
 
     def is_shape(self, *names: str) -> Mask:
         """Which rows are of these shapes."""
-        encoded = pc.dictionary_encode(self.table["shape"].combine_chunks(), null_encoding="encode")
-        known = np.array([each in names for each in encoded.dictionary.to_pylist()], bool)
-        return known[encoded.indices.to_numpy(zero_copy_only=False)] if len(known) else np.zeros(0, bool)
+        code, values = coded(self.table["shape"])
+        return np.array([*(each in names for each in values), False])[code]
 
     @cached_property
     def workers(self) -> Integers:
@@ -95,7 +96,7 @@ class Chain:
         return np.asarray(self.table[name].to_pylist(), dtype=object)
 
 
-def persons(worker_id: pa.ChunkedArray, sub: pa.ChunkedArray) -> Integers:
+def persons(worker_id: Column, sub: Column) -> Integers:
     """Numbers for persons: one worker id or one sub is one person. -1 where there is no worker id."""
     ids, subs = codes(worker_id), codes(sub)
     told = np.asarray(pc.is_valid(worker_id).to_numpy(), dtype=bool)
@@ -260,11 +261,11 @@ def extent_of(geometry: str | None) -> tuple[float, float, float, float]:
         if "center-x" in shape:
             length, width = float(shape["length"]), float(shape["width"])
             return float(shape["center-x"]) - length / 2, float(shape["center-y"]) - width / 2, length, width
-        points = shape["vertices"] if "vertices" in shape else [shape]
+        points = shape.get("vertices", [shape])
         across, down = [float(each["x"]) for each in points], [float(each["y"]) for each in points]
         left, top = min(across) - REACH, min(down) - REACH
         return left, top, max(across) + REACH - left, max(down) + REACH - top
-    except (ValueError, TypeError, KeyError, OverflowError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return _NOWHERE
 
 
@@ -305,7 +306,9 @@ def origins(chain: Chain, labels: Integers, answers: Integers) -> Origins:
         found.append((label[good], answer[good], (2.0 * track + same_label + iou)[good]))
     if not found:
         return Origins(labels[:0], answers[:0], np.empty(0))
-    label, answer, worth = (np.concatenate([each[part] for each in found]) for part in range(3))
+    label = np.concatenate([each[0] for each in found])
+    answer = np.concatenate([each[1] for each in found])
+    worth = np.concatenate([each[2] for each in found])
     order = np.lexsort((answer, -worth, label))
     label, answer, worth = label[order], answer[order], worth[order]
     best = occurrence(combined(label, chain.workers[answer] + 1)) == 0

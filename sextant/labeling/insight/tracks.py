@@ -22,17 +22,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from botocore.exceptions import ClientError
 
 from sextant.labeling import storage
 from sextant.labeling.insight.adjustment import long_form
-from sextant.labeling.insight.columns import codes, floats, integers
+from sextant.labeling.insight.columns import among, coded, codes, floats, integers
 from sextant.labeling.insight.levels import candidates, combined, measurable
 from sextant.labeling.insight.overlap import box_iou
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -56,6 +55,8 @@ FROZEN_REST = 5
 FROZEN_CATCH_UP = 2.0
 """Times the usual move that ends such a run."""
 
+_HEAD = ("job_name", "modality", "task_type", "object_id", "source_ref")
+
 ISSUES = ("jump", "size_change", "gap", "frozen", "identity_swap", "missing_attribute")
 
 
@@ -64,8 +65,8 @@ def frozen_runs(before: Floats, after: Floats, next_frame: Mask, segment: Intege
 
     The track moves when the median move of an edge in the `FROZEN_AROUND` steps on each side is above
     `FROZEN_MOVE_PX`; something must be known of both sides. The box must not be seen again on both sides: what is set
-    down beside its place and comes back is at rest. So is what stays longer than `FROZEN_REST` steps, unless the step after
-    makes up for it.
+    down beside its place and comes back is at rest. So is what stays longer than `FROZEN_REST` steps, unless the step
+    after makes up for it.
 
     Args:
         before: left, top, right, bottom in pixels where each step starts, shape (steps, 4), in order.
@@ -159,7 +160,7 @@ class Tracks:
 
     def text(self, name: str) -> NDArray[Any]:
         """A column of the table; None where there is no value."""
-        return np.asarray(self.table[name].take(pa.array(self.row)).to_pylist(), dtype=object)
+        return np.asarray(self.table[name].take(self.row).to_pylist(), dtype=object)
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ def inspect(table: pa.Table) -> Mapping[str, Sequence[Mapping[str, object]]]:
     issues += _gaps(tracks, follows, apart)
     issues += _motion(tracks, steps, iou)
     issues += _frozen(tracks, follows[sound], apart[sound] == 1)
-    return _rows(tracks, kind, issues, bare, steps, iou)
+    return _rows(tracks, kind, issues, bare, (steps, iou))
 
 
 def _gaps(tracks: Tracks, follows: Integers, apart: Integers) -> list[Issue]:
@@ -236,15 +237,14 @@ def _motion(tracks: Tracks, steps: Integers, iou: Floats) -> list[Issue]:
     found: list[Issue] = []
     explained = np.zeros(len(steps), bool)
     swaps = swapped(boxes, steps, iou, moment[steps])
-    if swaps:
-        names, ids = tracks.text("instance_name"), tracks.text("instance_id")
+    names, ids = (tracks.text(each) if swaps else np.empty(0, object) for each in ("instance_name", "instance_id"))
     for pair in swaps:
         explained[list(pair)] = True
-        here, other = sorted((int(steps[each]) for each in pair), key=lambda row: (str(names[row]), str(ids[row])))
+        here, other = sorted((int(steps[each]) for each in pair), key=lambda at: (str(names[at]), str(ids[at])))
         overlap = float(box_iou(boxes[here], boxes[other + 1]))
-        now = int(moment[here + 1])
+        then = int(moment[here + 1])
         detail = f"exchanges places with {names[other] or ids[other]}"
-        found.append(Issue(here, "identity_swap", now, now, overlap, detail))
+        found.append(Issue(here, "identity_swap", then, then, overlap, detail))
     with np.errstate(over="ignore", invalid="ignore"):
         area = boxes[:, 2] * boxes[:, 3]
         ratio = area[steps + 1] / area[steps]
@@ -280,12 +280,14 @@ def _missing_attributes(tracks: Tracks, kind: NDArray[Any]) -> tuple[Mask, list[
     for row in np.flatnonzero(kind == "expected").tolist():
         wanted.setdefault(table["attribute"][row].as_py(), []).append(int(classes[row]))
     position, name, value = long_form(table["attributes"], tracks.row)
-    told = np.asarray(pc.fill_null(pc.not_equal(value, ""), False), dtype=bool)
-    bare, found = np.zeros(count, bool), []
+    code, values = coded(value)
+    told = np.array([*(each != "" for each in values), False])[code]
+    bare: Mask = np.zeros(count, bool)
+    found: list[Issue] = []
     new_track = np.r_[True, tracks.track[1:] != tracks.track[:-1]]
     for attribute, labels in sorted(wanted.items()):
         has = np.zeros(count, bool)
-        has[position[told & np.asarray(pc.equal(name, attribute), dtype=bool)]] = True
+        has[position[told & among(name, {attribute})]] = True
         lacks = np.isin(classes[tracks.row], labels) & ~has
         bare |= lacks
         on = np.r_[False, lacks[:-1]] & ~new_track
@@ -300,15 +302,14 @@ def _missing_attributes(tracks: Tracks, kind: NDArray[Any]) -> tuple[Mask, list[
 
 
 def _rows(
-    tracks: Tracks, kind: NDArray[Any], issues: list[Issue], bare: Mask, steps: Integers, iou: Floats
+    tracks: Tracks, kind: NDArray[Any], issues: list[Issue], bare: Mask, motion: tuple[Integers, Floats]
 ) -> dict[str, list[Row]]:
-    """Rows of track and track_issue."""
+    """Rows of track and track_issue; `motion` is the steps to the next frame with the overlap in each."""
+    steps, iou = motion
     starts = tracks.starts
     size = len(starts)
-    names = (
-        "job_name", "modality", "task_type", "object_id", "source_ref", "instance_id", "instance_name", "label"
-    )  # fmt: skip
-    heads = tracks.table.select(names).take(pa.array(tracks.row[starts])).to_pylist()
+    names = [*_HEAD, "instance_id", "instance_name", "label"]
+    heads = tracks.table.select(names).take(tracks.row[starts]).to_pylist()
     makers = _makers(tracks.table, kind)
     for head in heads:
         head["worker"] = makers.get((head["object_id"], head["instance_id"])) or makers.get((head["object_id"], None))
@@ -406,66 +407,64 @@ def direct(table: pa.Table) -> Mapping[str, Sequence[Mapping[str, object]]]:
         Rows of directed_audit, and files.
     """
     rows = table.to_pylist()
+    names = sorted({row["label"] or "" for row in rows if row["kind"] == "label"})
+    classes = {name: str(number) for number, name in enumerate(names)}
     of_object: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for row in rows:
         of_object.setdefault(row["object_id"], {"issue": [], "frame": [], "label": []})[row["kind"]].append(row)
     listed: list[Row] = []
     files: list[Row] = []
     lines: list[str] = []
+    manifest = f"{_path(rows[0]['job_name'])}/directed.manifest"
     for object_id, found in sorted(of_object.items(), key=lambda each: (len(each[0]), each[0])):
         frames = {row["place"]: row for row in found["frame"]}
-        if not found["issue"] or not frames:
+        if not frames:
             continue
-        some = next(iter(frames.values()))
-        folder = "/".join(part if part.strip(".") else "_" for part in f"{some['job_name']}/{object_id}".split("/"))
-        manifest = f"{folder.rpartition('/')[0]}/directed.manifest"
+        task = next(iter(frames.values()))
+        usable = _usable(task, found["frame"])
+        prefix = frame_prefix(task["source_ref"], task["input_path"]) if usable else ""
         places = [(row["place"], row["last_place"], row["issue"]) for row in found["issue"]]
-        readable = (
-            some["source_ref"] is not None
-            and (some["task_type"] or "").startswith("video")
-            and all(row["frame"] for row in frames.values())
-        )
-        prefix = frame_prefix(some["source_ref"], some["input_path"]) if readable else ""
-        for window in windows(places, some["sequence_frame_count"]):
-            shown = [frames[place] for place in range(window.first, window.last + 1) if place in frames]
+        for window in windows(places, task["sequence_frame_count"]):
+            shown = [frames[place] for place in range(window.first, window.last + 1)]
             listed.append(
                 {
-                    **{
-                        name: some[name] for name in ("job_name", "modality", "task_type", "object_id", "source_ref")
-                    },
+                    **{name: task[name] for name in _HEAD},
                     "first_frame_no": shown[0]["frame_no"],
                     "last_frame_no": shown[-1]["frame_no"],
                     "frame_count": len(shown),
-                    "sequence_frame_count": some["sequence_frame_count"],
+                    "sequence_frame_count": task["sequence_frame_count"],
                     "issue_count": len(window.issues),
                     "issues": ", ".join(sorted(set(window.issues))),
-                    "manifest": f"audits/{manifest}" if readable else None,
+                    "manifest": f"audits/{manifest}" if usable else None,
                 }
             )
-            if not readable:
-                continue
-            stem = f"{folder}/{shown[0]['frame_no']}-{shown[-1]['frame_no']}"
-            numbers = {row["frame_no"] for row in shown}
-            labels = [row for row in found["label"] if row["frame_no"] in numbers]
-            files += [
-                {"path": f"{stem}.json", "body": _text(sequence_of(shown, prefix, len(lines) + 1))},
-                {"path": f"{stem}.labels.json", "body": _text(labels_of(shown, labels, _classes(rows)))},
-            ]
-            root = f"{some['output_path']}/audits/{stem}"
-            lines.append(_text(manifest_line(some, f"{root}.json", f"{root}.labels.json", _classes(rows))))
+            if usable:
+                span = f"{shown[0]['frame_no']}-{shown[-1]['frame_no']}"
+                stem = f"{_path(task['job_name'])}/{_path(object_id)}/{span}"
+                sequence = sequence_of(shown, prefix, len(lines) + 1)
+                labels = labels_of(shown, found["label"], classes)
+                files.append({"path": f"{stem}.json", "body": _text(sequence)})
+                files.append({"path": f"{stem}.labels.json", "body": _text(labels)})
+                root = f"{task['output_path']}/audits/{stem}"
+                lines.append(_text(manifest_line(task, f"{root}.json", f"{root}.labels.json", classes)))
     if lines:
         files.append({"path": manifest, "body": "".join(f"{line}\n" for line in lines)})
     return {"directed_audit": listed, "files": files}
 
 
+def _usable(task: Mapping[str, Any], frames: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether Ground Truth's input can be written for a data object: of video, with the names of all frames."""
+    video = (task["task_type"] or "").startswith("video")
+    return video and task["source_ref"] is not None and all(row["frame"] for row in frames)
+
+
+def _path(name: str) -> str:
+    """A name as part of a file's path."""
+    return "/".join(part if part.strip(".") else "_" for part in name.split("/"))
+
+
 def _text(document: object) -> str:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
-
-
-def _classes(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Class ids by class name, in the order of the names."""
-    names = sorted({row["label"] or "" for row in rows if row["kind"] == "label"})
-    return {name: str(number) for number, name in enumerate(names)}
 
 
 def frame_prefix(source_ref: str, input_path: str) -> str:
@@ -496,11 +495,12 @@ def sequence_of(frames: Sequence[Mapping[str, Any]], prefix: str, number: int) -
 def labels_of(
     frames: Sequence[Mapping[str, Any]], labels: Sequence[Mapping[str, Any]], classes: Mapping[str, str]
 ) -> dict[str, object]:
-    """The labels of some frames as a SeqLabel.json document."""
+    """A SeqLabel.json document of some frames with those of the labels that lie in them."""
     by_frame: dict[int, dict[str, list[dict[str, object]]]] = {row["frame_no"]: {} for row in frames}
     for row in labels:
-        kind = _LISTS.get(row["shape"], "annotations")
-        by_frame[row["frame_no"]].setdefault(kind, []).append(_shape_of(row, classes))
+        if row["frame_no"] in by_frame:
+            kind = _LISTS.get(row["shape"], "annotations")
+            by_frame[row["frame_no"]].setdefault(kind, []).append(_shape_of(row, classes))
     return {
         "tracking-annotations": [
             {
@@ -533,11 +533,10 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def manifest_line(
-    job: Mapping[str, Any], sequence: str, labels: str, classes: Mapping[str, str]
-) -> dict[str, object]:
+def manifest_line(job: Mapping[str, Any], sequence: str, labels: str, classes: Mapping[str, str]) -> dict[str, object]:
     """A line of the input manifest: the sequence, and this job's label of it with its metadata."""
     attribute = job["label_attribute"] or "tracks-ref"
+    created = {"creation-date": job["created_at"].strftime("%Y-%m-%dT%H:%M:%S.%f")} if job["created_at"] else {}
     return {
         "source-ref": sequence,
         attribute: labels,
@@ -545,7 +544,7 @@ def manifest_line(
             "class-map": {number: name for name, number in classes.items()},
             "job-name": f"labeling-job/{job['job_name'].rpartition('/')[2].lower()}",
             "human-annotated": "yes",
-            "creation-date": job["created_at"].strftime("%Y-%m-%dT%H:%M:%S.%f"),
+            **created,
             "type": f"groundtruth/{job['task_type']}",
         },
     }
