@@ -158,10 +158,9 @@ class Labeling:
             raise
         with closing(answer["Body"]) as body:
             begin: bytes = body.read()
-        size = int(answer["ContentRange"].rpartition("/")[2])
-        found = _line(begin, int(line[1]), whole=size <= wanted) if line else begin
-        if line:
-            size = None if found is None else len(found)
+        whole = int(answer["ContentRange"].rpartition("/")[2])
+        found = _line(begin, int(line[1]), whole=whole <= wanted) if line else begin
+        size = (None if found is None else len(found)) if line else whole
         return Content(
             source=source,
             state="changed" if self._unseen(answer["LastModified"]) else "same",

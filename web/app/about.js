@@ -14,7 +14,7 @@ export function About({ api, system }) {
     <section class="card about">
       ${found && !found.deployed && html`<p><${Badge} state="absent" /></p>`}
       ${found && !found.deployed && html`<p>${found.available ? text.about.absent(answer.environment) : text.about.unavailable}</p>`}
-      <dl class="facts">
+      <dl class="pairs">
         <div><dt>${text.about.takes}</dt><dd>${words.takes}</dd></div>
         <div><dt>${text.about.gives}</dt><dd>${words.gives}</dd></div>
         <div><dt>${text.about.on}</dt><dd>${words.on}</dd></div>

@@ -30,9 +30,8 @@ function useNeeds(api, id, run, report) {
 
 function LastRun({ id, run }) {
   if (!run) return html`<p class="quiet">${said.neverRun}</p>`;
-  return html`<p class="lastrun"><a href=${link(["runs", id, run.id])}>${said.lastRun}</a>
-    <span><${Badge} state=${run.state} /></span>
-    <span class="quiet"><${Moment} at=${run.started_at} /> · <${Took} from=${run.started_at} seconds=${run.seconds} /></span></p>`;
+  return html`<p class="lastrun"><a href=${link(["runs", id, run.id])}><${Moment} at=${run.started_at} /></a>
+    <span class="quiet"><${Took} from=${run.started_at} seconds=${run.seconds} /></span><${Badge} state=${run.state} /></p>`;
 }
 
 function Needs({ id, needs }) {
@@ -49,13 +48,13 @@ const Frame = ({ system, state, away, children }) => html`<section class=${`card
   <header>
     <span class="mark"><${Icon} name=${system.id} size="24" /></span>
     <h2 id=${`system-${system.id}`}><a href=${system.pages.length && !away ? link([system.id, system.pages[0].id]) : link([system.id])}>${system.title}</a></h2>
-    ${state && html`<${Badge} state=${state} />`}
+    ${state && html`<${Badge} state=${state} label=${state === "failed" ? said.failed : undefined} />`}
   </header>
   <p>${text.systems[system.id].purpose}</p>
   ${children}
 </section>`;
 
-const Absent = ({ system, available, environment }) => html`<${Frame} system=${system} state="absent" away>
+const Absent = ({ system, available, environment }) => html`<${Frame} system=${system} away>
   <p class="quiet">${available ? text.about.absent(environment) : text.about.unavailable}</p>
 <//>`;
 
@@ -64,9 +63,10 @@ function Deployed({ api, system, report }) {
   const needs = useNeeds(api, system.id, answer?.last_run, report);
   return html`<${Frame} system=${system} state=${answer?.state ?? (fault && "unknown")}>
     ${fault && html`<${Problem} fault=${fault} title=${said.unknownRun} retry=${refresh} />`}
-    ${answer && html`<${LastRun} id=${system.id} run=${answer.last_run} />`}
-    <h3>${said.needs}</h3>
-    <${Needs} id=${system.id} needs=${needs} />
+    <div class="halves">
+      <div><h3>${said.lastRun}</h3>${answer && html`<${LastRun} id=${system.id} run=${answer.last_run} />`}</div>
+      <div><h3>${said.needs}</h3><${Needs} id=${system.id} needs=${needs} /></div>
+    </div>
   <//>`;
 }
 
@@ -78,6 +78,8 @@ export function Home({ api }) {
     return html`<${Title}>${said.title}<//>
       ${fault ? html`<${Problem} fault=${fault} retry=${refresh} />` : html`<p class="loading" role="status">${text.shared.loading}</p>`}`;
   }
+  const listed = (system) => answer.systems.find((each) => each.id === system.id);
+  const there = (deployed) => systems.filter((each) => Boolean(listed(each)?.deployed) === deployed);
   const here = answer.systems.filter((each) => each.deployed);
   const told = here.map((each) => needs[each.id]).filter(Array.isArray);
   const waiting = told.flat().filter((each) => each.count).length;
@@ -85,10 +87,7 @@ export function Home({ api }) {
   const summary = sure || waiting ? said.summary(here.length, answer.systems.length, waiting) : said.summaryUnknown(here.length, answer.systems.length);
   return html`<${Title} lead=${summary}>${said.title}<//>
     ${fault && html`<${Problem} fault=${fault} retry=${refresh} />`}
-    <div class="systems">
-      ${systems.map((system) => {
-        const listed = answer.systems.find((each) => each.id === system.id);
-        return listed?.deployed ? html`<${Deployed} key=${system.id} api=${api} system=${system} report=${report} />` : html`<${Absent} key=${system.id} system=${system} available=${listed?.available} environment=${answer.environment} />`;
-      })}
-    </div>`;
+    <div class="systems here">${there(true).map((system) => html`<${Deployed} key=${system.id} api=${api} system=${system} report=${report} />`)}</div>
+    ${there(false).length > 0 && html`<h2 class="above">${said.notHere}</h2>`}
+    <div class="systems">${there(false).map((system) => html`<${Absent} key=${system.id} system=${system} available=${listed(system)?.available} environment=${answer.environment} />`)}</div>`;
 }

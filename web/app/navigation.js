@@ -12,26 +12,28 @@ const said = text.shell;
 const SHARED = ["batch", "job", "modality", "level", "since", "until"]; // filters that mean the same on the pages of one system
 const THEME_SIGNS = { auto: "◐", light: "○", dark: "●" };
 
-const Entry = ({ page, found }) => html`<li><a href=${link(page.path)} aria-current=${(found?.page.id === "run" ? "runs" : found?.page.id) === page.id && !(found.system && found.page.id !== "run") ? "page" : undefined}><${Icon} name=${page.id} size="18" />${page.title}</a></li>`;
+function Entry({ page, found }) {
+  const current = found?.page === page || (page.id === "runs" && found?.page.id === "run");
+  return html`<li><a href=${link(page.path)} aria-current=${current ? "page" : undefined}><${Icon} name=${page.id} size="18" />${page.title}</a></li>`;
+}
 
-function System({ system, here, found, address }) {
+function System({ system, open, found, address }) {
   const current = found?.system?.id === system.id && found.page.id !== "run";
-  if (!here)
-    return html`<li class="away"><a href=${link([system.id])} aria-current=${current ? "page" : undefined}><${Icon} name=${system.id} size="18" />${system.title}<span class="hint"> ${said.notHere}</span></a></li>`;
   const filters = current ? Object.fromEntries(Object.entries(address.filters).filter(([name]) => SHARED.includes(name))) : {};
   const first = system.pages[0];
-  return html`<li class=${current ? "current" : ""}>
+  return html`<li>
     <a class="system" href=${first ? write({ path: [system.id, first.id], filters }) : link([system.id])} aria-current=${current && found.page.id === "about" ? "page" : undefined}><${Icon} name=${system.id} size="18" />${system.title}</a>
-    <ul aria-label=${said.pagesOf(system.title)}>
+    ${(open || current) &&
+    html`<ul aria-label=${said.pagesOf(system.title)}>
       ${system.pages.map((page) => html`<li key=${page.id}><a href=${write({ path: [system.id, page.id], filters })} aria-current=${current && page.id === found.page.id ? "page" : undefined}>${page.title}</a></li>`)}
-    </ul>
+    </ul>`}
   </li>`;
 }
 
 function ThemeSwitch() {
   const theme = useTheme();
   const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
-  return html`<button type="button" class="plain" onClick=${() => choose(next)} aria-label=${said.theme(said.themes[theme])}><span class="sign" aria-hidden="true">${THEME_SIGNS[theme]}</span>${said.themes[theme]}</button>`;
+  return html`<button type="button" class="plain" onClick=${() => choose(next)} ><span class="sign" aria-hidden="true">${THEME_SIGNS[theme]}</span>${said.theme(said.themes[theme])}</button>`;
 }
 
 export function Navigation({ address, found, deployed, session }) {
@@ -53,16 +55,19 @@ export function Navigation({ address, found, deployed, session }) {
       removeEventListener("pointerdown", close);
     };
   }, [open]);
+  const away = systems.filter((each) => !deployed.includes(each));
   const settings = shell.find((each) => each.id === "settings");
   return html`<header class=${`top ${open ? "open" : ""}`} ref=${bar}>
     <a class="brand" href=${home}><img src="icon.svg" alt="" width="28" height="28" />${text.product}</a>
     <button type="button" class="toggle" ref=${button} aria-expanded=${open ? "true" : "false"} aria-controls="navigation" onClick=${() => setOpen(!open)}><${Icon} name=${open ? "close" : "menu"} size="18" />${said.menu}</button>
     <div id="navigation" class="drawer">
       <nav aria-label=${said.navigation}>
-        <ul class="shared">${shell.filter((each) => each !== settings).map((page) => html`<${Entry} key=${page.id} page=${page} found=${found} />`)}</ul>
+        <ul>${shell.filter((each) => each !== settings).map((page) => html`<${Entry} key=${page.id} page=${page} found=${found} />`)}</ul>
         <h2 id="systems">${said.systems}</h2>
-        <ul class="all" aria-labelledby="systems">${systems.map((system) => html`<${System} key=${system.id} system=${system} here=${deployed.includes(system)} found=${found} address=${address} />`)}</ul>
-        <ul class="shared"><${Entry} page=${settings} found=${found} /></ul>
+        <ul aria-labelledby="systems">${deployed.map((system) => html`<${System} key=${system.id} system=${system} open=${deployed.length === 1} found=${found} address=${address} />`)}</ul>
+        ${away.length > 0 && html`<h2 id="away">${said.notHere}</h2>
+        <ul class="away" aria-labelledby="away">${away.map((system) => html`<li key=${system.id}><a href=${link([system.id])} aria-current=${found?.system === system ? "page" : undefined}><${Icon} name=${system.id} size="18" />${system.title}</a></li>`)}</ul>`}
+        <ul class="last"><${Entry} page=${settings} found=${found} /></ul>
       </nav>
       <div class="account">
         <${ThemeSwitch} />

@@ -6,19 +6,26 @@ import { Icon } from "./icon.js";
 import { text } from "./strings.js";
 
 // A state in colour, shape and word.
-export const Badge = ({ state }) => html`<span class=${`badge ${state}`}><${Icon} name=${state} size="15" />${text.shared.states[state]}</span>`;
+export const Badge = ({ state, label }) => html`<span class=${`badge ${state}`}><${Icon} name=${state} size="15" />${label ?? text.shared.states[state]}</span>`;
 
 export const Moment = ({ at }) => html`<time datetime=${at}>${time(at)}</time>`;
 
-// The time something took, or has taken so far.
-export function Took({ from, seconds }) {
+// The time in milliseconds, each second while `counting`.
+export function useNow(counting) {
   const [now, setNow] = useState(Date.now());
-  const counting = from && (seconds === null || seconds === undefined);
   useEffect(() => {
     if (!counting) return undefined;
+    setNow(Date.now());
     const clock = setInterval(() => setNow(Date.now()), 1000);
     return () => clearInterval(clock);
   }, [counting]);
+  return now;
+}
+
+// The time something took, or has taken so far.
+export function Took({ from, seconds }) {
+  const counting = Boolean(from) && (seconds === null || seconds === undefined);
+  const now = useNow(counting);
   if (!from) return html`–`;
   return html`${duration(counting ? Math.max(0, Math.floor((now - Date.parse(from)) / 1000)) : seconds)}`;
 }

@@ -16,9 +16,9 @@ export const Tabs = ({ label, deployed, chosen, to }) =>
   html`<nav class="tabs" aria-label=${label}>${deployed.map((each) => html`<a key=${each.id} href=${to(each)} aria-current=${each.id === chosen.id ? "page" : undefined}>${each.title}</a>`)}</nav>`;
 
 const Row = ({ system, run }) => html`<tr>
-  <th scope="row"><a href=${link(["runs", system.id, run.id])} aria-label=${said.openRun(system.title, time(run.started_at))}><${Moment} at=${run.started_at} /></a></th>
+  <th scope="row"><a href=${link(["runs", system.id, run.id])} aria-label=${said.openRun(system.title, time(run.started_at))}><${Moment} at=${run.started_at} /></a><span class="narrowly quiet"><${Took} from=${run.started_at} seconds=${run.seconds} /></span></th>
   <td><${Badge} state=${run.state} /></td>
-  <td class="number"><${Took} from=${run.started_at} seconds=${run.seconds} /></td>
+  <td class="number roomy"><${Took} from=${run.started_at} seconds=${run.seconds} /></td>
   <td class="number roomy">${said.progress(run.done, run.total)}</td>
 </tr>`;
 
@@ -57,7 +57,7 @@ function List({ api, system, deployed }) {
     ${answer && !runs.length && html`<div class="empty page"><p>${said.none}</p></div>`}
     ${runs.length > 0 &&
     html`<div class="card list"><table>
-      <thead><tr><th scope="col">${said.begun}</th><th scope="col">${said.state}</th><th scope="col" class="number">${said.duration}</th><th scope="col" class="number roomy">${said.steps}</th></tr></thead>
+      <thead><tr><th scope="col">${said.begun}</th><th scope="col">${said.state}</th><th scope="col" class="number roomy">${said.duration}</th><th scope="col" class="number roomy">${said.steps}</th></tr></thead>
       <tbody>${runs.map((run) => html`<${Row} key=${run.id} system=${system} run=${run} />`)}</tbody>
     </table></div>`}
     ${next && html`<p class="more"><button type="button" disabled=${more.busy} onClick=${more.act}>${said.older}</button></p>`}

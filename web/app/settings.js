@@ -21,7 +21,7 @@ function Theme() {
   </fieldset>`;
 }
 
-const Facts = ({ facts }) => html`<dl class="facts">${Object.entries(facts).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+const Facts = ({ facts }) => html`<dl class="pairs">${Object.entries(facts).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 
 const Section = ({ name, settings }) => html`<section class="card" aria-labelledby=${`section-${name}`}>
   <h2 id=${`section-${name}`}>${name === "environment" ? said.topLevel : html`<code>${said.section(name)}</code>`}</h2>
@@ -40,7 +40,7 @@ export function Settings({ api, session }) {
       <section class="card" aria-labelledby="you">
         <h2 id="you">${said.you}</h2>
         <${Facts} facts=${{ [said.user]: session.user() || said.anonymous }} />
-        ${answer && html`<dl class="facts"><div><dt>${said.roles}</dt><dd>${answer.you.roles.map((role) => html`<p key=${role}><strong>${role}</strong> <span class="quiet">${said.roleMeaning[role]}</span></p>`)}</dd></div></dl>`}
+        ${answer && html`<dl class="pairs"><div><dt>${said.roles}</dt><dd>${answer.you.roles.map((role) => html`<p key=${role}><strong>${role}</strong> <span class="quiet">${said.roleMeaning[role]}</span></p>`)}</dd></div></dl>`}
         <${Theme} />
       </section>
       ${!answer && !fault && html`<p class="loading" role="status">${text.shared.loading}</p>`}
