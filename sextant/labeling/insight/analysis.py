@@ -89,6 +89,11 @@ class Analysis:
 
 _SEQUENCE = ("kind", "submitted_at", "answer_id", "attribute", "value", "run_length")
 
+_PLACE = ("data_object", "job_name", "kind", "frame_no", "row_id")
+_LEVELS = ("adjustment", "adjustment_task", "audit_part", "first_pass_part", "adjustment_part")
+_TRACKS = ("track", "track_issue")
+_SHOWN = ("object_id", "kind", "place", "frame_no", "row_id")
+
 _COMPARED = ("job_name", "kind", "compared")
 _SHAPES = ("worker", "answer_id", "frame_no", "position")
 _SUMMED = ("metric", "object_id", "chance_set", "threshold", "worker", "other_worker", "label")
@@ -101,6 +106,12 @@ ANALYSES: tuple[Analysis, ...] = (
     Analysis("level_comparison", _COMPARED, _SHAPES, "comparisons:comparisons", ("object_agreement",)),
     Analysis("shape_agreement", ("job_name",), _SUMMED, "agreement:summary", ("agreement",)),
     Analysis("quality", ("job_name",), ("object_id", "worker_id"), "quality:quality", _QUALITY),
+    Analysis("levels", ("root_job", "bucket"), _PLACE, "audits:compare", _LEVELS),
+    Analysis(
+        "auditor_quality", ("modality",), ("auditor", "worker", "label"), "audits:reliability", ("auditor_quality",)
+    ),
+    Analysis("tracks", ("job_name", "bucket"), ("object_id", "kind", "frame_no", "row_id"), "tracks:inspect", _TRACKS),
+    Analysis("directed_audit", ("job_name",), _SHOWN, "tracks:direct", ("directed_audit", "files")),
     Analysis(
         "pace", ("job_name",), ("worker_id", "submitted_at", "answer_id"), "pace:compute", ("pace", "answer_flag")
     ),
