@@ -90,6 +90,8 @@ def test_an_annotation_has_its_box_its_attributes_and_its_people(find):
         ({"finding": ("missing_answer",), "frame_no": (0,)}, {"f1-0-0", "f1-0-1"}),
         ({"frame_attribute": {"quality_of_the_frame": ("bad",)}, "job": (FIRST,)}, {"f1-0-0", "f1-0-1"}),
         ({"since": "2026-03-03"}, set()),
+        ({"until": "2026-03-01"}, set()),
+        ({"since": "2026-03-02", "until": "2026-03-02", "batch": ("harbour",)}, {"h3-0-0"}),
     ],
 )
 def test_filters_of_single_annotations(find, chosen, expected):

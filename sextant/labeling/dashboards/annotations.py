@@ -9,7 +9,7 @@ import binascii
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,8 +17,9 @@ from pydantic import Field
 
 from sextant.labeling.dashboards.athena import Answer, Cell, Lake, QueryError, run, run_all
 from sextant.labeling.dashboards.model import Filters, Frozen, Value
-from sextant.labeling.dashboards.query import Query, conditions, literal
+from sextant.labeling.dashboards.query import Condition, Query, conditions, literal
 from sextant.labeling.dashboards.spec import ANNOTATION_FILTERS
+from sextant.labeling.dashboards.spec.common import JOB_FILTERS
 from sextant.labeling.views import AUDIT_ATTRIBUTE
 
 if TYPE_CHECKING:
@@ -170,8 +171,8 @@ _ANNOTATION = f"""annotation_id, job_name AS job, modality, task_type, object_id
   {_SHAPE},
   CASE WHEN task_type = 'label-verification' THEN label ELSE element_at(attributes, '{AUDIT_ATTRIBUTE}') END AS verdict,
   confidence, created_at"""
+_NEXT_JOBS = 8
 _KEY = ("job_name", "object_id", "frame_no", "annotation_id")
-_JOBS = Query("SELECT job_name AS job, level, base_job FROM job", (), (), _MOST_ROWS)
 
 
 def annotations(athena: "AthenaClient", lake: Lake, listed: Listed) -> AnnotationPage:
@@ -181,38 +182,63 @@ def annotations(athena: "AthenaClient", lake: Lake, listed: Listed) -> Annotatio
         CursorError: the cursor is not one of a page before.
         QueryError: as `athena.run`.
     """
-    wanted = _list_query(listed)
-    found, jobs = _good(run_all(athena, lake, [wanted, _JOBS]))
+    after = None if listed.cursor is None else _decoded(listed.cursor)
+    applied, not_applied = conditions(ANNOTATION_FILTERS, listed.filters)
+    jobs = run(athena, lake, _jobs(conditions(JOB_FILTERS, listed.filters)[0]))
     levels = {row["job"]: row["level"] for row in _rows(jobs)}
-    rows = _rows(found)
+    read = [jobs]
+    rows: list[dict[str, Any]] = []
+    for part in _parts(sorted(levels), after):
+        wanted = [*applied, *part]
+        where = f"\nWHERE {' AND '.join(each.sql for each in wanted)}" if wanted else ""
+        # Attributes become JSON outside: of the rows of the page, not of every row that is sorted.
+        page = f"SELECT * FROM annotation{where}\nORDER BY {', '.join(_KEY)}\nLIMIT {listed.limit + 1}"  # noqa: S608
+        sql = f"SELECT {_ANNOTATION}\nFROM ({page}) AS page\nORDER BY {', '.join(_KEY)}"
+        parameters = tuple(value for each in wanted for value in each.parameters)
+        read.append(run(athena, lake, Query(sql, parameters, (), listed.limit + 1)))
+        rows += _rows(read[-1])
+        if len(rows) > listed.limit:
+            break
+    more, rows = len(rows) > listed.limit, rows[: listed.limit]
     workers = _workers(athena, lake, {(row["job"], row["object_id"]) for row in rows})
-    page = tuple(_annotation(row, levels, workers) for row in rows)
+    found = tuple(_annotation(row, levels, workers) for row in rows)
     return AnnotationPage(
-        annotations=page,
-        next=_cursor(page[-1]) if found.truncated else None,
-        not_applied=found.not_applied,
-        as_of=found.as_of,
-        cached=found.cached,
+        annotations=found,
+        next=_cursor(found[-1]) if more else None,
+        not_applied=not_applied,
+        as_of=min(each.as_of for each in read),
+        cached=any(each.cached for each in read),
     )
 
 
-def _list_query(listed: Listed) -> Query:
-    applied, not_applied = conditions(ANNOTATION_FILTERS, listed.filters)
-    where = [each.sql for each in applied]
-    parameters = [value for each in applied for value in each.parameters]
-    if listed.cursor is not None:
-        # Spelt out, not as a comparison of rows: the first condition lets files of earlier jobs be skipped.
-        after = _decoded(listed.cursor)
-        steps = [
-            " AND ".join([*(f"{each} = ?" for each in _KEY[:depth]), f"{_KEY[depth]} > ?"])
-            for depth in range(len(_KEY))
-        ]
-        where += [f"{_KEY[0]} >= ?", f"({' OR '.join(f'({each})' for each in steps)})"]
-        bound = [literal(each) for each in after]
-        parameters += [bound[0], *(each for depth in range(len(_KEY)) for each in bound[: depth + 1])]
-    clause = f"\nWHERE {' AND '.join(where)}" if where else ""
-    sql = f"SELECT {_ANNOTATION}\nFROM annotation{clause}\nORDER BY {', '.join(_KEY)}\nLIMIT {listed.limit + 1}"
-    return Query(sql, tuple(parameters), not_applied, listed.limit)
+def _jobs(wanted: Sequence[Condition] = ()) -> Query:
+    where = f"\nWHERE {' AND '.join(each.sql for each in wanted)}" if wanted else ""
+    parameters = tuple(value for each in wanted for value in each.parameters)
+    return Query(f"SELECT job_name AS job, level, base_job\nFROM job{where}", parameters, (), _MOST_ROWS)
+
+
+def _parts(jobs: Sequence[str], after: tuple[str, str, int, str] | None) -> Iterator[tuple[Condition, ...]]:
+    """Conditions that divide what comes after a key into parts, by job: the first one, the next few, all others.
+
+    A page is nearly always full after the first: that reads one job's part of the table, not all of it.
+    """
+    if after:
+        job, object_id, frame_no, annotation_id = (literal(each) for each in after)
+        yield (
+            Condition("job_name = ?", (job,)),
+            Condition("object_id >= ?", (object_id,)),
+            Condition(
+                "(object_id > ? OR frame_no > ? OR (frame_no = ? AND annotation_id > ?))",
+                (object_id, frame_no, frame_no, annotation_id),
+            ),
+        )
+        jobs = [each for each in jobs if each > after[0]]
+    for first, last in ((0, 1), (1, 1 + _NEXT_JOBS)):
+        if jobs[first:last]:
+            names = tuple(map(literal, jobs[first:last]))
+            yield (Condition(f"job_name IN ({_marks(names)})", names),)
+    if jobs[1 + _NEXT_JOBS :]:
+        yield (Condition("job_name > ?", (literal(jobs[_NEXT_JOBS]),)),)
 
 
 def _cursor(last: Annotation) -> str:
@@ -245,7 +271,7 @@ def annotation(athena: "AthenaClient", lake: Lake, annotation_id: Value) -> Anno
     by_id = Query(
         f"SELECT {_ANNOTATION}\nFROM annotation\nWHERE annotation_id = ?", (literal(annotation_id),), (), 1
     )  # fmt: skip
-    found, known_jobs = _good(run_all(athena, lake, [by_id, _JOBS]))
+    found, known_jobs = _good(run_all(athena, lake, [by_id, _jobs()]))
     if not found.rows:
         raise UnknownAnnotationError(f"no annotation {annotation_id!r}")
     (row,) = _rows(found)
@@ -266,7 +292,9 @@ def annotation(athena: "AthenaClient", lake: Lake, annotation_id: Value) -> Anno
         _over(
             "track_issue",
             "job_name AS job, object_id, issue, frame_no, last_frame_no, instance_id, instance_name, value, detail",
-            _of_objects(pairs).also("frame_no <= ? AND ? <= coalesce(last_frame_no, frame_no)", *[row["frame_no"]] * 2),
+            _also(
+                _of_objects(pairs), "frame_no <= ? AND ? <= coalesce(last_frame_no, frame_no)", *[row["frame_no"]] * 2
+            ),
         ),
         _over(
             "adjustment",
@@ -321,37 +349,33 @@ def annotation(athena: "AthenaClient", lake: Lake, annotation_id: Value) -> Anno
     )
 
 
-class _Where(Frozen):
-    sql: str
-    parameters: tuple[str, ...]
-
-    def also(self, sql: str, *values: str | int) -> "_Where":
-        return _Where(sql=f"{self.sql} AND {sql}", parameters=(*self.parameters, *map(literal, values)))
+def _also(where: Condition, sql: str, *values: str | int) -> Condition:
+    return Condition(f"{where.sql} AND {sql}", (*where.parameters, *map(literal, values)))
 
 
-def _of_objects(pairs: Iterable[tuple[str, str]]) -> _Where:
+def _of_objects(pairs: Iterable[tuple[str, str]]) -> Condition:
     """Objects of jobs; a few too many where one number stands for several objects, which the caller sorts out."""
     jobs = sorted({job for job, _ in pairs})
     objects = sorted({found for _, found in pairs})
     sql = f"job_name IN ({_marks(jobs)}) AND object_id IN ({_marks(objects)})"
-    return _Where(sql=sql, parameters=tuple(map(literal, (*jobs, *objects))))
+    return Condition(sql, tuple(map(literal, (*jobs, *objects))))
 
 
-def _at_frame(row: Mapping[str, Any], pairs: Iterable[tuple[str, str]]) -> _Where:
+def _at_frame(row: Mapping[str, Any], pairs: Iterable[tuple[str, str]]) -> Condition:
     """The same frame in every job: by its file name, for a job may have been given every tenth frame; by its number
     where a name is missing.
     """
     where = _of_objects(pairs)
     if row["frame"] is None:
-        return where.also("coalesce(frame_no, 0) = ?", row["frame_no"])
-    return where.also("(frame = ? OR frame IS NULL AND coalesce(frame_no, 0) = ?)", row["frame"], row["frame_no"])
+        return _also(where, "coalesce(frame_no, 0) = ?", row["frame_no"])
+    return _also(where, "(frame = ? OR frame IS NULL AND coalesce(frame_no, 0) = ?)", row["frame"], row["frame_no"])
 
 
 def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _over(table: str, columns: str, where: _Where) -> Query:
+def _over(table: str, columns: str, where: Condition) -> Query:
     return Query(f"SELECT {columns}\nFROM {table}\nWHERE {where.sql}", where.parameters, (), _MOST_ROWS)
 
 

@@ -1,10 +1,13 @@
 """From a visual and a reader's filters to Athena SQL and its execution parameters."""
 
 import datetime as dt
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from sextant.labeling.dashboards.model import Dataset, Filters, Specification
+
+_PLACE = re.compile(r"\{(name|values)\}")
 
 
 class UnknownReportError(LookupError):
@@ -110,9 +113,10 @@ def _bind(
 ) -> Condition | None:
     if template is None:
         return None
-    sql = template.replace("{name}", "?").replace("{values}", ", ".join("?" * len(values)))
-    named = () if attribute is None else (literal(attribute),)
-    return Condition(sql, (*named, *map(literal, values)))
+    bound = {"name": [] if attribute is None else [literal(attribute)], "values": [literal(each) for each in values]}
+    sql = _PLACE.sub(lambda place: ", ".join("?" * len(bound[place[1]])), template)
+    parameters = tuple(each for place in _PLACE.findall(template) for each in bound[place])
+    return Condition(sql, parameters)
 
 
 def literal(value: str | int | dt.date) -> str:

@@ -444,35 +444,41 @@ DATASETS = {
     "findings": FINDINGS,
 }
 
-_SEEN_BY = (
-    "EXISTS (SELECT 1 FROM task AS seen JOIN task AS answered"
-    " ON coalesce(seen.source_ref, concat(seen.job_name, '/', seen.object_id))"
-    " = coalesce(answered.source_ref, concat(answered.job_name, '/', answered.object_id))"
-    " JOIN answer ON answer.job_name = answered.job_name AND answer.object_id = answered.object_id"
-    " WHERE seen.job_name = annotation.job_name AND seen.object_id = annotation.object_id"
-    " AND answer.username IN ({values}))"
-)
+# Conditions that look into another table compare one text with those of a subquery that stands by itself, the one form
+# that Athena and the engine at home both answer by hashing: no comparison of rows, no subquery for each row.
+_OBJECT_KEY = "concat(job_name, '/', object_id)"
+_FRAME_KEY = "concat(job_name, '/', object_id, '/', CAST(frame_no AS varchar))"
+_SEEN_BY = f"""{_OBJECT_KEY} IN (
+  SELECT concat(seen.job_name, '/', seen.object_id)
+  FROM task AS seen
+  JOIN task AS answered
+    ON coalesce(seen.source_ref, concat(seen.job_name, '/', seen.object_id))
+      = coalesce(answered.source_ref, concat(answered.job_name, '/', answered.object_id))
+  JOIN answer ON answer.job_name = answered.job_name AND answer.object_id = answered.object_id
+  WHERE answer.username IN ({{values}})
+)"""  # noqa: S608  every text here is ours
 ANNOTATION_FILTERS = {
     **_OF_LABELS,
-    **days("CAST(created_at AS date)"),
+    # The column stands alone, so that Athena can skip what its statistics rule out.
+    "since": "created_at >= CAST({values} AS timestamp)",
+    "until": "created_at < CAST({values} AS timestamp) + INTERVAL '1' DAY",
     **OBJECT_FILTER,
     **FRAME_FILTER,
     "instance_id": "instance_id IN ({values})",
-    "frame_attribute": "EXISTS (SELECT 1 FROM frame AS seen WHERE seen.job_name = annotation.job_name"
-    " AND seen.object_id = annotation.object_id AND seen.frame_no = annotation.frame_no"
-    " AND element_at(seen.attributes, {name}) IN ({values}))",
+    "frame_attribute": f"{_FRAME_KEY} IN (SELECT {_FRAME_KEY} FROM frame"  # noqa: S608
+    " WHERE element_at(attributes, {name}) IN ({values}))",
     # The data objects that the person had in hand, at any level: a label of an audit has a worker and an auditor.
     "worker": _SEEN_BY,
     "auditor": _SEEN_BY,
     "change": "annotation_id IN (SELECT coalesce(annotation_id, base_annotation_id) FROM adjustment"
     " WHERE change IN ({values}))",
-    "issue": "EXISTS (SELECT 1 FROM track_issue AS found WHERE found.job_name = annotation.job_name"
-    " AND found.object_id = annotation.object_id AND found.instance_id = annotation.instance_id"
-    " AND annotation.frame_no BETWEEN found.frame_no AND coalesce(found.last_frame_no, found.frame_no)"
-    " AND found.issue IN ({values}))",
-    "finding": "EXISTS (SELECT 1 FROM finding AS found WHERE found.job_name = annotation.job_name"
-    " AND found.object_id = annotation.object_id"
-    " AND coalesce(found.frame_no, annotation.frame_no) = annotation.frame_no"
-    " AND found.finding IN ({values}))",
+    "issue": "concat(job_name, '/', object_id, '/', instance_id, '/', CAST(frame_no AS varchar)) IN"
+    " (SELECT concat(job_name, '/', object_id, '/', instance_id, '/', CAST(number AS varchar)) FROM track_issue"
+    " CROSS JOIN UNNEST(sequence(frame_no, coalesce(last_frame_no, frame_no))) AS numbers (number)"
+    " WHERE issue IN ({values}))",
+    # A defect of a whole data object is one of all its labels.
+    "finding": f"({_FRAME_KEY} IN (SELECT {_FRAME_KEY} FROM finding WHERE finding IN ({{values}}))"  # noqa: S608
+    f" OR {_OBJECT_KEY} IN (SELECT {_OBJECT_KEY} FROM finding"
+    " WHERE frame_no IS NULL AND finding IN ({values})))",
 }
 """Conditions of the filters on single annotations: columns of table annotation."""
