@@ -25,7 +25,7 @@ worked AS (
     count(*) AS answer_count,
     CAST(sum(CAST(
       CASE
-        WHEN seconds < 0 THEN 0
+        WHEN seconds IS NULL OR seconds < 0 THEN 0
         WHEN submitted_at > accepted_at
           THEN least(seconds, CAST(submitted_at AS DOUBLE) - CAST(accepted_at AS DOUBLE))
         ELSE seconds

@@ -181,16 +181,12 @@ def _scope(rows: pa.Table) -> Rows:
         return np.bincount(items[once], floats(rows[name])[once], shape[0]).astype(np.float64)
 
     counts = matrix("label_count")
-    whole = counts.sum(axis=0)
     varied = dispersion(
         counts, matrix("squares"), matrix("crossed"), by_item("cluster_squares"), by_item("cluster_count")
     )
     found: Rows = []
-    for name, item in zip(names, counts, strict=True):
-        reference = whole - item
+    for name, item, reference, (compared, limit) in zip(names, counts, *against_others(counts, varied), strict=True):
         n, m = float(item.sum()), float(reference.sum())
-        compared = compare(item, reference)
-        limit = threshold(compared.bins, n, m, varied)
         moved = int(np.argmax(np.abs(item / n - reference / m)))
         found.append(
             {
@@ -198,14 +194,47 @@ def _scope(rows: pa.Table) -> Rows:
                 "psi": compared.psi,
                 "js": compared.js,
                 "threshold": limit,
-                # Nothing is above a threshold that nobody knows (NaN).
-                "drifted": bool(compared.psi > limit and compared.psi > SMALLEST_DRIFT),
+                "drifted": beyond(compared, limit) > 0,
                 "case_count": int(n),
                 "reference_count": int(m),
                 "largest": f"{value_names[moved]}: {item[moved] / n:.1%}, others {reference[moved] / m:.1%}",
             }
         )
     return found
+
+
+def beyond(compared: Comparison, limit: float) -> float:
+    """How many times its threshold an index is, 0 where that is no drift: below it or 0.1, or nobody knows it (NaN)."""
+    return compared.psi / limit if compared.psi > limit and compared.psi > SMALLEST_DRIFT else 0.0
+
+
+def against_others(counts: Floats, varied: Dispersion) -> tuple[Floats, list[tuple[Comparison, float]]]:
+    """Compares each item with the others that do not drift themselves: one that does would make all others seem to.
+
+    The farthest is left out of the references first, with those at least half as far, and the rest looked at again,
+    as long as less than half of all labels are left out.
+
+    Args:
+        counts: labels by item and value, shape (items, values), at least two items.
+        varied: the dispersion of the labels.
+
+    Returns:
+        The reference of each item, shape (items, values), and its comparison with the threshold.
+    """
+    left_out = np.zeros(len(counts), dtype=bool)
+    while True:
+        reference = counts[~left_out].sum(axis=0) - np.where(left_out[:, None], 0, counts)
+        # Where nothing else is left, all others are the reference.
+        reference = np.where(reference.sum(axis=1, keepdims=True) > 0, reference, counts.sum(axis=0) - counts)
+        found = [
+            (made := compare(item, other), threshold(made.bins, item.sum(), other.sum(), varied))
+            for item, other in zip(counts, reference, strict=True)
+        ]
+        far = np.where(left_out, 0.0, [beyond(*each) for each in found])
+        wider = left_out | ((far > 0) & (far >= far.max() / 2))
+        if not far.any() or counts[wider].sum() * 2 >= counts.sum():
+            return reference, found
+        left_out = wider
 
 
 def _names(column: pa.ChunkedArray[Any], which: NDArray[np.int64]) -> list[str]:

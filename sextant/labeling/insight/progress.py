@@ -4,9 +4,9 @@ A future goes hour by hour from `as_of`, the newest event of the data, never the
 the job or nobody does; if so, as many answers come as in one of its past working hours. What the past leaves open
 differs between futures:
 
-- whether somebody works, by hour of the day, apart for working days and weekends: beta variables, drawn once per
-- whether somebody works, by hour of the day, apart for working days and weekends: beta variables, drawn once for every
-  What nobody has seen yet, a night or a weekend, is all worked in some futures and not at all in others;
+- whether somebody works, by hour of the day, working days and weekends apart: beta variables, drawn once a future, around
+  the job's own hours so far. They lean, with the weight of `PRIOR_HOURS` hours, on the hours of all jobs. What nobody
+  has seen yet, a night or a weekend, is all worked in some futures and not at all in others;
 - how many answers come: in each future the past hours have weights of their own (Rubin, The Bayesian bootstrap, 1981),
   and the number drawn is a Poisson variable, for an hour does not repeat itself exactly.
 """
@@ -41,6 +41,8 @@ SLOTS = 48
 HOUR = 3_600
 LATEST_HOURS = 24
 """Worked hours that `tasks_per_hour` is the mean of."""
+DRAWN_HOURS = 240
+"""Worked hours that futures draw from, the latest: six weeks of forty hours."""
 
 
 def slot_of(hours: Integers) -> Integers:
@@ -162,7 +164,7 @@ def compute(job: pa.Table) -> dict[str, Rows]:
     )
     # The hour of as_of is not over: as a whole hour its count would be too low.
     over = counts[hours < now]
-    took = finish_hours(remaining, over if len(over) else counts, works, start, rng)
+    took = finish_hours(remaining, (over if len(over) else counts)[-DRAWN_HOURS:], works, start, rng)
     low, middle, high = np.quantile(took, [0.025, 0.5, 0.975], method="inverted_cdf")
     row["eta_lower"], row["eta"], row["eta_upper"] = (_later(as_of, each) for each in (low, middle, high))
     left = _hours(row["expires_at"]) - start if row["expires_at"] else np.inf

@@ -365,7 +365,7 @@ DRIFT = Table(
         Column("threshold", "double", "What psi exceeds by chance once in 100 if there is no drift, at these counts."),
         Column("drifted", "boolean", "psi is above the threshold and above 0.1."),
         Column("case_count", "bigint", "Labels of the item."),
-        Column("reference_count", "bigint", "Labels of all others."),
+        Column("reference_count", "bigint", "Labels of the others, without those that drifted themselves."),
         Column("largest", "string", "The value that moved most, with both shares."),
     ),
     key=("task_type", "classes", "subject", "scope", "item"),
@@ -414,7 +414,7 @@ COST = Table(
     (
         *_JOB,
         Column("batch", "string", "As in table job."),
-        _USERNAME,
+        Column("username", "string", "As in table worker; null for kind service."),
         Column("spent_on", "date", "UTC day of submission; of the label, for kind service."),
         Column("kind", "string", "service (Ground Truth per object), labor (time by wage), public (price per answer)."),
         Column("rework", "boolean", "Spent on a second or third level."),
