@@ -21,7 +21,7 @@ function layersOf({ annotation, levels, answers }) {
       const focus = each.annotations.find((one) => one.annotation_id === (each.job === annotation.job ? annotation.annotation_id : each.counterpart));
       return { id: `level-${each.job}`, title: said.level(each.level, each.job), detail: each.job === annotation.job ? said.thisLabel : "", shapes: each.annotations, focus, kind: "level" };
     }),
-    ...answers.map((each) => ({ id: `answer-${each.answer_id}`, title: said.answer(each.worker ?? text.shared.none, each.job), detail: each.level ?? "", shapes: each.shapes, focus: counterpart(annotation, each.shapes), kind: "answer" })),
+    ...answers.map((each) => ({ id: `answer-${each.answer_id}`, title: said.answer(each.worker ?? text.shared.none, each.job), detail: "", shapes: each.shapes, focus: counterpart(annotation, each.shapes), kind: "answer" })),
   ];
   return versions.map((each, i) => ({ ...each, colour: i % COLOURS, dash: DASHES[(i + Math.floor(i / COLOURS)) % DASHES.length], context: each.shapes.filter((one) => one !== each.focus), isText }));
 }
@@ -139,7 +139,7 @@ function Drawing({ found, layers }) {
           (each) => html`<label key=${each.id} class="choice">
             <input type="checkbox" checked=${!hidden.includes(each.id)} onChange=${() => toggle(each.id)} />
             <${Symbol} shape="line" colour=${each.colour} dash=${each.dash} />
-            <span>${each.title}${each.detail && html` <em>(${each.detail})</em>`} <span class="quiet">${each.focus ? said.shapes(each.shapes.length) : said.noShapes}</span></span>
+            <span>${each.title}${each.detail && html` <em>(${each.detail})</em>`} <span class="quiet">${each.focus ? said.shapes(each.shapes.length) : said.lacks(each.shapes.length)}</span></span>
           </label>`,
         )}
         ${others && html`<label class="choice rule"><input type="checkbox" checked=${context} onChange=${() => setContext(!context)} /> <span>${said.contextToggle}</span></label>`}
@@ -200,7 +200,7 @@ export function Annotation({ api, address }) {
       <div>${back}<h1 tabindex="-1" ref=${heading}>${labelName(annotation)}</h1></div>
       <div class="freshness"><p role="status">${text.shared.as_of} ${time(found.as_of)}</p></div>
     </div>
-    <dl class="facts">${facts.map(([name, each]) => html`<div key=${name}><dt>${said.facts[name]}</dt><dd>${each}</dd></div>`)}</dl>
+    <dl class="particulars">${facts.map(([name, each]) => html`<div key=${name}><dt>${said.facts[name]}</dt><dd>${each}</dd></div>`)}</dl>
     <div class="grid">
       <${Drawing} key=${id} found=${found} layers=${layers} />
       <${Levels} layers=${layers} />

@@ -165,7 +165,7 @@ function Table({ visual, dataset, found, choice, drill }) {
   const { head, rows } = table(visual, dataset, kept);
   const number = (cell, column, row) => {
     const between = column.measure && row && bounds(dataset, column.measure, row);
-    return html`${value(cell, column.unit)}${between && html`<span class="bounds"> ${interval(between[0], between[1], column.unit)}</span>`}`;
+    return html`${value(cell, column.unit)}${between && html` <span class=${`bounds ${column.unit === "timestamp" ? "below" : ""}`}>${interval(between[0], between[1], column.unit)}</span>`}`;
   };
   const body = (cell, i, { records, cells }) => {
     const column = head[i];
@@ -183,7 +183,7 @@ function Table({ visual, dataset, found, choice, drill }) {
   const top = (column, i) => {
     const row = column.reference && "value" in column && kept.find((each) => each[alias(column.reference)] === column.value);
     const pick = row ? pickOf(dataset, column.reference, row) : undefined;
-    return html`<th key=${i} scope="col" class=${column.numeric ? "number" : ""}>${choice.offers(pick) ? html`<${Choose} pick=${pick} name=${column.title} choice=${choice}>${column.title}<//>` : column.title}</th>`;
+    return html`<th key=${i} scope="col" class=${`${column.numeric ? "number" : ""} ${column.title.length > 20 ? "wordy" : ""}`}>${choice.offers(pick) ? html`<${Choose} pick=${pick} name=${column.title} choice=${choice}>${column.title}<//>` : column.title}</th>`;
   };
   const linked = drill && !visual.columns;
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${said.tableOf(visual.title)}>
@@ -203,7 +203,7 @@ function Figure({ dataset, name, row, side }) {
   const unknown = row[name] === null || row[name] === undefined;
   const between = bounds(dataset, name, row);
   return html`${side && html`<p class="side"><${Symbol} shape=${side.shape} colour=${side.colour} />${side.name}</p>`}
-    <p class="figure">${value(row[name], measure.unit)}</p>
+    <p class=${`figure ${measure.unit === "timestamp" ? "long" : ""}`}>${value(row[name], measure.unit)}</p>
     ${unknown && html`<p class="quiet">${said.nothingToMeasure}</p>`}
     ${between && html`<p class="quiet">${said.interval} ${interval(between[0], between[1], measure.unit)}</p>`}
     ${measure.n && html`<p class="quiet">${said.n(value(row[measure.n] ?? 0, "count"), dataset.measures[measure.n].title.toLowerCase())}</p>`}`;
@@ -320,7 +320,7 @@ export function Card({ slug, source, visual, dataset, outcome, busy, filtered, t
     ${!outcome && html`<p class="loading">${text.shared.loading}</p>`}
     ${outcome?.error && html`<${Problem} error=${outcome.error} retry=${retry} />`}
     ${fault && html`<p class="notice" role="alert">${fault}</p>`}
-    ${visual.pick && attributes.length > 0 && html`<label class="pick">${said.attribute} <select onChange=${(event) => setPicked(event.target.value)}>${attributes.map((each) => html`<option key=${each} value=${each} selected=${each === attribute}>${words(each)}</option>`)}</select></label>`}
+    ${visual.pick && attributes.length > 0 && html`<label class="pick">${groupTitle(dataset, visual.pick)} <select onChange=${(event) => setPicked(event.target.value)}>${attributes.map((each) => html`<option key=${each} value=${each} selected=${each === attribute}>${words(each)}</option>`)}</select></label>`}
     ${answer && kpi && (both ? html`<${Versus} visual=${visual} dataset=${dataset} rows=${sides.map((each) => each[0] ?? {})} names=${both} />` : html`<${Figures} visual=${visual} dataset=${dataset} row=${found[0] ?? {}} />`)}
     ${empty && html`<div class="empty"><p>${empty}</p>${filtered && html`<button type="button" onClick=${clear}>${said.clearAll}</button>`}</div>`}
     ${charts.map(([shown, data, rows, heading], i) => html`<${Chart} key=${`${i}${heading ?? ""}`} visual=${shown} dataset=${data} found=${rows} all=${charts.length > 1 ? charts.map((each) => each[2]) : undefined} domain=${domainOf(shown)} choice=${choice} heading=${heading} keep=${(picture) => drawings.current.set(i, picture)} failed=${(error) => setFault(said.notDrawn(error.message))} />`)}

@@ -113,7 +113,7 @@ function measured(measure, values, { zero, shared = false }) {
     channel: {
       type: "quantitative",
       scale: { zero, nice: measure.unit !== "share" || zero, ...(domain && { domain }) },
-      axis: { title: scaled ? `${title} (${scaled})` : title, format: FORMATS[measure.unit] ?? "~g", tickCount: ticks(measure.unit, largest) },
+      axis: { titleLimit: 250, title: scaled ? `${title} (${scaled})` : title, format: FORMATS[measure.unit] ?? ",~f", tickCount: ticks(measure.unit, largest) },
     },
   };
 }
@@ -138,9 +138,9 @@ const dayAxis = (order, width, unit = "day") => ({
 });
 
 // Names below a chart: level while they have room, then slanted.
-function nameAxis(names, width) {
+function nameAxis(names, width, title) {
   const slanted = names.length * 80 > width;
-  return { type: "nominal", sort: names, axis: { title: null, grid: false, ticks: false, labelAngle: slanted ? -40 : 0, labelLimit: slanted ? 120 : Math.floor((width - 60) / names.length) - 10 } };
+  return { type: "nominal", sort: names, axis: { title, grid: false, ticks: false, labelAngle: slanted ? -40 : 0, labelLimit: slanted ? 120 : Math.floor((width - 60) / names.length) - 10 } };
 }
 
 // Names left of a chart, their title above them.
@@ -242,7 +242,9 @@ function bars(visual, dataset, report, series, width, look, peers) {
   const names = order.map((each) => named(dataset, reference, each));
   const lanes = grouped ? series.length : 1;
   const amount = { ...(days ? { field: "low" } : { field: "y", stack: grouped ? null : "zero" }), ...channel, axis: { ...channel.axis, ...(horizontal ? {} : { grid: true }) } };
-  const category = days ? dayAxis(order, width) : horizontal ? sideAxis(names, visual.pick ? null : groupsOf(visual).map((each) => groupTitle(dataset, each)).join(", "), width) : nameAxis(names, width);
+  const category = days ? dayAxis(order, width) : horizontal ? sideAxis(names, visual.pick ? null : groupsOf(visual).map((each) => groupTitle(dataset, each)).join(", "), width) : nameAxis(names, width, groupTitle(dataset, reference));
+  // Of few days only those with bars are named; the room around them is no data.
+  if (days && order.length < FEWEST) Object.assign(category.axis, { values: order.map((each) => ({ year: Number(each.slice(0, 4)), month: Number(each.slice(5, 7)), date: Number(each.slice(8, 10)), utc: true })), tickCount: undefined });
   const thick = grouped ? {} : horizontal ? { height: { band: 0.7 } } : days ? {} : order.length < 6 ? { width: 48 } : { width: { band: 0.7 } };
   return {
     ...base(look),
@@ -252,7 +254,7 @@ function bars(visual, dataset, report, series, width, look, peers) {
     data: { values },
     mark: { type: days ? "rect" : "bar", ...thick },
     encoding: {
-      [horizontal ? "y" : "x"]: { field: "k", ...category, ...(grouped && !days ? { scale: { paddingInner: 0.25 } } : {}) },
+      [horizontal ? "y" : "x"]: { field: "k", ...category, ...(grouped && !days ? { scale: { paddingInner: 0.25 } } : days ? { scale: { type: "utc", padding: fewDays(order, width) } } : {}) },
       ...(days && { x2: { field: "end" }, y2: { field: "high" } }),
       ...(grouped && !days && { [horizontal ? "yOffset" : "xOffset"]: { field: "s", type: "nominal", sort: series.map((each) => each.name) } }),
       [horizontal ? "x" : "y"]: amount,
@@ -267,6 +269,14 @@ function bars(visual, dataset, report, series, width, look, peers) {
 const reached = (dataset, name, peers) => peers.flatMap((peer) => peer.points.flatMap((each) => [each.y, ...(bounds(dataset, name, each.row) ?? [])]));
 
 // --- Lines and control charts ------------------------------------------------------------------------------------------
+
+const FEWEST = 7;
+
+// Pixels to leave free on both sides of a chart of daily bars: it spans a week at least, or a single day would fill it.
+function fewDays(order, width) {
+  const lacking = FEWEST - 1 - (Date.parse(order.at(-1)) - Date.parse(order[0])) / DAY;
+  return lacking > 0 ? ((width - 60) * lacking) / FEWEST / 2 : 0;
+}
 
 const pointOf = (days, key) => (days ? Date.parse(instant(key)) : key);
 
@@ -288,7 +298,7 @@ function lines(visual, dataset, report, series, width, look, peers) {
     ...(between[i] && { low: between[i][0] / by, high: between[i][1] / by }),
     tip: `${named(dataset, reference, each.key)}${each.entry.name ? `, ${each.entry.name}` : ""}: ${told(dataset, name, each.row)}`,
   }));
-  const x = { field: "k", ...(days ? dayAxis(report.order, width, days) : number ? { type: "quantitative", scale: { zero: false }, axis: { title: groupTitle(dataset, reference), grid: false, format: "~g" } } : nameAxis(report.order.map((each) => named(dataset, reference, each)), width)) };
+  const x = { field: "k", ...(days ? dayAxis(report.order, width, days) : number ? { type: "quantitative", scale: { zero: false }, axis: { title: groupTitle(dataset, reference), grid: false, format: "~g" } } : nameAxis(report.order.map((each) => named(dataset, reference, each)), width, groupTitle(dataset, reference))) };
   const y = { field: "y", ...channel, axis: { ...channel.axis, grid: true } };
   return {
     ...base(look),
@@ -332,20 +342,18 @@ function control(visual, dataset, report, width, look, peers) {
       tip: `${named(dataset, reference, each.key)}: ${told(dataset, name, each.row)}. ${text.reports.centre}: ${value(each.row[centre], measure.unit)}${limits ? `; ${text.reports.limits}: ${limits}` : ""}${signal ? `. ${text.reports.outOfControl}` : ""}`,
     };
   });
-  const x = { field: "k", ...(days ? dayAxis(order, width) : nameAxis(order.map((each) => named(dataset, reference, each)), width)) };
+  const x = { field: "k", ...(days ? dayAxis(order, width) : nameAxis(order.map((each) => named(dataset, reference, each)), width, groupTitle(dataset, reference))), ...(!days && { scale: { type: "band" } }) };
   const y = { field: "y", ...channel, axis: { ...channel.axis, grid: false } };
-  // A step as wide as its day or name. Ticks are horizontal strokes of that width.
-  const step = (field, dash, width_) => ({
-    mark: days ? { type: "rule", strokeDash: dash, strokeWidth: width_ } : { type: "tick", thickness: width_, bandSize: 1000 },
-    encoding: days ? { x: { ...x, field: "from" }, x2: { field: "end" }, y: { ...y, field }, color: { value: look.ink } } : { y: { ...y, field }, color: { value: look.ink } },
+  // A step as wide as its day, or as the band of its name.
+  const step = (field, dash) => ({
+    mark: { type: "rule", strokeDash: dash, strokeWidth: 1.2 },
+    encoding: { x: days ? { ...x, field: "from" } : { ...x, bandPosition: 0 }, x2: days ? { field: "end" } : { field: "k", bandPosition: 1 }, y: { ...y, field }, color: { value: look.ink } },
   });
   const mark = (signal) => ({
     transform: [{ filter: signal ? "datum.signal" : "!datum.signal" }],
     mark: { type: "point", filled: true, opacity: 1, size: signal ? 150 : 55, shape: signal ? "triangle-up" : "circle", stroke: look.card, strokeWidth: 1 },
     encoding: { y, color: { value: look.colours[signal ? 1 : 0] }, tooltip: TIP },
   });
-  const nominalStep = (field, dash) => ({ mark: { type: "line", interpolate: "step", strokeDash: dash, strokeWidth: 1.2 }, encoding: { y: { ...y, field }, color: { value: look.ink } } });
-  const limit = (field, dash, width_) => (days ? step(field, dash, width_) : nominalStep(field, dash));
   return {
     ...base(look),
     padding: PADDING,
@@ -353,7 +361,7 @@ function control(visual, dataset, report, width, look, peers) {
     height: 260,
     data: { values },
     encoding: { x },
-    layer: [limit("low", [5, 4], 1.2), limit("high", [5, 4], 1.2), limit("centre", [1, 0], 1.2), { mark: { type: "line", strokeWidth: 1, opacity: 0.5 }, encoding: { y, color: { value: look.colours[0] } } }, mark(false), mark(true)],
+    layer: [step("low", [5, 4]), step("high", [5, 4]), step("centre", [1, 0]), { mark: { type: "line", strokeWidth: 1, opacity: 0.5 }, encoding: { y, color: { value: look.colours[0] } } }, mark(false), mark(true)],
   };
 }
 
@@ -448,7 +456,7 @@ function heat(visual, dataset, report, width, look, peers) {
             field: "y",
             type: "quantitative",
             scale: { domain: [low, high], range: [pale, full], interpolate: "rgb" },
-            legend: { title: measure.title, orient: "top", direction: "horizontal", gradientLength: Math.min(180, width / 2), gradientThickness: 10, format: FORMATS[measure.unit] ?? "~g", tickCount: 3 },
+            legend: { title: measure.title, titleLimit: width - 20, orient: "top", direction: "horizontal", gradientLength: Math.min(180, width / 2), gradientThickness: 10, format: FORMATS[measure.unit] ?? ",~f", tickCount: 3 },
           },
         },
       },

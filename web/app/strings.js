@@ -385,6 +385,7 @@ export const text = {
     answer: (worker, job) => `Answer of ${worker}: ${job}`,
     shapes: (count) => counted(count, "shapes"),
     noShapes: "no shape here",
+    lacks: (count) => (count ? `not there, ${counted(count, "shapes")}` : "not there"),
     zoom: "Zoom in on the label",
     contextToggle: "Show other labels of every layer",
     thisLabel: "this label",
