@@ -55,7 +55,8 @@ def rows(target, table):
 
 
 def read(path):
-    return pq.ParquetFile(path).read().to_pylist()
+    """The rows of a Parquet file; the lines of a manifest or label file of a directed audit."""
+    return pq.ParquetFile(path).read().to_pylist() if path.suffix == ".parquet" else path.read_text().splitlines()
 
 
 def catalog(target):
