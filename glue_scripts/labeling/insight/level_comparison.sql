@@ -67,6 +67,7 @@ SELECT
   l.modality,
   l.task_type,
   'track' AS kind,
+  l.object_id AS bucket,
   l.object_id AS compared,
   l.object_id,
   CAST(NULL AS STRING) AS chance_set,

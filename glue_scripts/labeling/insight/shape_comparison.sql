@@ -1,10 +1,21 @@
 -- The shapes of workers' answers, object by object (column compared), of objects with two answers or more, and once more
 -- in chance sets of five answers to different objects. Of several answers of one worker to one object the latest counts.
 -- An answer without shapes is one row with drawn = false. Compared are boxes, spans and, in tracking jobs, tracks: kind.
+-- What is compared is put into buckets by a hash, enough of them that one holds some ten thousand shapes.
 WITH kinds AS (
-  SELECT DISTINCT job_name, CASE WHEN task_type = 'video-object-tracking' THEN 'track' ELSE shape END AS kind, shape
+  SELECT
+    job_name,
+    CASE WHEN task_type = 'video-object-tracking' THEN 'track' ELSE shape END AS kind,
+    shape,
+    CASE
+      WHEN count(*) < 50000 THEN 0
+      WHEN count(*) < 1000000 THEN 1
+      WHEN count(*) < 20000000 THEN 2
+      ELSE 3
+    END AS digits
   FROM answer_annotation
   WHERE shape IN ('box', 'span')
+  GROUP BY job_name, task_type, shape
 ),
 latest AS (
   SELECT
@@ -13,6 +24,7 @@ latest AS (
     a.task_type,
     k.kind,
     k.shape,
+    k.digits,
     a.object_id,
     a.username AS worker,
     a.answer_id,
@@ -49,13 +61,13 @@ drawn_by_chance AS (
 ),
 compared AS (
   SELECT
-    job_name, modality, task_type, kind, shape, object_id, worker, answer_id, last_at,
+    job_name, modality, task_type, kind, shape, digits, object_id, worker, answer_id, last_at,
     CAST(NULL AS STRING) AS chance_set,
     object_id AS compared
   FROM shared
   UNION ALL
   SELECT
-    job_name, modality, task_type, kind, shape, object_id, worker, answer_id, last_at,
+    job_name, modality, task_type, kind, shape, digits, object_id, worker, answer_id, last_at,
     CAST(CAST(floor((draw - 1) / 5) AS INT) AS STRING) AS chance_set,
     concat('chance ', CAST(CAST(floor((draw - 1) / 5) AS INT) AS STRING)) AS compared
   FROM drawn_by_chance
@@ -66,6 +78,7 @@ SELECT
   c.modality,
   c.task_type,
   c.kind,
+  substring(md5(c.compared), 1, c.digits) AS bucket,
   c.compared,
   c.object_id,
   c.chance_set,

@@ -94,8 +94,8 @@ _LEVELS = ("adjustment", "adjustment_task", "audit_part", "first_pass_part", "ad
 _TRACKS = ("track", "track_issue")
 _SHOWN = ("object_id", "kind", "place", "frame_no", "row_id")
 
-_COMPARED = ("job_name", "kind", "compared")
-_SHAPES = ("worker", "answer_id", "frame_no", "position")
+_COMPARED = ("job_name", "kind", "bucket")
+_SHAPES = ("compared", "worker", "answer_id", "frame_no", "position")
 _SUMMED = ("metric", "object_id", "chance_set", "threshold", "worker", "other_worker", "label")
 _QUALITY = ("worker_quality", "confusion", "consensus", "job_quality")
 

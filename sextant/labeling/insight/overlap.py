@@ -10,11 +10,16 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     Bools = NDArray[np.bool_]
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
+
+PAIRS_AT_ONCE = 2_000_000
+"""Shapes compared at once: what a crowded frame may cost in memory (about 300 MB)."""
 
 
 def box_iou(first: Floats, second: Floats) -> Floats:
@@ -39,23 +44,47 @@ def box_iou(first: Floats, second: Floats) -> Floats:
 
 def same_group(group: Integers) -> tuple[Integers, Integers]:
     """All pairs i < j of positions with equal `group`, shape (n,): positions of i and of j, group by group."""
+    found = list(chunks_of_pairs(group, int(group.size) ** 2 + 1))
+    return found[0]
+
+
+def chunks_of_pairs(group: Integers, at_once: int = PAIRS_AT_ONCE) -> Iterator[tuple[Integers, Integers]]:
+    """`same_group` in chunks of some `at_once` pairs (more if one position has more); one chunk at least."""
     order = np.argsort(group, kind="stable")
     _, sizes = np.unique(group, return_counts=True)
     # The n-th member of a group of g has g - 1 - n partners after it.
     partners = np.repeat(np.cumsum(sizes), sizes) - np.arange(group.size) - 1
-    first = np.repeat(np.arange(group.size), partners)
-    within = np.arange(first.size) - np.repeat(np.cumsum(partners) - partners, partners)
-    return order[first], order[first + 1 + within]
+    for start, stop in _chunks(partners, at_once):
+        first = np.repeat(np.arange(start, stop), partners[start:stop])
+        before = np.cumsum(partners[start:stop]) - partners[start:stop]
+        within = np.arange(first.size) - np.repeat(before, partners[start:stop])
+        yield order[first], order[first + 1 + within]
+
+
+def _chunks(sizes: Integers, at_once: int) -> Iterator[tuple[int, int]]:
+    """Bounds of runs of positions whose sizes add up to some `at_once`; one at least."""
+    part = (np.cumsum(sizes) - sizes) // at_once
+    starts = np.flatnonzero(np.diff(part, prepend=-1)).tolist() or [0]
+    yield from zip(starts, [*starts[1:], sizes.size], strict=True)
 
 
 def across_groups(first: Integers, second: Integers) -> tuple[Integers, Integers]:
     """All pairs (i, j) with `first[i] == second[j]`: two arrays of positions, sorted by i."""
+    found = list(chunks_across(first, second, int(first.size) * int(second.size) + 1))
+    return found[0]
+
+
+def chunks_across(
+    first: Integers, second: Integers, at_once: int = PAIRS_AT_ONCE
+) -> Iterator[tuple[Integers, Integers]]:
+    """`across_groups` in chunks of some `at_once` pairs (more if one position has more); one chunk at least."""
     order = np.argsort(second, kind="stable")
     begin = np.searchsorted(second[order], first, "left")
     partners = np.searchsorted(second[order], first, "right") - begin
-    left = np.repeat(np.arange(first.size), partners)
-    within = np.arange(left.size) - np.repeat(np.cumsum(partners) - partners, partners)
-    return left, order[np.repeat(begin, partners) + within]
+    for start, stop in _chunks(partners, at_once):
+        some = partners[start:stop]
+        within = np.arange(some.sum()) - np.repeat(np.cumsum(some) - some, some)
+        yield np.repeat(np.arange(start, stop), some), order[np.repeat(begin[start:stop], some) + within]
 
 
 def best_matching(first: Integers, second: Integers, score: Floats) -> Bools:

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
-def exact(first: Floats, second: Floats) -> Floats:
-    """1 where two spans have the same offsets, 0 elsewhere: the strict matching of CoNLL-2003.
+def exact(first: Floats, second: Floats) -> NDArray[np.bool_]:
+    """Where two spans have the same offsets: the strict matching of CoNLL-2003.
 
     Args:
         first: shape (n, 2): start and end offset in characters, the end exclusive.
         second: likewise.
     """
-    return np.asarray(np.all(first == second, axis=-1), np.float64)
+    return np.asarray(np.all(first == second, axis=-1))
 
 
 def overlapping(first: Floats, second: Floats) -> Floats:

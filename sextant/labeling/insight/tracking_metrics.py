@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sextant.labeling.insight.overlap import across_groups, best_matching, box_iou
+from sextant.labeling.insight.overlap import best_matching, box_iou, chunks_across
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,10 +52,13 @@ class Candidates:
 
 def candidates(first: Tracks, second: Tracks) -> Candidates:
     """Every pair of overlapping boxes, sorted by the position in `first`."""
-    near, far = across_groups(first.frame, second.frame)
-    iou = box_iou(first.box[near], second.box[far])
-    kept = iou > 0
-    return Candidates(near[kept], far[kept], iou[kept])
+    found = []
+    for near, far in chunks_across(first.frame, second.frame):
+        iou = box_iou(first.box[near], second.box[far])
+        kept = iou > 0
+        found.append((near[kept], far[kept], iou[kept]))
+    near, far, iou = (np.concatenate(each) for each in zip(*found, strict=True))
+    return Candidates(near, far, iou)
 
 
 @dataclass(frozen=True)

@@ -298,6 +298,28 @@ def test_random_boxes_agree_by_chance_and_alpha_knows_it():
     assert row["upper"] - row["lower"] < 0.4
 
 
+def test_objects_compared_together_or_apart_give_the_same_rows():
+    random = np.random.default_rng(12)
+    tables = []
+    for n in range(6):
+        answers = {
+            (f"a{n}-{who}", who): [
+                box(left, label=str(random.choice(["Car", "Bus"])), frame=int(random.integers(2)))
+                for left in random.uniform(0, 40, random.integers(0, 5))
+            ]
+            for who in ("ann", "bob", "cy")
+        }
+        tables.append(shapes("box", answers, object_id=f"o{n}", chance_set="0" if n == 5 else None))
+    columns = tables[0].column_names
+    together = comparisons(pa.concat_tables([each.select(columns) for each in tables]))["object_agreement"]
+    apart = [row for each in tables for row in comparisons(each)["object_agreement"]]
+
+    def order(row):
+        return [str(row.get(name)) for name in OBJECT_AGREEMENT.key]
+
+    assert sorted(together, key=order) == sorted(apart, key=order)
+
+
 def test_a_worker_of_more_answers_to_an_object_weighs_no_more():
     """An object of three answers has three pairs, and weighs as three answers, not as three pairs."""
     three = shapes("box", {(f"a{who}", who): [box(0)] for who in ("ann", "bob", "cy")}, object_id="o1")

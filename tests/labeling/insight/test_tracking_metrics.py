@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from sextant.labeling.insight.overlap import across_groups, best_matching, box_iou, same_group
+from sextant.labeling.insight.overlap import (
+    across_groups,
+    best_matching,
+    box_iou,
+    chunks_across,
+    chunks_of_pairs,
+    same_group,
+)
 from sextant.labeling.insight.tracking_metrics import Tracks, candidates, clear, hota, hota_value, identity
 
 
@@ -153,3 +160,16 @@ def test_pairs_within_and_across_groups():
     assert sorted(zip(left.tolist(), right.tolist(), strict=True)) == [(0, 0), (0, 1), (1, 2), (3, 0), (3, 1)]
     assert same_group(np.zeros(0, int))[0].size == 0
     assert across_groups(np.zeros(0, int), np.array([1]))[0].size == 0
+
+
+def test_chunks_hold_every_pair_once():
+    random = np.random.default_rng(6)
+    one, other = random.integers(0, 9, 60), random.integers(0, 9, 50)
+    for whole, chunks in (
+        (same_group(one), list(chunks_of_pairs(one, 20))),
+        (across_groups(one, other), list(chunks_across(one, other, 20))),
+    ):
+        assert len(chunks) > 5
+        assert max(each[0].size for each in chunks) <= 20 + 60
+        together = [np.concatenate([each[side] for each in chunks]).tolist() for side in (0, 1)]
+        assert together == [each.tolist() for each in whole]
