@@ -521,10 +521,10 @@ def _listed(
         for row, worker, auditor in zip(*(each.tolist() for each in (rows, *people[change])), strict=True):
             old, new = (-1, row) if added else (row, -1)
             found.append((change, old, new, float("nan"), worker, auditor, (None, None, None)))
-    names = ["source_ref", "frame_no", "frame", "row_id", "instance_name", "label"]
+    names = ["frame_no", "frame", "row_id", "instance_name", "label"]
     wanted = sorted({row for each in found for row in each[1:3] if row >= 0})
     cells = dict(zip(wanted, chain.table.select(names).take(np.array(wanted, np.int64)).to_pylist(), strict=True))
-    object_id = chain.table["object_id"]
+    object_id, source_ref = chain.table["object_id"], chain.table["source_ref"]
     listed: list[dict[str, object]] = []
     for change, old, new, iou, worker, auditor, (name, before, after) in found:
         shown = cells[new if new >= 0 else old]
@@ -533,7 +533,8 @@ def _listed(
             {
                 **head,
                 "object_id": object_id[task].as_py(),
-                **{each: shown[each] for each in ("source_ref", "frame_no", "frame", "instance_name", "label")},
+                "source_ref": source_ref[task].as_py(),
+                **{each: shown[each] for each in ("frame_no", "frame", "instance_name", "label")},
                 "annotation_id": cells[new]["row_id"] if new >= 0 else None,
                 "base_annotation_id": cells[old]["row_id"] if old >= 0 else None,
                 "base_label": cells[old]["label"] if old >= 0 else None,

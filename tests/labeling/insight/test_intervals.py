@@ -4,7 +4,7 @@ import duckdb
 import numpy as np
 import pytest
 import sqlglot
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -26,6 +26,7 @@ def test_published_interval():
     assert np.round(upper, 4).tolist() == [0.3662, 0.1605, 0.1611, 0.1718]
 
 
+@settings(deadline=None)
 @given(COUNTS)
 def test_as_scipy_has_it(count):
     k, n = count
@@ -109,6 +110,7 @@ def test_a_period_without_labels_is_no_alarm():
     assert np.isnan(p_chart([0], [0]).centre)
 
 
+@settings(deadline=None)
 @given(st.lists(COUNTS, min_size=1, max_size=5))
 def test_sql_of_the_chart_says_the_same(counts):
     chart = p_chart(*zip(*counts, strict=True))

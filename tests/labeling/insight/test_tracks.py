@@ -3,12 +3,13 @@
 import json
 import os
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sextant.labeling.insight import tracks
@@ -17,7 +18,10 @@ ROOT = Path(__file__).resolve().parents[3]
 DATA = Path(os.environ.get("SEXTANT_DATA", ROOT.parent / "shared" / "data")) / "groundtruth"
 SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in ("kind", "bucket", "job_name", "modality", "task_type", "object_id", "source_ref")),
+        *(
+            (name, pa.string())
+            for name in ("kind", "bucket", "job_name", "modality", "task_type", "object_id", "source_ref")
+        ),
         ("frame_no", pa.int32()),
         *((name, pa.string()) for name in ("frame", "row_id", "instance_id", "instance_name", "label")),
         *((name, pa.float64()) for name in ("left_px", "top_px", "width_px", "height_px")),
@@ -257,11 +261,10 @@ def test_one_frame_and_no_frame():
     assert tracks.inspect(group([], frames=[("0", 1)])) == {}
 
 
+@settings(deadline=None)
 @given(
     st.lists(
-        st.tuples(
-            st.integers(0, 8), st.integers(1, 3), st.tuples(*[st.floats(-50, 50) | st.just(float("nan"))] * 4)
-        ),
+        st.tuples(st.integers(0, 8), st.integers(1, 3), st.tuples(*[st.floats(-50, 50) | st.just(float("nan"))] * 4)),
         max_size=40,
     )
 )
@@ -301,3 +304,169 @@ def test_the_real_track_has_the_measured_findings():
     assert sum(each[4] for each in found if each[1] == "frozen") == 6
     assert [each for each in found if each[1] == "missing_attribute"] == [("Car:3", "missing_attribute", 9, 299, 291)]
     assert not [each for each in found if each[1] == "identity_swap"]
+
+
+# --- directed audits --------------------------------------------------------------------------------------------------
+
+
+def test_windows_are_widened_and_merged():
+    found = tracks.windows([(40, 40, "jump"), (2, 2, "gap"), (47, 49, "frozen"), (60, 60, "jump"), (60, 60, "gap")], 62)
+    assert [(each.first, each.last, each.issues) for each in found] == [
+        (0, 5, ("gap",)),
+        (37, 52, ("jump", "frozen")),
+        (57, 61, ("gap", "jump")),
+    ]
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 60).flatmap(
+        lambda length: st.tuples(
+            st.lists(st.tuples(st.integers(0, length - 1), st.integers(0, 4)), max_size=12), st.just(length)
+        )
+    )
+)
+def test_windows_hold_every_finding_once(case):
+    places, length = case
+    spans = [(first, min(first + more, length - 1), "jump") for first, more in places]
+    found = tracks.windows(spans, length)
+    assert sum(len(each.issues) for each in found) == len(spans)
+    assert all(0 <= each.first <= each.last < length for each in found)
+    assert all(one.last + 1 < two.first for one, two in pairwise(found))
+    for first, last, _ in spans:
+        begin, end = max(0, first - tracks.MARGIN), min(length - 1, last + tracks.MARGIN)
+        assert any(each.first <= begin and end <= each.last for each in found)
+
+
+JOB = {
+    "job_name": "street-first_level-cars",
+    "modality": "VideoObjectTracking",
+    "task_type": "video-object-tracking",
+    "object_id": "3",
+    "source_ref": "s3://clips/day-1/sequence.json",
+    "created_at": datetime(2026, 9, 1, 12, 30, tzinfo=UTC),
+    "label_attribute": "cars-ref",
+    "input_path": "somewhere/in/",
+    "output_path": "s3://processed",
+    "sequence_frame_count": 300,
+}
+SHOWN = pa.schema(
+    [
+        *((name, pa.string()) for name in ("kind", "job_name", "modality", "task_type", "object_id", "source_ref")),
+        ("created_at", pa.timestamp("us", "UTC")),
+        *((name, pa.string()) for name in ("label_attribute", "input_path", "output_path")),
+        ("frame_no", pa.int32()),
+        ("frame", pa.string()),
+        ("place", pa.int32()),
+        ("last_place", pa.int32()),
+        ("sequence_frame_count", pa.int64()),
+        *((name, pa.string()) for name in ("issue", "row_id", "instance_id", "instance_name", "label", "shape")),
+        *((name, pa.float64()) for name in ("left_px", "top_px", "width_px", "height_px")),
+        ("geometry", pa.string()),
+        ("attributes", pa.map_(pa.string(), pa.string())),
+    ]
+)
+
+
+def doubtful(**changed):
+    """Findings at places 10 and 100 of a sequence whose frames are numbered 5, 10, 15 …"""
+    job = {**JOB, **changed}
+    rows = [
+        {"kind": "issue", "place": 10, "last_place": 10, "issue": "jump"},
+        {"kind": "issue", "place": 100, "last_place": 101, "issue": "gap"},
+    ]
+    near = [*range(7, 14), *range(97, 105)]
+    rows += [{"kind": "frame", "place": at, "frame_no": 5 * at + 5, "frame": f"{at:04d}.jpg"} for at in near]
+    box = {"shape": "box", "left_px": 1.0, "top_px": 2.5, "width_px": 30.0, "height_px": 40.0, "label": "Car"}
+    line = {"shape": "polyline", "geometry": '{"vertices":[{"x":1,"y":2}]}', "label": "Bike"}
+    for at, shape in ((8, box), (8, line), (99, box)):
+        more = {"instance_id": "id", "instance_name": "Car:1", "attributes": [("moving", "yes")]}
+        rows.append({"kind": "label", "frame_no": 5 * at + 5, "row_id": f"{at}", **shape, **more})
+    return pa.Table.from_pylist([{**job, **row} for row in rows], schema=SHOWN)
+
+
+def test_a_directed_audit_lists_its_windows():
+    made = tracks.direct(doubtful())
+    assert [
+        [row[name] for name in ("first_frame_no", "last_frame_no", "frame_count", "sequence_frame_count", "issues")]
+        for row in made["directed_audit"]
+    ] == [[40, 70, 7, 300, "jump"], [490, 525, 8, 300, "gap"]]
+    assert {row["manifest"] for row in made["directed_audit"]} == {"audits/street-first_level-cars/directed.manifest"}
+    assert {row["issue_count"] for row in made["directed_audit"]} == {1}
+
+
+def test_a_directed_audit_is_an_input_of_ground_truth():
+    files = {row["path"]: row["body"] for row in tracks.direct(doubtful())["files"]}
+    root = "street-first_level-cars"
+    lines = [json.loads(line) for line in files[f"{root}/directed.manifest"].splitlines()]
+    assert [line["source-ref"] for line in lines] == [
+        f"s3://processed/audits/{root}/3/40-70.json",
+        f"s3://processed/audits/{root}/3/490-525.json",
+    ]
+    assert lines[0]["cars-ref"] == f"s3://processed/audits/{root}/3/40-70.labels.json"
+    assert lines[0]["cars-ref-metadata"] == {
+        "class-map": {"0": "Bike", "1": "Car"},
+        "job-name": "labeling-job/street-first_level-cars",
+        "human-annotated": "yes",
+        "creation-date": "2026-09-01T12:30:00.000000",
+        "type": "groundtruth/video-object-tracking",
+    }
+    sequence = json.loads(files[f"{root}/3/40-70.json"])
+    assert sequence == {
+        "seq-no": 1,
+        "prefix": "s3://clips/day-1/",
+        "number-of-frames": 7,
+        "frames": [{"frame-no": 5 * at + 5, "frame": f"{at:04d}.jpg"} for at in range(7, 14)],
+    }
+    assert json.loads(files[f"{root}/3/490-525.json"])["seq-no"] == 2
+    labels = json.loads(files[f"{root}/3/40-70.labels.json"])["tracking-annotations"]
+    assert [each["frame-no"] for each in labels] == [str(5 * at + 5) for at in range(7, 14)]
+    named = {"label-category-attributes": {"moving": "yes"}, "object-id": "id", "object-name": "Car:1"}
+    assert labels[1] == {
+        "annotations": [{"height": 40, "width": 30, "top": 2.5, "left": 1, "class-id": "1", **named}],
+        "polylines": [{"vertices": [{"x": 1, "y": 2}], "class-id": "0", **named}],
+        "frame-no": "45",
+        "frame": "0008.jpg",
+        "frame-attributes": {},
+    }
+    assert labels[0]["annotations"] == []
+    assert len(files) == 5
+
+
+@pytest.mark.parametrize("changed", [{"source_ref": None}, {"task_type": "point_cloud_object_tracking"}])
+def test_windows_without_an_input_have_no_files(changed):
+    made = tracks.direct(doubtful(**changed))
+    assert [row["manifest"] for row in made["directed_audit"]] == [None, None]
+    assert made["files"] == []
+
+
+def test_the_prefix_is_that_of_the_sequence_file(monkeypatch):
+    bodies = {
+        "s3://clips/a.json": b'{"seq-no":1,"prefix":"s3://frames/a/"}',
+        "s3://clips/b.json": b"[",
+        "s3://clips/c.json": b"{}",
+    }
+
+    def read(uri):
+        if uri not in bodies:
+            raise tracks.storage.GoneError(uri)
+        return bodies[uri]
+
+    monkeypatch.setattr(tracks.storage, "read", read)
+    assert tracks.frame_prefix("s3://clips/a.json", "s3://batches/") == "s3://frames/a/"
+    assert [tracks.frame_prefix(f"s3://clips/{name}.json", "s3://batches/") for name in "bcd"] == ["s3://clips/"] * 3
+    assert tracks.frame_prefix("s3://clips/a.json", "folder/") == "s3://clips/"
+
+
+def test_what_was_written_is_read_as_ground_truth_output(tmp_path):
+    """The labels of a window go through the parser of real sequence files and come back the same."""
+    from tests.labeling.staged import stage
+
+    files = {row["path"]: row["body"] for row in tracks.direct(doubtful())["files"]}
+    body = files["street-first_level-cars/3/40-70.labels.json"]
+    staged = stage(tmp_path, {"job/annotations/consolidated-annotation/output/0/SeqLabel.json": body})
+    boxes = [row for row in staged["parsed_annotation"] if row["shape"] == "box"]
+    assert [(row["frame_no"], row["left_px"], row["height_px"], row["instance_name"]) for row in boxes] == [
+        (45, 1.0, 40.0, "Car:1")
+    ]
+    assert len(staged["parsed_frame"]) == 7
