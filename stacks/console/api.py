@@ -20,8 +20,16 @@ if TYPE_CHECKING:
 
     from stacks.config import EnvironmentConfig
 
-_READ, _CHANGE = [apigw.HttpMethod.GET], [apigw.HttpMethod.GET, apigw.HttpMethod.POST]
+_READ, _ASK = [apigw.HttpMethod.GET], [apigw.HttpMethod.POST]
+_CHANGE = _READ + _ASK
 ROUTES = {"/api/systems": _READ, "/api/settings": _READ}
+DASHBOARD_ROUTES = {
+    "/api/dashboards": _READ,
+    "/api/dashboards/{proxy+}": _READ + _ASK,  # a question is too long for a URL
+    "/api/annotations": _ASK,
+    "/api/annotations/{proxy+}": _READ,
+    "/api/state": _READ,
+}
 # Lambda takes 4 KB of variables in all.
 _MOST_SETTINGS_BYTES = 3500
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
-import aws_cdk.aws_apigatewayv2 as apigw
 
 from stacks.building_blocks.alarms import alarm_topic
 from stacks.building_blocks.data_lake import data_key
 from stacks.building_blocks.http_api import HttpApi
 from stacks.building_blocks.static_site import StaticSite
 from stacks.console.alarms import watch
-from stacks.console.api import ROUTES, console_function, operation_routes
+from stacks.console.api import DASHBOARD_ROUTES, ROUTES, console_function, operation_routes
 from stacks.console.users import Users
 from web import site
 
@@ -63,8 +62,7 @@ class ConsoleStack(cdk.Stack):
         for name, function in operations.items():
             api.route(operation_routes(name), function)
         if dashboards:
-            get, post = apigw.HttpMethod.GET, apigw.HttpMethod.POST
-            api.route({"/api/dashboards": [get], "/api/dashboards/{proxy+}": [get, post]}, dashboards)
+            api.route(DASHBOARD_ROUTES, dashboards)
         pages.publish(
             {name: path for name, (path, _) in site.files().items()},
             {

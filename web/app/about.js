@@ -5,6 +5,7 @@ import { Badge, Problem, Title } from "./parts.js";
 import { usePolled } from "./poll.js";
 import { text } from "./strings.js";
 
+/** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
 export function About({ api, system }) {
   const { answer, fault, refresh } = usePolled(api, "/api/systems");
   const words = text.systems[system.id];

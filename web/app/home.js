@@ -58,6 +58,7 @@ const Absent = ({ system, available, environment }) => html`<${Frame} system=${s
   <p class="quiet">${available ? text.about.absent(environment) : text.about.unavailable}</p>
 <//>`;
 
+/** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
 function Deployed({ api, system, report }) {
   const { answer, fault, refresh } = usePolled(api, `/api/systems/${system.id}`, (told) => told.state === "running");
   const needs = useNeeds(api, system.id, answer?.last_run, report);
@@ -70,6 +71,7 @@ function Deployed({ api, system, report }) {
   <//>`;
 }
 
+/** @param {{ api: import("../types/console").Api }} props */
 export function Home({ api }) {
   const { answer, fault, refresh } = usePolled(api, "/api/systems");
   const [needs, setNeeds] = useState({});

@@ -26,7 +26,7 @@ function Page({ found, address, go, api, session }) {
   useEffect(() => {
     document.title = text.title(found.page.title, found.system && found.page.id !== "about" && found.system.title);
     // Someone who moved here by the navigation starts reading at the heading; the first page load leaves focus alone.
-    if (document.activeElement?.closest?.("nav")) requestAnimationFrame(() => document.querySelector("main h1")?.focus());
+    if (document.activeElement?.closest?.("nav")) requestAnimationFrame(() => /** @type {HTMLElement} */ (document.querySelector("main h1"))?.focus());
   }, [found.page.id, found.system?.id, loaded]);
   if (fault) return html`<div class="problem page" role="alert"><h1>${found.page.title}</h1><p>${text.faults.module.message}</p><p>${text.faults.module.remedy}</p></div>`;
   if (loaded?.id !== found.page.id) return html`<p class="loading" role="status">${text.shared.loading}</p>`;

@@ -14,6 +14,7 @@ const MOST = 1000; // the API gives no more at once
 const shortName = (source) => source.slice(source.lastIndexOf("/") + 1) || source;
 
 // The beginning of an object, fetched when it is opened.
+/** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
 function Content({ api, path, source }) {
   const [found, setFound] = useState({});
   useEffect(() => {
@@ -24,6 +25,7 @@ function Content({ api, path, source }) {
     return () => stop.abort();
   }, [source]);
   if (found.fault) return html`<${Problem} fault=${found.fault} />`;
+  /** @type {import("../types/api").Content | undefined} */
   const content = found.content;
   if (!content) return html`<p class="loading">${text.shared.loading}</p>`;
   if (content.state === "gone") return html`<p class="notice">${said.gone}</p>`;
@@ -36,6 +38,7 @@ function Content({ api, path, source }) {
   </div>`;
 }
 
+/** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
 function Entry({ api, path, entry }) {
   const [open, setOpen] = useState(false);
   return html`<li class="rejected">
@@ -51,6 +54,7 @@ function Entry({ api, path, entry }) {
   </li>`;
 }
 
+/** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
 export function Quarantine({ api, address, deployed }) {
   const chosen = asked(address.hash);
   const system = deployed.find((each) => each.id === chosen.system) ?? deployed[0];
@@ -58,10 +62,11 @@ export function Quarantine({ api, address, deployed }) {
   return html`<${List} key=${system.id} api=${api} system=${system} deployed=${deployed} chosen=${chosen} />`;
 }
 
+/** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
 function List({ api, system, deployed, chosen }) {
   const { reason = "", find = "" } = chosen;
   const offset = Math.max(0, Math.floor(Number(chosen.offset)) || 0);
-  const path = `/api/quarantine/${system.id}`;
+  const path = /** @type {const} */ (`/api/quarantine/${system.id}`);
   const [state, setState] = useState({ busy: true });
   const [attempt, setAttempt] = useState(0);
   const [typed, setTyped] = useState(find);
@@ -94,7 +99,9 @@ function List({ api, system, deployed, chosen }) {
   });
   const replay = useAction(async () => setReplayed(await api(`${path}/replay`, { method: "POST" })));
 
-  const { answer, fault, busy } = state;
+  const { fault, busy } = state;
+  /** @type {import("../types/api").Quarantine | undefined} */
+  const answer = state.answer;
   const replayButton =
     answer &&
     (answer.allowed.includes("replay")

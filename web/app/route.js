@@ -10,7 +10,13 @@ export function link(path, parameters = {}) {
   return `#/${path.map(encodeURIComponent).join("/")}${search ? `?${search}` : ""}`;
 }
 
-// A path of the API with its query.
+/**
+ * A path of the API with its query.
+ * @template {string} P
+ * @param {P} path
+ * @param {Record<string, string | number | undefined>} [parameters]
+ * @returns {P | `${P}?${string}`}
+ */
 export function request(path, parameters = {}) {
   const search = link([], parameters).split("?")[1];
   return search ? `${path}?${search}` : path;

@@ -30,8 +30,9 @@ const Step = ({ run, step, now }) => html`<li class=${`step ${step.state}`}>
   ${step.log && html`<p class="quiet log">${said.log} <code>${step.log.group}</code>${step.log.stream && html` ${said.logStream} <code>${step.log.stream}</code>`}</p>`}
 </li>`;
 
+/** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
 export function Run({ api, address, system }) {
-  const path = `/api/runs/${system.id}/${encodeURIComponent(address.path[2])}`;
+  const path = /** @type {const} */ (`/api/runs/${system.id}/${encodeURIComponent(address.path[2])}`);
   const { answer: run, fault, refresh } = usePolled(api, path, inProgress);
   const now = useNow(Boolean(run) && inProgress(run));
   const stop = useAction(async () => {

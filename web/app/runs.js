@@ -22,14 +22,16 @@ const Row = ({ system, run }) => html`<tr>
   <td class="number roomy">${said.progress(run.done, run.total)}</td>
 </tr>`;
 
+/** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
 export function Runs({ api, address, deployed }) {
   const system = deployed.find((each) => each.id === address.path[1]) ?? deployed[0];
   if (!system) return html`<${Title}>${said.title}<//><div class="empty page"><p>${said.noSystems}</p></div>`;
   return html`<${List} key=${system.id} api=${api} system=${system} deployed=${deployed} />`;
 }
 
+/** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
 function List({ api, system, deployed }) {
-  const path = `/api/runs/${system.id}`;
+  const path = /** @type {const} */ (`/api/runs/${system.id}`);
   const { answer, fault, refresh } = usePolled(api, path, (told) => told.runs.some(inProgress));
   const [older, setOlder] = useState({ runs: [], next: undefined });
   const start = useAction(async () => {

@@ -31,6 +31,7 @@ const Section = ({ name, settings }) => html`<section class="card" aria-labelled
   </table></div>
 </section>`;
 
+/** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
 export function Settings({ api, session }) {
   const { answer, fault, refresh } = usePolled(api, "/api/settings");
   const environment = answer?.environment;

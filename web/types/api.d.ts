@@ -1,0 +1,160 @@
+// Made by `python -m web.openapi` from docs/sextant.openapi.json; not to be edited.
+
+export type Adjustment = { job: string; base_job: string | null; annotation_id: string | null; base_annotation_id: string | null; change: string; attribute: string | null; base_value: string | null; value: string | null; label: string | null; base_label: string | null; iou: number | null; worker: string | null; auditor: string | null };
+
+/** One consolidated label. `workers` answered its data object in this job; `verdict` is its audit's, if any. */
+export type Annotation = { label: string | null; shape: string | null; instance_id: string | null; instance_name: string | null; left_px: number | null; top_px: number | null; width_px: number | null; height_px: number | null; geometry: unknown; attributes: Record<string, string | null>; annotation_id: string; job: string; modality: string | null; task_type: string | null; level: string | null; object_id: string; source_ref: string | null; frame_no: number; frame: string | null; verdict: string | null; confidence: number | null; created_at: string | null; workers?: (string)[] };
+
+/** One annotation and all that is known of its frame: other shapes, other levels, answers, findings, changes. */
+export type AnnotationDetail = { annotation: Annotation; frame: Outline; shapes: (Annotation)[]; levels: (Level)[]; answers: (GivenAnswer)[]; issues: (TrackIssue)[]; adjustments: (Adjustment)[]; as_of: string; cached: boolean };
+
+/** `next` is the cursor of the next page, None on the last one; `not_applied` as in an answer. */
+export type AnnotationPage = { annotations: (Annotation)[]; next: string | null; not_applied: (string)[]; as_of: string; cached: boolean };
+
+/** Rows of one query. `as_of` is when Athena was asked; a `cached` answer is older by up to `max_age_minutes`. */
+export type Answer = { columns: (Column)[]; rows: ((string | number | boolean | null)[])[]; truncated: boolean; not_applied: (string)[]; as_of: string; cached: boolean; max_age_minutes: number; bytes_scanned: number; query_execution_id: string };
+
+export type Answers = { outcomes: (Outcome)[] };
+
+export type Attention = { needs: (Need)[] };
+
+/** `type` is Athena's: varchar, bigint, double, date, timestamp or boolean. */
+export type Column = { name: string; type: string };
+
+/** Whether this environment has a system, and whether this release can deploy it at all. */
+export type ConsoleListed = { id: "labeling" | "slides" | "health" | "captions" | "narration" | "inspection"; deployed: boolean; available: boolean };
+
+/** The beginning of a quarantined object. `text` is None where it is no text, `size_bytes` where it is gone. */
+export type Content = { source: string; state: "same" | "changed" | "gone"; size_bytes?: number | null; modified_at?: string | null; text?: string | null; truncated?: boolean };
+
+/** One page of reports. */
+export type Dashboard = { id: string; title: string; description: string; filters: (Filter)[]; visuals: (Visual)[] };
+
+/** A FROM clause with its dimensions and measures. `filters` maps the name of a filter to its condition: `{values}` stands for the values, `{name}` for the name of an attribute. A filter that is not in the map cannot be applied, and the answer says so. `attributes` is the attribute filter that its column `attributes` (a map) belongs to. */
+export type Dataset = { counts: string; attributes?: "label_attribute" | "frame_attribute" | null; dimensions?: Record<string, Dimension>; measures: Record<string, Measure> };
+
+/** Something to group by. `kind` tells the page how to sort and print its values. `filter` names the filter that a click on a value sets; None: there is none. `day` stands for `since` and `until` together, both the clicked day. `label_attribute` and `frame_attribute` stand for the attribute whose name is the value of the dimension `attribute` in the same row. */
+export type Dimension = { title: string; kind?: "text" | "number" | "day" | "time"; filter?: string | null };
+
+/** An environment as it was deployed. `sections` are those of its file: name → setting → value. */
+export type EnvironmentSettings = { name: string; account: string; region: string; systems: ("labeling" | "slides" | "health" | "captions" | "narration" | "inspection")[]; available: ("labeling" | "slides" | "health" | "captions" | "narration" | "inspection")[]; version: string; sections: Record<string, Record<string, JsonValue>> };
+
+/** `remedy` is for the person at the page; `detail` lists each fault of an unusable request. */
+export type Error = { status: number; code: string; message: string; remedy: string; query_execution_id?: string | null; detail?: (string)[] };
+
+/** A run that did not bring new data. `at` is when it ended; `reason` names the step and what Glue says of it. */
+export type Failure = { at: string; reason: string };
+
+/** Every answer that is no success. */
+export type Fault = { error: Error };
+
+/** A control of the page. `options` names the visual that lists its values; dates have none. */
+export type Filter = { id: string; title: string; type: "values" | "since" | "until" | "attributes"; options?: string | null };
+
+/** What a reader chose: for each filter any of these values; dates are UTC days, both included. `object_id`, `instance_id` and `frame_no` narrow single annotations down: no page offers them as a control. */
+export type Filters = { batch?: (string)[]; job?: (string)[]; modality?: (string)[]; level?: (string)[]; label?: (string)[]; worker?: (string)[]; auditor?: (string)[]; change?: (string)[]; issue?: (string)[]; finding?: (string)[]; since?: string | null; until?: string | null; label_attribute?: Record<string, (string)[]>; frame_attribute?: Record<string, (string)[]>; object_id?: (string)[]; instance_id?: (string)[]; frame_no?: (number)[] };
+
+/** One worker's answer to the data object: what of it lies in this frame. */
+export type GivenAnswer = { answer_id: string; job: string; level: string | null; worker: string | null; submitted_at: string | null; seconds: number | null; shapes: (GivenShape)[] };
+
+export type GivenShape = { label: string | null; shape: string | null; instance_id: string | null; instance_name: string | null; left_px: number | null; top_px: number | null; width_px: number | null; height_px: number | null; geometry: unknown; attributes: Record<string, string | null>; position: number | null };
+
+export type JsonValue = unknown;
+
+/** What one job of a chain of jobs made of the frame. `counterpart` is the id of the same thing's label there. */
+export type Level = { job: string; level: string | null; base_job: string | null; annotations: (Annotation)[]; counterpart: string | null };
+
+/** Which page of which list. `cursor` is `next` of the page before. */
+export type Listed = { filters?: Filters; limit?: number; cursor?: string | null };
+
+export type Listing = { dashboards: (Summary)[] };
+
+/** Where a step wrote what it did: a log group and, where one is known, a stream of it. */
+export type LogPlace = { group: string; stream?: string | null };
+
+/** An aggregate. `n` names the measure that says how many cases it rests on, `lower` and `upper` those that hold the bounds of its 95 % interval: a visual that shows the measure is answered with all of them. `adds` tells whether the measure of a whole is the sum over its parts: only such measures get totals. */
+export type Measure = { title: string; unit?: "count" | "number" | "seconds" | "share" | "rate" | "usd" | "day" | "timestamp"; n?: string | null; lower?: string | null; upper?: string | null; adds?: boolean };
+
+/** Something that waits for a person: how many of a kind, or why that cannot be told. */
+export type Need = { kind: "quarantine" | "finding" | "directed_audit" | "answer_flag" | "expiry"; count: number | null; fault?: string | null };
+
+/** Either `answer` or `error` is there; with an answer to a question that compares, `compared` too. */
+export type Outcome = { visual: string; answer?: Answer | null; compared?: Answer | null; error?: Error | null };
+
+/** Size of a frame in pixels. `told`: by the output itself; otherwise it is just large enough for every shape. */
+export type Outline = { width_px: number | null; height_px: number | null; told: boolean; attributes: Record<string, string | null> };
+
+/** All that a page needs to lay itself out: the dashboard and the data sets it names (their SQL stays here). */
+export type Page = { dashboard: Dashboard; datasets: Record<string, Dataset> };
+
+/** A page of the quarantine under the given filters. `total` entries match, in `objects` sources; `reasons` counts the whole quarantine, whatever the filters say. */
+export type Quarantine = { system: "labeling" | "slides" | "health" | "captions" | "narration" | "inspection"; entries: (Rejected)[]; total: number; objects: number; reasons: (Reason)[]; offset: number; allowed?: ("start" | "stop" | "replay")[] };
+
+/** `fresh` asks Athena anew instead of reusing a result of the last minutes. */
+export type Question = { visual: string; filters?: Filters; fresh?: boolean };
+
+/** No more visuals than are asked at the same time, so that none waits for another's turn. `compare` asks each of them a second time, under these filters instead: two batches side by side. */
+export type Questions = { visuals: (string)[]; filters?: Filters; compare?: Filters | null; fresh?: boolean };
+
+export type Reason = { reason: string; count: number };
+
+/** One fault of one input object; `source` is its S3 URL, with `:line` behind a manifest's. */
+export type Rejected = { source: string; reason: string; detail: string; size_bytes?: number | null };
+
+/** One run. `done` of `total` steps have ended, however they ended; `seconds` is there once the run has ended. */
+export type Run = { system: "labeling" | "slides" | "health" | "captions" | "narration" | "inspection"; id: string; state: "running" | "stopping" | "succeeded" | "failed" | "stopped"; started_at: string; ended_at?: string | null; seconds?: number | null; done: number; total: number };
+
+/** A run with its steps, in the order in which they can run. `allowed` is what the caller may do with it now. */
+export type RunDetail = { system: "labeling" | "slides" | "health" | "captions" | "narration" | "inspection"; id: string; state: "running" | "stopping" | "succeeded" | "failed" | "stopped"; started_at: string; ended_at?: string | null; seconds?: number | null; done: number; total: number; steps: (Step)[]; allowed?: ("start" | "stop" | "replay")[] };
+
+export type Runs = { runs: (Run)[]; next?: string | null; allowed?: ("start" | "stop" | "replay")[] };
+
+export type Settings = { you: You; environment: EnvironmentSettings; versions: Record<string, string> };
+
+/** A run that was just started. */
+export type Started = { system: "labeling" | "slides" | "health" | "captions" | "narration" | "inspection"; id: string };
+
+/** `as_of` is when the newest run ended in which every step succeeded: the data shown is that run's. None: there was none in the last 25 runs. `running_since` is set while a run is under way, `failure` if the newest ended run failed. */
+export type State = { as_of: string | null; running_since: string | null; failure: Failure | null };
+
+/** One step of a run. `name` is the resource's, `title` what people call it; `attempts` counts retries too. */
+export type Step = { name: string; title: string; kind: "job" | "crawler"; state: "waiting" | "running" | "stopping" | "succeeded" | "failed" | "stopped" | "skipped"; started_at?: string | null; ended_at?: string | null; seconds?: number | null; attempts?: number; error?: string | null; log?: LogPlace | null };
+
+export type Summary = { id: string; title: string; description: string };
+
+/** A deployed system, by its last run. */
+export type System = { id: "labeling" | "slides" | "health" | "captions" | "narration" | "inspection"; state: "ready" | "running" | "failed"; last_run?: Run | null };
+
+export type Systems = { environment: string; systems: (ConsoleListed)[] };
+
+export type TrackIssue = { job: string; issue: string; frame_no: number; last_frame_no: number | null; instance_id: string | null; instance_name: string | null; value: number | null; detail: string | null };
+
+/** One report. `rows` and `columns` are dimensions or attributes; `columns` are series, or columns of a pivot. What the newer types draw, by position: - `line`: `rows` is one day or number, `columns` its series, the first measure the height. - `control`: a p-chart. `rows` is one day or batch; the measures are share, centre, lower and upper control limit. - `interval`: a dot with whiskers for each of `rows`, in the colour of `columns`: the first measure has bounds. - `heat`: a matrix of `rows` by `columns`, coloured by the first measure. - `scatter`: a point for each of `rows`, the last of which names it: the measures are x and y, each with whiskers where it has bounds. `drill` says that a row or mark stands for single annotations, which `POST /api/annotations` lists. `pick` names the row dimension of which the page shows one value at a time. `limit` caps rows; an answer that was cut says so. `span` is the width in quarters of the page. */
+export type Visual = { id: string; type: "kpi" | "pie" | "donut" | "bar" | "hbar" | "line" | "control" | "interval" | "heat" | "scatter" | "table" | "pivot" | "options"; title: string; note?: string; dataset: string; rows?: (string)[]; columns?: string | null; measures: (string)[]; sort?: "value" | "group"; pick?: string | null; limit?: number; span?: number; ignores?: (string)[]; drill?: boolean };
+
+/** The caller, as the authorizer verified it. */
+export type You = { roles: ("admin" | "analyst")[] };
+
+export type Get<Path extends string> = string extends Path ? any :
+  Path extends `/api/quarantine/${string}/content` | `/api/quarantine/${string}/content?${string}` ? Content :
+  Path extends `/api/systems/${string}/attention` | `/api/systems/${string}/attention?${string}` ? Attention :
+  Path extends `/api/runs/${string}/${string}` | `/api/runs/${string}/${string}?${string}` ? RunDetail :
+  Path extends `/api/annotations/${string}` | `/api/annotations/${string}?${string}` ? AnnotationDetail :
+  Path extends `/api/dashboards/${string}` | `/api/dashboards/${string}?${string}` ? Page :
+  Path extends `/api/quarantine/${string}` | `/api/quarantine/${string}?${string}` ? Quarantine :
+  Path extends `/api/runs/${string}` | `/api/runs/${string}?${string}` ? Runs :
+  Path extends `/api/systems/${string}` | `/api/systems/${string}?${string}` ? System :
+  Path extends `/api/dashboards` | `/api/dashboards?${string}` ? Listing :
+  Path extends `/api/settings` | `/api/settings?${string}` ? Settings :
+  Path extends `/api/state` | `/api/state?${string}` ? State :
+  Path extends `/api/systems` | `/api/systems?${string}` ? Systems :
+  never;
+
+export type Post<Path extends string> = string extends Path ? any :
+  Path extends `/api/runs/${string}/${string}/stop` | `/api/runs/${string}/${string}/stop?${string}` ? RunDetail :
+  Path extends `/api/dashboards/${string}/queries` | `/api/dashboards/${string}/queries?${string}` ? Answers :
+  Path extends `/api/dashboards/${string}/query` | `/api/dashboards/${string}/query?${string}` ? Answer :
+  Path extends `/api/quarantine/${string}/replay` | `/api/quarantine/${string}/replay?${string}` ? Started :
+  Path extends `/api/runs/${string}` | `/api/runs/${string}?${string}` ? Started :
+  Path extends `/api/annotations` | `/api/annotations?${string}` ? AnnotationPage :
+  never;
