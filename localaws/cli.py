@@ -443,9 +443,9 @@ def _fail(message: str, code: int = 1) -> NoReturn:
 def _print_results(results: list[DemoResult]) -> None:
     for result in results:
         table = Table(box=None, title=f"{result.system}, {result.seconds:.1f} s", title_justify="left")
-        table.add_column("Check", no_wrap=True)
+        table.add_column("Check")  # a long name takes a second line: the numbers never give way
         for heading in ("Measured", "Truth", ""):
-            table.add_column(heading, justify="right")
+            table.add_column(heading, justify="right", no_wrap=True)
         for check in result.checks:
             mark = "[green]ok[/green]" if check.ok else "[red]wrong[/red]"
             truth = "unknown" if check.expected is None else _number(check.expected)
