@@ -287,6 +287,16 @@ def test_the_posts_visuals_are_there_exactly(visual_id):
     assert set(values) <= set(measured)
 
 
+def test_hours_stay_hours():
+    [line] = [
+        visual["LineChartVisual"]
+        for visual in DEFINITIONS["cost"]["Sheets"][0]["Visuals"]
+        if visual.get("LineChartVisual", {}).get("VisualId") == "throughput"
+    ]
+    [category] = line["ChartConfiguration"]["FieldWells"]["LineChartAggregatedFieldWells"]["Category"]
+    assert category["DateDimensionField"]["DateGranularity"] == "HOUR"
+
+
 @pytest.fixture(scope="module")
 def athena():
     lake = LakeAthena(truth())

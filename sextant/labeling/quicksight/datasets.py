@@ -35,7 +35,7 @@ _KINDS: dict[str, Kind] = {
     "date": "DATETIME",
     "timestamp": "DATETIME",
 }
-_DIMENSIONS: dict[str, Kind] = {"text": "STRING", "number": "INTEGER", "day": "DATETIME"}
+_DIMENSIONS: dict[str, Kind] = {"text": "STRING", "number": "INTEGER", "day": "DATETIME", "time": "DATETIME"}
 _COMPARED = re.compile(r"^((?:(?!\bSELECT\b).)+?) (?:IN \(\{values\}\)|>= \{values\})$")
 _JOB_COLUMNS = ("level", "batch")
 """What filters know of a label's job: columns of table job, joined to every data set that knows the job."""
@@ -164,9 +164,10 @@ class _Translation:
             case e.Neg():
                 return f"-{self._expression(node.this)}"
             case e.Literal() if not node.is_string:
-                return f"{float(node.this):g}"
+                return repr(float(node.this)).removesuffix(".0")
             case e.Cast() | e.TryCast():  # SPICE has decimals wherever it divides
-                return self._expression(node.this)
+                inner = self._expression(node.this)
+                return f"({inner})" if isinstance(node.this, e.Binary) else inner
             case e.Coalesce():
                 return self._call("coalesce", [node.this, *node.expressions])
             case e.Nullif():

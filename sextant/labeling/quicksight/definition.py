@@ -103,8 +103,8 @@ def _field_name(measure: str) -> str:
 
 
 def _visual(visual: Visual, dataset: Dataset, spice: Spice) -> Field:
-    rows = [_dimension(visual, spice, each, "row") for each in visual.rows]
-    columns = [_dimension(visual, spice, visual.columns, "column")] if visual.columns else []
+    rows = [_dimension(visual, dataset, spice, each) for each in visual.rows]
+    columns = [_dimension(visual, dataset, spice, visual.columns)] if visual.columns else []
     values = [_measure(visual, dataset, spice, each) for each in measures_of(visual, dataset)]
     match _kind(visual):
         case "kpi":
@@ -171,12 +171,15 @@ def _column(visual: Visual, name: str) -> Field:
     return {"DataSetIdentifier": visual.dataset, "ColumnName": name}
 
 
-def _dimension(visual: Visual, spice: Spice, reference: str, role: str) -> Field:
+def _dimension(visual: Visual, dataset: Dataset, spice: Spice, reference: str) -> Field:
     column = column_of(reference)
+    role = "column" if reference == visual.columns else "row"
     field: Field = {"FieldId": f"{visual.id}.{role}.{column}", "Column": _column(visual, column)}
     match spice.columns[column]:
         case "DATETIME":
-            return {"DateDimensionField": {**field, "DateGranularity": "DAY"}}
+            known = dataset.dimensions.get(reference)
+            granularity = "HOUR" if known and known.kind == "time" else "DAY"
+            return {"DateDimensionField": {**field, "DateGranularity": granularity}}
         case "INTEGER" | "DECIMAL":
             return {"NumericalDimensionField": field}
         case _:
