@@ -67,7 +67,8 @@ def write(folder, job, modality, frames):
 
 
 FRAMES = [
-    {"frame-no": number, "polygons": [{"vertices": [{"x": 1.5, "y": 2}], "class-id": 7, "object-name": 5}]}
+    # What was a struct is a number: nothing converts one to the other.
+    {"frame-no": number, "polygons": [{"vertices": [{"x": 1.5, "y": 2}], "class-id": 7}], "frame-attributes": 5}
     for number in range(3)
 ]
 
