@@ -48,6 +48,7 @@ from localaws.home import Call, Catalog, Document, Objects, ServiceError, Stored
 from localaws.records import Records, open_records
 from localaws.resource_types import RESOURCE_TYPES, ResourceType, generated_name
 from localaws.wire import Request, Response, error_response
+from samples.console import PASSWORD, USER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping, Sequence
@@ -814,7 +815,7 @@ def main() -> None:
             config.graceful_timeout = 2
         console_url = f"http://127.0.0.1:{console_port}"
         pages_here = frozenset({console_url, f"http://localhost:{console_port}", f"http://127.0.0.1:{port}"})
-        apis: Any = guarded(sign_in(_gateway, _distribution_domain, console_url), pages_here)
+        apis: Any = guarded(sign_in(_gateway, _distribution_domain, console_url, (USER, PASSWORD)), pages_here)
         pages: Any = front_door(app.app, _distribution_domain, f"http://127.0.0.1:{port}", console_url)
         pages = guarded(pages, pages_here)
         await asyncio.gather(

@@ -9,6 +9,7 @@ console's loopback URL stands for the distribution's, which is the one registere
 from __future__ import annotations
 
 import re
+from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -88,8 +89,18 @@ _HOSTS = re.compile(
 _OPEN_PATHS = ("/_ministack/health", "/_ministack/cfn-", "/_ministack/lambda-", "/_aws/")
 
 
-def sign_in(app: Any, domain: Callable[[], str | None], console: str) -> Callable[..., Any]:
-    """Cognito's sign-in pages for a console at a loopback URL; everything else goes to `app` as it came."""
+def sign_in(
+    app: Any, domain: Callable[[], str | None], console: str, demo: tuple[str, str] | None = None
+) -> Callable[..., Any]:
+    """Cognito's sign-in pages for a console at a loopback URL; everything else goes to `app` as it came.
+
+    Args:
+        app: the emulator.
+        domain: gives the distribution's host name, None while nothing is deployed.
+        console: URL of the console's door.
+        demo: name and password that the form is filled with. At home nobody else can reach it, and both are printed
+            by `sextant up`; on AWS Cognito's own page stands here and knows neither.
+    """
     here = console.encode()
 
     async def serve(scope: Document, receive: Any, send: Any) -> None:
@@ -113,18 +124,60 @@ def sign_in(app: Any, domain: Callable[[], str | None], console: str) -> Callabl
         async def receive_body() -> Document:
             return {"type": "http.request", "body": body, "more_body": False}
 
+        start: Document = {}
+        chunks: list[bytes] = []
+
         async def returning(message: Document) -> None:
             if message["type"] == "http.response.start":
                 back = [
                     (name, value.replace(registered, here) if name.lower() == b"location" else value)
                     for name, value in message["headers"]
                 ]
-                message = {**message, "headers": back}
-            await send(message)
+                start.update(message, headers=back)
+                return
+            chunks.append(message.get("body", b""))
+            if message.get("more_body"):
+                return
+            headers = {name.lower(): value for name, value in start["headers"]}
+            content = b"".join(chunks)
+            if headers.get(b"content-type", b"").startswith(b"text/html"):
+                content = _at_home(content, demo)
+                start["headers"] = [(k, v) for k, v in start["headers"] if k.lower() != b"content-length"]
+                start["headers"].append((b"content-length", str(len(content)).encode()))
+            await send(start)
+            await send({"type": "http.response.body", "body": content})
 
         await app(changed, receive_body, returning)
 
     return serve
+
+
+_STYLE = b"""<link rel="icon" href="data:,"><style>
+:root{color-scheme:light dark}
+body{background:light-dark(#f5f6f8,#12161c)!important;color:light-dark(#17202b,#e8ecf1)}
+.card{background:light-dark(#fff,#1a2029)!important;border:1px solid light-dark(#d5dae1,#37414d)}
+h1,label{color:inherit!important}
+input[type=text],input[type=password]{background:light-dark(#fff,#12161c);color:inherit;border-color:#7d8a98!important}
+button{background:light-dark(#00609c,#6dbdf2)!important;color:light-dark(#fff,#12161c)!important}
+.note{margin-bottom:20px;font-size:14px;line-height:1.45;color:light-dark(#4d5966,#a9b4c0)}
+.footer{color:light-dark(#4d5966,#a9b4c0)!important}
+</style></head>"""
+_NOTE = b'<p class="note">This is the embedded AWS: the demo user is filled in, just sign in.</p>'
+_FIELDS = {b"username": 0, b"password": 1}
+
+
+def _at_home(page: bytes, demo: tuple[str, str] | None) -> bytes:
+    """The emulator's sign-in page in the console's colours, light or dark, with the demo user filled in.
+
+    A page that has no such form, or a form of another step, keeps its content.
+    """
+    page = page.replace(b"</head>", _STYLE, 1)
+    if demo is None or b'name="username"' not in page or b'name="password"' not in page:
+        return page
+    for name, which in _FIELDS.items():
+        value = b' value="' + escape(demo[which]).encode() + b'"'
+        page = page.replace(b'name="' + name + b'"', b'name="' + name + b'"' + value, 1)
+    return page.replace(b'<form method="POST"', _NOTE + b'<form method="POST"', 1)
 
 
 async def _body(receive: Any) -> bytes:

@@ -139,6 +139,36 @@ def test_sign_in_sees_the_registered_url_and_returns_to_the_local_one():
     assert headers[b"location"] == f"{CONSOLE}/?code=1".encode()
 
 
+FORM = b"""<html><head></head><form method="POST" action="/login"><input type="hidden" name="state" value="s">
+<input type="text" id="username" name="username" required><input type="password" name="password" required></form>"""
+
+
+def test_the_demo_user_is_filled_in_at_home():
+    app = App(body=FORM, headers=[(b"Content-Type", b"text/html; charset=utf-8"), (b"content-length", b"1")])
+    demo = ("demo@example.com", 'Pass"word')
+    for path in ("/oauth2/authorize", "/login"):  # after a wrong password the page comes again
+        _, headers, body = ask(sign_in(app, lambda: DOMAIN, CONSOLE, demo), path)
+        assert b'name="username" value="demo@example.com"' in body
+        assert b'name="password" value="Pass&quot;word"' in body
+        assert b'name="state" value="s"' in body
+        assert b"light-dark(" in body
+        assert int(headers[b"content-length"]) == len(body)
+
+
+def test_without_a_demo_user_or_its_form_nothing_is_filled_in():
+    other = b'<html><head></head><form method="POST"><input type="password" name="new_password"></form>'
+    for body, demo in ((FORM, None), (other, ("demo@example.com", "secret"))):
+        app = App(body=body, headers=[(b"content-type", b"text/html")])
+        _, _, told = ask(sign_in(app, lambda: DOMAIN, CONSOLE, demo), "/login")
+        assert told.partition(b"</head>")[2] == body.partition(b"</head>")[2]
+
+
+def test_an_answer_of_the_sign_in_that_is_no_page_stays_as_it_is():
+    app = App(body=b'{"name="username"": 1}', headers=[(b"content-type", b"application/json")])
+    _, headers, body = ask(sign_in(app, lambda: DOMAIN, CONSOLE, ("demo", "secret")), "/oauth2/token")
+    assert (body, headers) == (app.body, {b"content-type": b"application/json"})
+
+
 def test_sign_in_leaves_other_requests_as_they_came():
     app = App()
 
