@@ -449,13 +449,15 @@ def _print_results(results: list[DemoResult]) -> None:
         for check in result.checks:
             mark = "[green]ok[/green]" if check.ok else "[red]wrong[/red]"
             truth = "unknown" if check.expected is None else _number(check.expected)
-            tolerance = f" ± {check.tolerance:g}" if check.tolerance else ""
+            tolerance = (
+                f" ± {check.tolerance:g}" if check.tolerance >= 1e-6 else ""
+            )  # less is no difference, but rounding
             table.add_row(check.name, _number(check.measured), truth + tolerance, mark)
         out.print(table)
 
 
 def _number(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:,}"
+    return value if isinstance(value, str) else f"{round(value, 6):,}"
 
 
 def _wait_for_interrupt() -> None:

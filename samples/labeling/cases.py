@@ -35,7 +35,7 @@ SIZE = (140, 90)
 IMAGE = (640, 400)
 COLOURS = ("amber", "green", "red")
 TOPICS = ("accident", "traffic", "weather")
-USUAL_MIX, NEW_MIX = (20, 12, 8), (6, 10, 24)
+USUAL_MIX, NEW_MIX = (15, 9, 6), (4, 8, 18)
 DRIFTED = "notes-w6"
 RUSHING, BLIND = "kofi", "lena"
 IDLE_SECONDS = 1500.0
@@ -124,7 +124,7 @@ def _pier(simulation: Simulation, workers: Sequence[Worker]) -> Job:
 
 
 def _notes(simulation: Simulation, workers: Sequence[Worker]) -> list[Job]:
-    """Six batches of 40 texts; in the last one accidents give way to weather."""
+    """Six batches of 30 texts; in the last one accidents give way to weather."""
     made = []
     for week in range(1, 7):
         batch = f"notes-w{week}"

@@ -156,13 +156,13 @@ def _compare(session: boto3.session.Session, deployed: Deployed, view: str, expe
 
 
 def _asked(athena: Any, deployed: Deployed, question: Question) -> Check:
-    """A single number is shown as it is, other answers as the number of right rows."""
+    """A single number is shown as it is; of several rows, how many are right and no other."""
     rows = client.query(athena, deployed, question.sql)
     if len(question.rows) == len(question.rows[0]) == 1 and isinstance(question.rows[0][0], int | float):
         cell = next(iter(rows[0].values())) if len(rows) == 1 else None
         measured = float(cell) if cell else f"{len(rows)} rows"
         return Check(question.name, measured, question.rows[0][0], question.tolerance)
-    return Check(f"{question.name}, right rows", _equal_rows(rows, question.rows), len(question.rows))
+    return Check(question.name, _equal_rows(rows, question.rows), len(question.rows))
 
 
 def _equal_rows(rows: Sequence[Mapping[str, str | None]], expected: Sequence[Sequence[Any]]) -> int:
@@ -204,22 +204,22 @@ _ISSUES = "SELECT count(*) FROM track_issue WHERE job_name = 'video-tracking-mot
 _KNOWN = {
     "image-classification-birds": (
         Question(
-            "a single answer is right (accuracy by gold labels)",
+            "birds: accuracy of a single answer",
             _QUALITY.format("single_answer_accuracy"),
             [[0.859]],
             0.0005,
         ),
-        Question("the majority is right", _QUALITY.format("majority_accuracy"), [[0.9007]], 0.0005),
-        Question("Ground Truth's own consolidation is right", _QUALITY.format("output_accuracy"), [[0.9007]], 0.0005),
-        Question("Dawid and Skene's model is right", _QUALITY.format("dawid_skene_accuracy"), [[0.8907]], 0.002),
+        Question("birds: accuracy of the majority", _QUALITY.format("majority_accuracy"), [[0.9007]], 0.0005),
+        Question("birds: accuracy of Ground Truth's output", _QUALITY.format("output_accuracy"), [[0.9007]], 0.0005),
+        Question("birds: accuracy of Dawid-Skene", _QUALITY.format("dawid_skene_accuracy"), [[0.8907]], 0.002),
         Question(
-            "predicted and true accuracy of workers (r, at least 0.75)",
+            "birds: r of predicted and true accuracy",
             _QUALITY.format("worker_correlation"),
             [[1.0]],
             0.25,
         ),
         Question(
-            "agreement of 97 workers (alpha)",
+            "birds: agreement of 97 workers (alpha)",
             "SELECT value FROM agreement "
             "WHERE job_name = 'image-classification-birds' AND metric = 'alpha' AND scope = 'job'",
             [[0.821496]],
@@ -227,14 +227,15 @@ _KNOWN = {
         ),
     ),
     "video-tracking-mot17-13": (
-        Question("jumps in the real track", _ISSUES.format("jump"), [[2]]),
-        Question("size changes in the real track", _ISSUES.format("size_change"), [[6]]),
-        Question("gaps in the real track", _ISSUES.format("gap"), [[1]]),
+        Question("track: jumps", _ISSUES.format("jump"), [[2]]),
+        Question("track: size changes", _ISSUES.format("size_change"), [[6]]),
+        Question("track: gaps", _ISSUES.format("gap"), [[1]]),
     ),
 }
 """What is known of the project's real data, by folder: measured before this pipeline was written, with other programs.
 
-Accuracies and r from the published gold labels; alpha by the package krippendorff; defects by looking at the boxes.
+Accuracies from the published gold labels, r to be at least 0.75; alpha by the package krippendorff; defects by looking at
+the boxes.
 """
 
 _UNREADABLE = "SELECT count(DISTINCT source) FROM rejected WHERE reason IN ('not JSON', 'empty object')"

@@ -74,7 +74,7 @@ def _agreement(world: World) -> list[Question]:
     alpha = krippendorff([[each.choice or "" for each in task.answers] for task in signals.tasks])
     made = [
         Question(
-            "agreement of six workers on signals (alpha)",
+            "agreement of six workers (alpha)",
             "SELECT value FROM agreement WHERE job_name = 'signals' AND metric = 'alpha' AND scope = 'job'",
             [[alpha]],
             1e-9,
@@ -90,7 +90,7 @@ def _agreement(world: World) -> list[Question]:
             pair[0], pair[1] = pair[0] + 2 * both, pair[1] + drawn
     made.append(
         Question(
-            "cones two workers both boxed (F1), by pair",
+            "boxes two workers agree on (F1), by pair",
             "SELECT worker, other_worker, value FROM agreement "
             "WHERE job_name = 'cones' AND metric = 'iou_f1' AND scope = 'pair'",
             [[*pair, matched / drawn] for pair, (matched, drawn) in by_pair.items()],
@@ -100,7 +100,7 @@ def _agreement(world: World) -> list[Question]:
     same = sum(2 * len(one & other) for one, other in spans)
     made.append(
         Question(
-            "entities two workers both marked (F1)",
+            "entities two workers agree on (F1)",
             "SELECT value FROM agreement WHERE job_name = 'entities' AND metric = 'span_f1' AND scope = 'job'",
             [[same / sum(len(one) + len(other) for one, other in spans)]],
             1e-9,
@@ -187,7 +187,7 @@ def _quality(world: World) -> list[Question]:
     output = sum(task.frames[0].annotations[0].label == task.right for task in gold)
     return [
         Question(
-            "workers whose true accuracy is in the interval predicted without gold",
+            "true accuracy in predicted interval, workers",
             f"SELECT count(*) FROM worker_quality q JOIN (VALUES {truth}) AS truth (worker, accuracy) "
             "ON q.username = truth.worker WHERE q.job_name = 'signals' AND q.method = 'dawid-skene' "
             "AND truth.accuracy BETWEEN q.lower AND q.upper",
@@ -195,7 +195,7 @@ def _quality(world: World) -> list[Question]:
             1.0,  # a 95 % interval may miss one of six
         ),
         Question(
-            "images that Dawid and Skene's model gets right",
+            "images labeled right by Dawid-Skene",
             "SELECT count(*) FROM consensus c JOIN (VALUES "
             + ", ".join(f"('{task.object_id}', '{task.right}')" for task in signals.tasks)
             + ") AS truth (object_id, label) ON c.object_id = truth.object_id AND c.label = truth.label "
@@ -210,7 +210,7 @@ def _quality(world: World) -> list[Question]:
             [[name, count / len(gold), len(gold)] for name, count in right_of_gold.items()],
         ),
         Question(
-            "what workers say where gold says something else",
+            "confusions by gold labels, by worker",
             "SELECT username, right_label, given_label, answer_count FROM confusion "
             "WHERE job_name = 'signals' AND method = 'gold' AND right_label <> given_label AND answer_count > 0",
             _counted(
@@ -223,7 +223,7 @@ def _quality(world: World) -> list[Question]:
             ),
         ),
         Question(
-            "accuracy by gold labels, by way of consolidation",
+            "accuracy of answers, majority, output",
             "SELECT measure, value, case_count FROM job_quality WHERE job_name = 'signals' "
             "AND measure IN ('single_answer_accuracy', 'majority_accuracy', 'output_accuracy')",
             [
@@ -233,7 +233,7 @@ def _quality(world: World) -> list[Question]:
             ],
         ),
         Question(
-            "majority and gold label of every image",
+            "majority and gold label, by image",
             "SELECT object_id, majority_label, output_label, gold_label, answer_count, agreeing_count "
             "FROM consensus WHERE job_name = 'signals'",
             [
@@ -321,19 +321,19 @@ def _audits(world: World) -> list[Question]:
     firsts = ", ".join(f"'{name}'" for name in sorted({folder for folder, _ in seen}))
     return [
         Question(
-            "audited and passed labels, by worker and auditor",
+            "audit passes, by worker and auditor",
             "SELECT job_name, worker, auditor, sum(audited_count), sum(passed_count), sum(self_audited_count) "
             f"FROM audit_count WHERE attribute = '' AND job_name IN ({jobs}) GROUP BY job_name, worker, auditor",
             [[*key, audited[key], passed[key], own[key]] for key in audited],
         ),
         Question(
-            "first-pass yield: labels seen and accepted, by worker",
+            "first-pass yield, accepted labels by worker",
             "SELECT job_name, worker, sum(label_count), sum(accepted_count) FROM first_pass "
             f"WHERE job_name IN ({firsts}) GROUP BY job_name, worker",
             [[*key, seen[key], accepted[key]] for key in seen],
         ),
         Question(
-            "share of labels that each auditor of clips passes",
+            "pass share, by auditor",
             "SELECT auditor, audited_count, passed_count, pass_share FROM auditor_quality "
             "WHERE modality = 'VideoObjectTrackingAudit'",
             [
@@ -342,13 +342,13 @@ def _audits(world: World) -> list[Question]:
             ],
         ),
         Question(
-            "labels that an auditor audited of his own",
+            "self-audits, by auditor",
             "SELECT auditor, sum(self_audited_count) FROM auditor_quality "
             "WHERE self_audited_count > 0 GROUP BY auditor",
             _counted(Counter({(auditor,): n for auditor, n in _summed(own, 2).items() if n})),
         ),
         Question(
-            "labels two auditors judged, and those judged alike",
+            "double audits and those judged alike",
             "SELECT auditor, sum(double_count), sum(double_agreed_count) FROM auditor_quality "
             "WHERE double_count > 0 GROUP BY auditor",
             _doubles(world),
@@ -425,7 +425,7 @@ def _adjustments(world: World) -> list[Question]:
     counts = ", ".join(f"{each}_count" for each in columns)
     return [
         Question(
-            "labels added, removed, moved, relabelled and changed, and rework time, by data object",
+            "changes and rework time, by data object",
             f"SELECT job_name, object_id, worker, auditor, {counts}, seconds FROM adjustment_task "
             f"WHERE job_name IN ({jobs})",
             rows,
@@ -440,7 +440,7 @@ def _adjustments(world: World) -> list[Question]:
             ],
         ),
         Question(
-            "every changed box of the harbor, with its image",
+            "changed boxes, by image",
             "SELECT object_id, change, count(*) FROM adjustment "
             f"WHERE job_name = '{harbor.folder}' GROUP BY object_id, change",
             [
@@ -493,20 +493,20 @@ def _tracks(world: World) -> list[Question]:
     kept = ", ".join(f"('{clip}', {frame})" for clip, _, _, frame in placed)
     return [
         Question(
-            "tracks of vehicles and their frames, by clip",
+            "tracks and their frames, by clip",
             "SELECT job_name, object_id, count(*), sum(frame_count) FROM track "
             "WHERE task_type = 'video-object-tracking' AND label = 'Vehicle' GROUP BY job_name, object_id",
             [[*key, *counts] for key, counts in tracked.items()],
         ),
         Question(
-            "injected track defects that the directed audit will see",
+            "injected defects the directed audit will see",
             f"SELECT count(*) FROM (VALUES {kept}) AS defect (object_id, frame_no) JOIN directed_audit d "
             "ON d.job_name = 'tunnel-first_level-vehicle' AND d.object_id = defect.object_id "
             "AND defect.frame_no BETWEEN d.first_frame_no AND d.last_frame_no",
             [[len(placed)]],
         ),
         Question(
-            "injected track defects found where they are, and no other",
+            "injected track defects found, and no others",
             "SELECT object_id, instance_name, issue, frame_no FROM track_issue "
             "WHERE job_name = 'tunnel-first_level-vehicle'",
             placed,
@@ -551,13 +551,13 @@ def _answers(world: World) -> list[Question]:
             [[name, len(seconds), median(seconds)] for name, seconds in times.items()],
         ),
         Question(
-            "rushing worker found, with every answer",
+            "rushing worker found, all answers",
             f"{select} AND flag = 'rush' GROUP BY username",
             [[by_name[cases.RUSHING], len(signals.tasks)]],
         ),
         Question("idle answer found", f"{select} AND flag = 'idle' GROUP BY username", [[by_name["bela"], 1]]),
         Question(
-            "straight-lining worker found, with every answer of the run",
+            "straight-lining worker found, whole run",
             f"{select} AND flag = 'straight_lining' GROUP BY username",
             [[by_name[cases.BLIND], run]],
         ),
@@ -567,7 +567,7 @@ def _answers(world: World) -> list[Question]:
 def _drift() -> list[Question]:
     return [
         Question(
-            "batch whose mix of classes changed",
+            "batch whose classes drifted",
             "SELECT item FROM drift WHERE task_type = 'text-classification' AND subject = 'label' "
             "AND scope = 'batch' AND drifted",
             [[cases.DRIFTED]],
@@ -595,13 +595,13 @@ def _operations(world: World) -> list[Question]:
             [[*key, hours[key], seconds[key]] for key in hours],
         ),
         Question(
-            "unfinished jobs: objects in all, begun and not begun",
+            "unfinished jobs, objects begun and open",
             "SELECT job_name, task_count, in_progress_count, open_count FROM forecast WHERE eta IS NOT NULL "
             "OR in_progress_count > 0",
             [[job.folder, len(job.tasks) + len(job.waiting), len(job.tasks), len(job.waiting)] for job in unfinished],
         ),
         Question(
-            "jobs that will expire before they are done",
+            "job that will expire unfinished",
             "SELECT job_name FROM forecast WHERE expiry_risk > 0.5",
             [["yard-first_level-signals"]],
         ),
@@ -628,7 +628,7 @@ def _costs(world: World) -> list[Question]:
     worked = sum(hours.values())
     return [
         Question(
-            "cost in US dollars, with objects, answers and hours paid for",
+            "cost in US dollars and units, by kind",
             "SELECT kind, sum(unit_count), sum(amount_usd) FROM cost GROUP BY kind",
             [
                 ["labor", worked, worked * WAGE_USD],
@@ -636,13 +636,13 @@ def _costs(world: World) -> list[Question]:
             ],
         ),
         Question(
-            "hours of rework on second and third levels",
+            "hours of rework on later levels",
             "SELECT sum(unit_count) FROM cost WHERE rework AND kind = 'labor'",
             [[hours[True]]],
             1e-6,
         ),
         Question(
-            "labels of a batch, and those that hold after its last level",
+            "labels that hold after the last level, by batch",
             "SELECT batch, label_count, accepted_count FROM accepted_cost "
             "WHERE batch IN ('bridge', 'harbor', 'meadow', 'street-a', 'street-b')",
             [[batch, *_held(world, batch)] for batch in ("bridge", "harbor", "meadow", "street-a", "street-b")],
@@ -695,7 +695,7 @@ def _findings(world: World) -> list[Question]:
     chosen = " OR ".join(f"job_name LIKE '{each}-%'" for each in batches)
     return [
         Question(
-            "defects of the output found, and no other",
+            "defects of the output found, and no others",
             f"SELECT job_name, finding, count(*) FROM finding WHERE {chosen} GROUP BY job_name, finding",
             _counted(Counter({key: count for key, count in found.items() if count})),
         )

@@ -51,7 +51,7 @@ def asked(truth, name):
 
 def test_audits_add_up_to_the_report_of_audits(sample):
     _, truth = sample
-    rows = asked(truth, "audited and passed labels")
+    rows = asked(truth, "audit passes, by worker")
     verdicts = Counter()
     for row in truth.reports["report_audit"]:
         verdicts[row[4]] += row[6]
@@ -63,7 +63,7 @@ def test_audits_add_up_to_the_report_of_audits(sample):
 def test_accepted_labels_are_no_more_than_passed_ones(sample):
     _, truth = sample
     passed, accepted = Counter(), Counter()  # nobody changed a label before the second level
-    for job, worker, _, _, count, _ in asked(truth, "audited and passed labels"):
+    for job, worker, _, _, count, _ in asked(truth, "audit passes, by worker"):
         if "-second_level-" in job:
             passed[job.partition("-second_level-")[0], job.endswith("lane-audit"), worker] += count
     for job, worker, _, count in asked(truth, "first-pass yield"):
