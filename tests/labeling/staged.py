@@ -21,8 +21,8 @@ def stage(folder, objects):
     return parse(source, staging)
 
 
-def parse(source, staging):
-    found = etl.survey(f"{source}/")
+def parse(source, staging, categories=""):
+    found = etl.survey(f"{source}/", str(categories))
     for work in (etl.manifest_work, etl.other_work):
         batch = pa.RecordBatch.from_pydict({"work": work(found, str(staging))})
         list(etl.parse(iter([batch])))
