@@ -449,9 +449,8 @@ def _print_results(results: list[DemoResult]) -> None:
         for check in result.checks:
             mark = "[green]ok[/green]" if check.ok else "[red]wrong[/red]"
             truth = "unknown" if check.expected is None else _number(check.expected)
-            tolerance = (
-                f" ± {check.tolerance:g}" if check.tolerance >= 1e-6 else ""
-            )  # less is no difference, but rounding
+            # A smaller one only allows for rounding.
+            tolerance = f" ± {check.tolerance:g}" if check.tolerance >= 1e-6 else ""
             table.add_row(check.name, _number(check.measured), truth + tolerance, mark)
         out.print(table)
 

@@ -160,7 +160,7 @@ def _asked(athena: Any, deployed: Deployed, question: Question) -> Check:
     rows = client.query(athena, deployed, question.sql)
     if len(question.rows) == len(question.rows[0]) == 1 and isinstance(question.rows[0][0], int | float):
         cell = next(iter(rows[0].values())) if len(rows) == 1 else None
-        measured = float(cell) if cell else f"{len(rows)} rows"
+        measured = (int(cell) if cell.isdecimal() else float(cell)) if cell else f"{len(rows)} rows"
         return Check(question.name, measured, question.rows[0][0], question.tolerance)
     return Check(question.name, _equal_rows(rows, question.rows), len(question.rows))
 
@@ -234,8 +234,8 @@ _KNOWN = {
 }
 """What is known of the project's real data, by folder: measured before this pipeline was written, with other programs.
 
-Accuracies from the published gold labels, r to be at least 0.75; alpha by the package krippendorff; defects by looking at
-the boxes.
+Accuracies from the published gold labels, r to be at least 0.75; alpha by the package krippendorff; defects by looking
+at the boxes.
 """
 
 _UNREADABLE = "SELECT count(DISTINCT source) FROM rejected WHERE reason IN ('not JSON', 'empty object')"
