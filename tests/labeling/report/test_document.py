@@ -142,8 +142,8 @@ def test_odd_numbers_leave_a_readable_drawing(values):
 
 def test_the_palette_is_the_consoles():
     style = (ROOT / "web" / "style.css").read_text()
-    light = dict(re.findall(r"\.c(\d) \{ background: light-dark\((#[0-9a-f]{6})", style))
-    assert tuple(light[str(n)] for n in range(len(light))) == figures.COLOURS
+    light = dict(re.findall(r"--c(\d): light-dark\((#[0-9a-f]{6})", style))
+    assert tuple(light[str(n)] for n in range(len(figures.COLOURS))) == figures.COLOURS
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,14 @@ def test_durations_round_into_the_next_unit():
 
 
 def test_natural_order():
-    assert sorted(["10", "9", "b2", "b10", None, ""], key=natural) == ["9", "10", "", "b2", "b10", None]  # (empty) is a word
+    assert sorted(["10", "9", "b2", "b10", None, ""], key=natural) == [
+        "9",
+        "10",
+        "",
+        "b2",
+        "b10",
+        None,
+    ]  # (empty) is a word
 
 
 def test_an_error_is_an_outcome():
