@@ -6,11 +6,13 @@ import json
 import pytest
 
 from sextant.labeling.dashboards.annotations import (
+    Annotation,
     CursorError,
     Listed,
     Shape,
     UnknownAnnotationError,
     _corners,
+    _counterpart,
     annotation,
     annotations,
 )
@@ -132,6 +134,32 @@ def test_the_level_before_shows_the_same_thing_from_its_side(athena):
     found = annotation(athena, LAKE, "f1-1-0")
     assert [each.counterpart for each in found.levels] == ["f1-1-0", "a2-1-0"], "the same tracked object"
     assert len(found.answers) == 3
+
+
+def drawn(name, left=0.0, shape="box", geometry=None, **more):
+    width = 100.0 if shape == "box" else None
+    found = dict.fromkeys(Annotation.model_fields) | {
+        "annotation_id": name, "job": "j", "object_id": "0", "frame_no": 0, "shape": shape, "workers": (),
+        "attributes": {}, "left_px": left, "top_px": 0.0, "width_px": width, "height_px": width, "geometry": geometry,
+    }  # fmt: skip
+    return Annotation(**found | more)
+
+
+@pytest.mark.parametrize(
+    ("this", "there", "expected"),
+    [
+        (drawn("a"), [drawn("far", 60.0), drawn("near", 20.0), drawn("line", shape="polyline")], "near"),
+        (drawn("a"), [drawn("far", 60.0)], None),
+        (drawn("a"), [drawn("negative", -10.0)], "negative"),
+        (drawn("a", shape="span", geometry={"start": 3}), [drawn("b", shape="span", geometry={"start": 4})], None),
+        (drawn("a", shape="span", geometry={"start": 3}), [drawn("b", shape="span", geometry={"start": 3})], "b"),
+        (drawn("a", shape="class"), [drawn("b", shape="class"), drawn("c", shape="verdict")], "b"),
+        (drawn("a", shape="class"), [drawn("b", shape="class"), drawn("c", shape="class")], None),
+        (drawn("a", instance_id="x"), [drawn("b", instance_id="y"), drawn("c", 500.0, instance_id="x")], "c"),
+    ],
+)
+def test_the_same_thing_at_another_level_is_what_is_most_like_it(this, there, expected):
+    assert _counterpart(this, there, ()) == expected
 
 
 def test_a_frame_of_unknown_size_is_as_large_as_its_shapes(athena):

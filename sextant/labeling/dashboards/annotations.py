@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from sextant.labeling.dashboards.athena import Answer, Cell, Lake, QueryError, run, run_all
 from sextant.labeling.dashboards.model import Filters, Frozen, Value
@@ -171,7 +171,10 @@ _ANNOTATION = f"""annotation_id, job_name AS job, modality, task_type, object_id
   {_SHAPE},
   CASE WHEN task_type = 'label-verification' THEN label ELSE element_at(attributes, '{AUDIT_ATTRIBUTE}') END AS verdict,
   confidence, created_at"""
+_Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+_CURSOR = TypeAdapter(tuple[_Text, _Text, Annotated[int, Field(strict=True)], _Text])
 _NEXT_JOBS = 8
+_SAME = 0.5
 _KEY = ("job_name", "object_id", "frame_no", "annotation_id")
 
 
@@ -248,14 +251,9 @@ def _cursor(last: Annotation) -> str:
 
 def _decoded(cursor: str) -> tuple[str, str, int, str]:
     try:
-        job, object_id, frame_no, annotation_id = json.loads(base64.urlsafe_b64decode(cursor))
-    except (binascii.Error, UnicodeDecodeError, TypeError, ValueError):
-        job = object_id = annotation_id = frame_no = None
-    if isinstance(frame_no, bool) or not isinstance(frame_no, int):
-        raise CursorError("cursor: it is none that a list gave")
-    if not all(isinstance(each, str) and "\0" not in each for each in (job, object_id, annotation_id)):
-        raise CursorError("cursor: it is none that a list gave")
-    return job, object_id, frame_no, annotation_id
+        return _CURSOR.validate_json(base64.urlsafe_b64decode(cursor))
+    except (binascii.Error, ValueError):
+        raise CursorError("cursor: it is none that a list gave") from None
 
 
 def annotation(athena: "AthenaClient", lake: Lake, annotation_id: Value) -> AnnotationDetail:
@@ -455,7 +453,9 @@ def _annotation(
 
 
 def _counterpart(this: Annotation, there: Sequence[Annotation], changes: Sequence[Adjustment]) -> str | None:
-    """The label of the same thing at another level: by a recorded change, by the tracked object, or the only one."""
+    """The label of the same thing at another level: by a recorded change, by the tracked object, else by what is most
+    like it: the same geometry, the box that overlaps it most (by half at least), the only class or verdict.
+    """
     ids = {each.annotation_id for each in there}
     if this.annotation_id in ids:
         return this.annotation_id
@@ -466,7 +466,28 @@ def _counterpart(this: Annotation, there: Sequence[Annotation], changes: Sequenc
             return each.annotation_id
     if this.instance_id is not None:
         return next((each.annotation_id for each in there if each.instance_id == this.instance_id), None)
-    return there[0].annotation_id if len(there) == 1 and this.shape == there[0].shape else None
+    alike = [each for each in there if each.shape == this.shape]
+    if this.width_px is not None:
+        best = max(alike, key=lambda each: _overlap(this, each), default=None)
+        return best.annotation_id if best and _overlap(this, best) >= _SAME else None
+    if this.geometry is not None:
+        return next((each.annotation_id for each in alike if each.geometry == this.geometry), None)
+    return alike[0].annotation_id if len(alike) == 1 else None
+
+
+def _overlap(one: Shape, other: Shape) -> float:
+    """Intersection over union of two boxes; 0 where one of them is none."""
+    left, top, width, height = (each or 0.0 for each in (one.left_px, one.top_px, one.width_px, one.height_px))
+    left2, top2, width2, height2 = (
+        each or 0.0 for each in (other.left_px, other.top_px, other.width_px, other.height_px)
+    )
+    common = _common(left, width, left2, width2) * _common(top, height, top2, height2)
+    union = width * height + width2 * height2 - common
+    return common / union if union > 0 else 0.0
+
+
+def _common(start: float, length: float, other_start: float, other_length: float) -> float:
+    return max(0.0, min(start + length, other_start + other_length) - max(start, other_start))
 
 
 def _outline(this: Annotation, frames: Sequence[Mapping[str, Any]], shapes: Sequence[Shape]) -> Outline:

@@ -113,7 +113,8 @@ def _bind(
 ) -> Condition | None:
     if template is None:
         return None
-    bound = {"name": [] if attribute is None else [literal(attribute)], "values": [literal(each) for each in values]}
+    named = () if attribute is None else (literal(attribute),)
+    bound = {"name": named, "values": tuple(map(literal, values))}
     sql = _PLACE.sub(lambda place: ", ".join("?" * len(bound[place[1]])), template)
     parameters = tuple(each for place in _PLACE.findall(template) for each in bound[place])
     return Condition(sql, parameters)

@@ -85,7 +85,7 @@ def _succeeded(run: Mapping[str, Any]) -> bool:
 
 def _reason(run: Mapping[str, Any]) -> str:
     """What stopped a run, from its graph: the steps that did not succeed, each with Glue's reason."""
-    told = []
+    told: list[str] = []
     for node in run.get("Graph", {}).get("Nodes", []):
         attempts = node.get("JobDetails", {}).get("JobRuns", [])
         # A job may have been tried again: its last attempt is what it came to.

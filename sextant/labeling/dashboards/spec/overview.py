@@ -114,7 +114,7 @@ DASHBOARD = Dashboard(
             type="interval",
             title="Agreement per job",
             note="Of workers who answered the same data objects; 1 is full agreement.",
-            dataset="agreement",
+            dataset="headline_agreement",
             rows=("job",),
             columns="metric",
             measures=("agreement",),
@@ -169,7 +169,7 @@ DASHBOARD = Dashboard(
 DATASETS = {
     "jobs": JOBS,
     **{name: annotations.DATASETS[name] for name in ("labels", "frames", "findings", "rejected")},
-    **{name: workers.DATASETS[name] for name in ("work", "agreement", "flags")},
+    **{name: workers.DATASETS[name] for name in ("work", "headline_agreement", "flags")},
     **{name: audits.DATASETS[name] for name in ("first_pass", "verdicts")},
     **{name: cost.DATASETS[name] for name in ("batches", "forecast")},
     "track_issues": tracks.DATASETS["track_issues"],

@@ -73,11 +73,11 @@ WORK = Dataset(
 )
 
 
-def _agreement(scope: str, **filters: str) -> Dataset:
-    """Rows of one scope of table agreement. Over several jobs only `mean` may be read, never the statistics."""
+def _agreement(condition: str, **filters: str) -> Dataset:
+    """Rows of table agreement. Over several jobs only `mean` may be read, never the statistics."""
     return Dataset(
         counts="answers",
-        source=f"(SELECT * FROM agreement WHERE scope = '{scope}') AS agreement",  # noqa: S608  our text
+        source=f"(SELECT * FROM agreement WHERE {condition}) AS agreement",  # noqa: S608  our text
         dimensions={
             "job": JOB,
             "modality": MODALITY,
@@ -104,8 +104,10 @@ def _agreement(scope: str, **filters: str) -> Dataset:
     )
 
 
-AGREEMENT = _agreement("job")
-AGREEMENT_BY_LABEL = _agreement("label", **LABEL_FILTER)
+AGREEMENT = _agreement("scope = 'job'")
+HEADLINE_AGREEMENT = _agreement("scope = 'job' AND metric IN ('alpha', 'iou_f1', 'span_f1', 'hota')")
+"""One metric for each type of task."""
+AGREEMENT_BY_LABEL = _agreement("scope = 'label'", **LABEL_FILTER)
 # Both sides of a pair, so that the matrix is whole.
 _PAIR = (
     "SELECT job_name, modality, metric, value, {} AS worker, {} AS other_worker, object_count, pair_count"
@@ -122,7 +124,7 @@ AGREEMENT_BY_PAIR = Dataset(
     measures={name: AGREEMENT.measures[name] for name in ("mean", "pairs")},
     filters={**JOB_FILTERS, **WORKER_FILTER},
 )
-AGREEMENT_BY_DAY = _agreement("day", **days("day"))
+AGREEMENT_BY_DAY = _agreement("scope = 'day'", **days("day"))
 QUALITY = Dataset(
     counts="answers",
     source="worker_quality",
@@ -488,6 +490,7 @@ DATASETS = {
     "quality": QUALITY,
     "confusion": CONFUSION,
     "agreement": AGREEMENT,
+    "headline_agreement": HEADLINE_AGREEMENT,
     "agreement_by_label": AGREEMENT_BY_LABEL,
     "agreement_by_pair": AGREEMENT_BY_PAIR,
     "agreement_by_day": AGREEMENT_BY_DAY,
