@@ -237,6 +237,7 @@ def test_every_view_is_stored_as_athena_stores_it(local):
 
 
 def test_typed_tables_lie_where_the_job_writes(local):
+    from sextant.labeling.insight.tables import INSIGHT_TABLES
     from sextant.labeling.tables import TABLES
 
     stored = {
@@ -245,12 +246,44 @@ def test_typed_tables_lie_where_the_job_writes(local):
     }
     job = next(iter(of_type(local, "AWS::Glue::Job").values()))["Properties"]["DefaultArguments"]
     output = job["--OUTPUT_PATH"]["Fn::Join"][1]
-    for table in TABLES:
+    for table in (*TABLES, *INSIGHT_TABLES):
         location = stored[table.name]["StorageDescriptor"]["Location"]["Fn::Join"][1]
         assert location == [*output[:-1], f"{output[-1]}labels/{table.name}/"]
         assert [each["Name"] for each in stored[table.name]["StorageDescriptor"]["Columns"]] == [
             each.name for each in table.columns
         ]
+
+
+def test_crawlers_delete_what_is_gone_but_only_of_their_own_tables(local):
+    from sextant.labeling.insight.tables import INSIGHT_TABLES
+    from sextant.labeling.tables import TABLES
+    from sextant.labeling.views import VIEWS
+
+    crawlers = [each["Properties"] for each in of_type(local, "AWS::Glue::Crawler").values()]
+    assert {each["SchemaChangePolicy"]["DeleteBehavior"] for each in crawlers} == {"DELETE_FROM_DATABASE"}
+    deleting = [
+        statement
+        for _, statement in statements(local)
+        if any("Delete" in action and action.startswith("glue:") for action in as_list(statement["Action"]))
+    ]
+    patterns = {
+        name.rpartition("/")[2]
+        for statement in deleting
+        for resource in as_list(statement["Resource"])
+        if ":table/" in (name := json.dumps(resource).rstrip(']}"'))
+    }
+    assert patterns == {f"{each['TablePrefix']}*" for each in crawlers}
+    declared = [each.name for each in (*TABLES, *INSIGHT_TABLES, *VIEWS)]
+    assert not [name for name in declared for pattern in patterns if name.startswith(pattern.rstrip("*"))]
+
+
+def test_the_job_is_told_what_ground_truth_output_does_not_tell(local, environments):
+    given = next(iter(of_type(local, "AWS::Glue::Job").values()))["Properties"]["DefaultArguments"]
+    labeling = environments["local"].labeling
+    assert json.loads(given["--COST"]) == {"wage_usd_per_hour": 18.5, "budget_usd": 50}
+    assert labeling.cost.wage_usd_per_hour == 18.5
+    assert given["--AUDIT_ATTRIBUTE"] == labeling.audit_attribute
+    assert given["--CATEGORIES_PATH"]["Fn::Join"][1][-1] == "/label_category_input/"
 
 
 def test_pages_may_run_no_inline_code_and_call_only_their_origin_and_sign_in(local):
