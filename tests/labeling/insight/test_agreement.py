@@ -258,9 +258,8 @@ def test_boxes_counted_by_hand():
 
 
 def test_as_many_boxes_as_possible_are_matched():
-    """Greedy matching by IoU would give the middle box to the nearest and leave two without."""
-    answers = {("a1", "ann"): [box(0), box(3)], ("a2", "bob"): [box(2.9), box(6)]}
-    # IoU 0-2.9: 0.55, 3-2.9: 0.98, 3-6: 0.54.
+    """Two pairs are equal, which would leave two boxes without; each with its other neighbour (IoU 7/13) all match."""
+    answers = {("a1", "ann"): [box(3), box(6), box(9)], ("a2", "bob"): [box(0), box(3), box(6)]}
     assert found(summary(compared(shapes("box", answers)))["agreement"], metric="iou_f1", scope="job")["value"] == 1
 
 
@@ -277,6 +276,32 @@ def test_iou_alpha_is_corrected_by_chance_sets():
     assert found(rows, metric="iou_alpha", scope="label", label="Car")["value"] == pytest.approx(0.5)
     assert found(rows, metric="iou_alpha", scope="job")["object_count"] == 2
     assert found(rows, metric="iou_f1", scope="job")["value"] == 1  # chance sets are no answers of anybody
+
+
+def test_every_class_has_its_own_chance_and_a_rare_one_that_of_the_job():
+    """IoU is 8/12 for each class. By chance cars share 8/12, busses nothing, both 1/3; no van was drawn twice."""
+    objects = [
+        shapes(
+            "box",
+            {
+                ("a1", "ann"): [box(0), box(100, label="Bus"), box(200, label="Van")],
+                ("a2", "bob"): [box(2), box(102, label="Bus"), box(202, label="Van")],
+            },
+            object_id=f"o{each}",
+        )
+        for each in range(2)
+    ]
+    chance = shapes(
+        "box",
+        {("a1", "ann"): [box(0), box(100, label="Bus")], ("a3", "ann"): [box(2), box(500, label="Bus")]},
+        chance_set="0",
+    )
+    rows = summary(compared(*objects, chance))["agreement"]
+    values = {
+        each["label"]: each["value"] for each in rows if (each["metric"], each["scope"]) == ("iou_alpha", "label")
+    }
+    assert values == {"Car": pytest.approx(0), "Bus": pytest.approx(2 / 3), "Van": pytest.approx(1 / 2)}
+    assert found(rows, metric="iou_alpha", scope="job")["value"] == pytest.approx(1 / 2)
 
 
 def test_random_boxes_agree_by_chance_and_alpha_knows_it():
@@ -350,9 +375,12 @@ def test_empty_answers_count_and_hostile_boxes_are_shapes_nobody_shares():
 def test_boxes_of_different_frames_are_different():
     answers = {("a1", "ann"): [box(0, frame=1)], ("a2", "bob"): [box(0, frame=2)]}
     assert found(summary(compared(shapes("box", answers)))["agreement"], metric="iou_f1", scope="job")["value"] == 0
-    named = {("a1", "ann"): [box(0, frame="1.jpg")], ("a2", "bob"): [box(0, frame="1.jpg"), box(0, frame="2.jpg")]}
+    named = {
+        ("a1", "ann"): [box(0, frame="1.jpg"), box(0, frame="3.jpg")],
+        ("a2", "bob"): [box(0, frame="1.jpg"), box(0, frame="2.jpg")],
+    }
     rows = summary(compared(shapes("box", named)))["agreement"]
-    assert found(rows, metric="iou_f1", scope="job")["value"] == pytest.approx(2 / 3)
+    assert found(rows, metric="iou_f1", scope="job")["value"] == pytest.approx(2 / 4)
 
 
 def test_spans_exact_and_overlapping():
@@ -368,6 +396,14 @@ def test_spans_exact_and_overlapping():
     assert found(rows, metric="span_overlap_f1", scope="job")["value"] == pytest.approx(2 * 2 / 7)  # 35-40 only touches
     assert found(rows, metric="span_overlap_f1", scope="label", label="City")["value"] == 0
     assert found(rows, metric="span_f1", scope="label", label="Person")["value"] == pytest.approx(2 / 5)
+
+
+def test_empty_and_unknown_spans_share_nothing():
+    unknown = (float("nan"), float("nan"))
+    drawn = [(0, None, "X", (5, 5)), (0, None, "X", unknown), (0, None, "X", (7, 6)), (0, None, "X", (8, 9))]
+    rows = summary(compared(shapes("span", {("a1", "ann"): drawn, ("a2", "bob"): drawn})))["agreement"]
+    assert found(rows, metric="span_f1", scope="job")["value"] == pytest.approx(2 * 1 / 8)
+    assert found(rows, metric="span_overlap_f1", scope="job")["value"] == pytest.approx(2 * 1 / 8)
 
 
 def test_one_long_span_is_matched_to_one_short_one_only():
@@ -416,13 +452,29 @@ def test_tracks_add_up_over_sequences_and_classes():
     assert found(rows, metric="idf1", scope="job")["value"] == pytest.approx(0.5)
 
 
-def test_boxes_without_identity_and_two_of_one_track_in_a_frame():
+def test_mota_is_that_of_both_directions():
+    """Bob begins a second track half-way: seen from ann a switch, seen from bob none."""
     answers = {
-        ("a1", "ann"): [box(0, frame=1), box(0, frame=1, instance="t"), box(50, frame=1, instance="t")],
-        ("a2", "bob"): [],
+        ("a1", "ann"): [box(0, frame=f, instance="t") for f in range(10)],
+        ("a2", "bob"): [box(0, frame=f, instance=f"t{f // 5}") for f in range(10)],
     }
     rows = summary(compared(shapes("track", answers)))["agreement"]
-    assert found(rows, metric="idf1", scope="job")["value"] == 0
+    assert found(rows, metric="mota", scope="job")["value"] == pytest.approx(1 - 1 / 20)
+
+
+def test_boxes_without_identity_are_tracks_of_their_own():
+    answers = {(f"a-{who}", who): [box(0, frame=1), box(50, frame=1)] for who in ("ann", "bob")}
+    rows = summary(compared(shapes("track", answers)))["agreement"]
+    assert found(rows, metric="idf1", scope="job")["value"] == 1
+
+
+def test_a_track_has_one_box_in_a_frame():
+    answers = {
+        ("a1", "ann"): [box(0, frame=1, instance="t"), box(50, frame=1, instance="t")],
+        ("a2", "bob"): [box(0, frame=1, instance="t")],
+    }
+    rows = summary(compared(shapes("track", answers)))["agreement"]
+    assert found(rows, metric="idf1", scope="job")["value"] == pytest.approx(2 / 3)
 
 
 def test_rows_fit_the_table():

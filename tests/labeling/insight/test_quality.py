@@ -185,6 +185,11 @@ GOLDEN = [
 ]
 
 
+def found_measure(made, measure):
+    (row,) = [each for each in made["job_quality"] if each["measure"] == measure]
+    return row
+
+
 def test_gold_counted_by_hand():
     made = quality(table(GOLDEN))
     accuracy = {
@@ -202,6 +207,7 @@ def test_gold_counted_by_hand():
         ("w1", "a", "a"): 1, ("w1", "b", "b"): 1, ("w1", "d", "c"): 1,
         ("w2", "a", "a"): 1, ("w2", "b", "a"): 1, ("w3", "a", "b"): 1,
     }  # fmt: skip
+    assert np.isnan(found_measure(made, "single_answer_accuracy")["lower"])  # three objects are too few to be drawn
     measures = {each["measure"]: (each["value"], each["case_count"]) for each in made["job_quality"]}
     assert measures["single_answer_accuracy"] == (pytest.approx(3 / 6), 6)
     assert measures["majority_accuracy"] == (pytest.approx(1 / 3), 3)  # of o2 "a" is the first of two
