@@ -95,8 +95,22 @@ def test_the_message_goes_before_what_remembers_it(athena, account, monkeypatch)
     assert len(told()) == 1
 
 
-UNMEASURED = """seen accepted lower upper issues flags findings usd_per_accepted amount_usd budget_usd eta eta_lower
-eta_upper newest""".split()
+UNMEASURED = [
+    "seen",
+    "accepted",
+    "lower",
+    "upper",
+    "issues",
+    "flags",
+    "findings",
+    "usd_per_accepted",
+    "amount_usd",
+    "budget_usd",
+    "eta",
+    "eta_lower",
+    "eta_upper",
+    "newest",
+]
 ROW = dict.fromkeys(UNMEASURED) | {"jobs": 1, "tasks": 3, "labeled": 2, "failed": 0}
 
 
