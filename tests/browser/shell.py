@@ -4,7 +4,9 @@
 labeling operation and of the dashboards, the real Athena engine, and a Glue workflow and a bucket that tests move on.
 """
 
+import gzip
 import json
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -18,6 +20,11 @@ from web.site import files, security_headers
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
+    def handle_error(self, request, client_address):
+        """A page that is left behind stops reading; anything else is a fault of the test's server."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
 
 def serve(athena, *runs, role="admin", settings=None, config=None, connect=()):
     """Gives the site with `url`, `glue`, `s3`, `role` (a test may change it), `broken` and `loaded`; `close()` ends it.
@@ -25,14 +32,12 @@ def serve(athena, *runs, role="admin", settings=None, config=None, connect=()):
     `broken` maps a path's beginning to the status that the gateway answers with instead of the function (0: no answer
     at all), `polls` counts answers by status, `loaded` has the path and gzipped size of every file that was asked for.
     """
-    import gzip
-
     glue, s3 = Workflow(*runs), Bucket()
     pages = files()
     handlers = (
         (("/api/systems/", "/api/runs/", "/api/quarantine/"), load_operation(glue, athena, s3)),
         (("/api/systems", "/api/settings"), load_console(settings)),
-        (("/api/dashboards",), load_handler(athena, glue)),
+        (("/api/dashboards", "/api/annotations", "/api/state"), load_handler(athena, glue)),
     )
     site = SimpleNamespace(glue=glue, s3=s3, role=role, broken={}, polls={}, loaded=[])
     lock = threading.Lock()  # an instance of a Lambda function answers one request at a time
@@ -66,9 +71,7 @@ def serve(athena, *runs, role="admin", settings=None, config=None, connect=()):
                 self._answer(status, {"content-type": "application/json"}, b'{"message":"of the gateway"}')
                 return
             handler = next(found for begins, found in handlers if self.path.startswith(begins))
-            request = event(
-                self.command, self.path, body.decode() or None, dict(self.headers), groups=f"[{site.role}]"
-            )
+            request = event(self.command, self.path, body.decode() or None, dict(self.headers), groups=f"[{site.role}]")
             with lock:
                 answer = handler(request)
             site.polls[answer["statusCode"]] = site.polls.get(answer["statusCode"], 0) + 1

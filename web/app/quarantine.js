@@ -43,7 +43,7 @@ function Entry({ api, path, entry }) {
   const [open, setOpen] = useState(false);
   return html`<li class="rejected">
     <div class="what">
-      <h3 title=${entry.source}>${shortName(entry.source)}</h3>
+      <h2 title=${entry.source}>${shortName(entry.source)}</h2>
       <span class="reason">${entry.reason}</span>
       <span class="quiet number">${entry.size_bytes === null || entry.size_bytes === undefined ? "" : bytes(entry.size_bytes)}</span>
       <button type="button" aria-expanded=${open ? "true" : "false"} aria-label=${said.look(entry.source)} onClick=${() => setOpen(!open)}>${open ? said.hide : said.lookShort}</button>

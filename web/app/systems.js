@@ -60,7 +60,7 @@ export function find(path) {
     const system = systems.find((each) => each.id === second);
     return system && { page: run, system };
   }
-  const own = shell.find((each) => each.id === first);
+  const own = shell.find((each) => each.path[0] === first);
   if (own) return path.length <= (first === "runs" ? 2 : 1) ? { page: own } : undefined;
   const system = systems.find((each) => each.id === first);
   if (!system) return undefined;
