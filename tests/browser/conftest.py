@@ -158,7 +158,7 @@ def open_page(chromium):
             **options,
         )
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(45_000)  # a busy machine is slow, not wrong
         page = context.new_page()
         page.on(
             "console",

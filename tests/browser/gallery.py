@@ -98,10 +98,14 @@ def specification(found):
         source=_table("pace", columns, PACE),
         dimensions={"worker": Dimension(title="Worker", filter="worker", sql="worker")},
         measures={
-            "seconds": Measure(title="Seconds per label", unit="seconds", n="n", lower="low", upper="high", sql="max(seconds)"),
+            "seconds": Measure(
+                title="Seconds per label", unit="seconds", n="n", lower="low", upper="high", sql="max(seconds)"
+            ),
             "low": Measure(title="Seconds per label, lower bound", unit="seconds", sql="max(low)"),
             "high": Measure(title="Seconds per label, upper bound", unit="seconds", sql="max(high)"),
-            "quality": Measure(title="Accuracy", unit="share", n="n", lower="worse", upper="better", sql="max(quality)"),
+            "quality": Measure(
+                title="Accuracy", unit="share", n="n", lower="worse", upper="better", sql="max(quality)"
+            ),
             "worse": Measure(title="Accuracy, lower bound", unit="share", sql="max(quality_low)"),
             "better": Measure(title="Accuracy, upper bound", unit="share", sql="max(quality_high)"),
             "n": Measure(title="Answers", adds=True, sql="sum(answers)"),

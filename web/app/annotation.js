@@ -116,7 +116,7 @@ function Drawing({ found, layers }) {
   const { annotation, frame } = found;
   const shown = layers.filter((each) => !hidden.includes(each.id));
   const content = annotation.shape === "span" && annotation.source_ref && !/^s3:\/\//.test(annotation.source_ref) ? annotation.source_ref : undefined;
-  const scene = sceneOf(layers, frame);
+  const scene = sceneOf(layers, frame, annotation);
   const unplaced = new Map();
   for (const layer of layers) for (const each of layer.shapes) if (!outlineOf(each) && UNPLACED.includes(each.shape)) unplaced.set(each.shape, (unplaced.get(each.shape) ?? 0) + 1);
   const others = layers.some((each) => each.context.some(outlineOf));

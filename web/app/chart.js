@@ -1,7 +1,7 @@
 // Reports as Vega-Lite specifications, one function for each type of visual. Pure but for the width and look it is given.
 // Every datum carries `tip`, its numbers in words, and `at`, the index of its point, which a click picks.
 import { COLOURS, contrast, mixed } from "./drawing.js";
-import { group, instant, interval, natural, share, value } from "./format.js";
+import { brief, group, instant, interval, natural, share, value } from "./format.js";
 import { alias, bounds, groupTitle, groupsOf, isDay, isRound, isSignal, named, timeUnit } from "./report.js";
 import { text } from "./strings.js";
 
@@ -410,6 +410,9 @@ function intervals(visual, dataset, report, series, width, look, peers) {
   };
 }
 
+// The theme's own ink or card where the number can be read in it; between the two, black or white always can.
+const inkOn = (ground, look) => [look.ink, look.card].find((each) => contrast(ground, each) >= 4.5) ?? ["rgb(0, 0, 0)", "rgb(255, 255, 255)"].find((each) => contrast(ground, each) >= 4.5);
+
 function heat(visual, dataset, report, width, look, peers) {
   const [reference] = groupsOf(visual);
   const [name] = visual.measures;
@@ -425,14 +428,14 @@ function heat(visual, dataset, report, width, look, peers) {
   const values = kept.map((each) => {
     const way = high > low ? (each.y - low) / (high - low) : 1;
     const ground = mixed(pale, full, way);
-    const said = measure.unit === "share" ? value(each.y, "share").replace(/\.\d%/, "%") : value(each.y, measure.unit);
+    const said = brief(each.y, measure.unit);
     return {
       at: each.at,
       k: named(dataset, reference, each.key),
       c: named(dataset, visual.columns, each.row[columnKey]),
       y: each.y,
       said: said.length * 7 < across - 4 ? said : "",
-      ink: contrast(ground, look.ink) >= contrast(ground, look.card) ? look.ink : look.card,
+      ink: inkOn(ground, look),
       tip: `${named(dataset, reference, each.key)} × ${named(dataset, visual.columns, each.row[columnKey])}: ${told(dataset, name, each.row)}`,
     };
   });

@@ -61,6 +61,10 @@ export function ago(milliseconds) {
   return counted(Math.round(minutes / 1440), "days");
 }
 
+// A share for a small place: without decimals.
+const rounded = new Intl.NumberFormat(LOCALE, { style: "percent", maximumFractionDigits: 0 });
+export const brief = (found, unit) => (unit === "share" ? rounded.format(found) : value(found, unit));
+
 // Bounds of a 95 % interval; nothing when one is not known.
 export const interval = (lower, upper, unit) => (lower === null || lower === undefined || upper === null || upper === undefined ? undefined : `${value(lower, unit)} to ${value(upper, unit)}`);
 export const share = (part, all) => (all ? percent.format(part / all) : NOTHING);

@@ -1,7 +1,7 @@
 // Labels drawn as SVG on the outline of their frame, one layer for each level's output and each worker's answer. Layers
 // differ in colour and in dashes. A text's spans are marked in the text itself.
 import { html } from "./html.js";
-import { extentOf, outlineOf, spanOf } from "./geometry.js";
+import { extentOf, iou, outlineOf, spanOf } from "./geometry.js";
 import { text } from "./strings.js";
 
 const said = text.annotation;
@@ -26,9 +26,10 @@ function Outline({ outline, layer, focus, size }) {
  * What is drawn, and in which part of the frame.
  * @param {Layer[]} layers all of them: the view does not move when one is switched off
  * @param {{ width_px: number | null, height_px: number | null, told: boolean }} frame
+ * @param {any} own the label itself: what overlaps it is near
  */
-export function sceneOf(layers, frame) {
-  const focused = layers.flatMap((each) => (each.focus ? [outlineOf(each.focus)] : [])).filter(Boolean);
+export function sceneOf(layers, frame, own) {
+  const focused = [own, ...layers.flatMap((each) => (each.focus && (iou(own, each.focus) ?? 0) > 0 ? [each.focus] : []))].map(outlineOf).filter(Boolean);
   const all = layers.flatMap((each) => [each.focus, ...each.context].filter(Boolean).map(outlineOf)).filter(Boolean);
   const extent = extentOf(all);
   if (!extent) return undefined;
