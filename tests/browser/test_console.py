@@ -447,13 +447,6 @@ def test_a_value_keeps_its_colour_when_others_are_filtered_away(open_page, conso
     assert some == {AUDIT_JOBS: everything[AUDIT_JOBS]}
 
 
-def test_an_unknown_page_leads_home(open_page, console_url):
-    page = open_page(f"{console_url}/#/labeling/nowhere")
-    assert "There is no such page" in page.locator("main").inner_text()
-    page.get_by_role("link", name="Go to Labeling: Annotations").click()
-    page.wait_for_selector("#vehicle-type")
-
-
 def test_everything_works_from_the_keyboard(open_page, console):
     page = open_page(address(console.url, "annotations"))
     settle(page)
