@@ -195,6 +195,14 @@ def _quality(world: World) -> list[Question]:
             1.0,  # a 95 % interval may miss one of six
         ),
         Question(
+            "farthest predicted from true accuracy, workers",
+            f"SELECT max(abs(q.accuracy - truth.accuracy)) FROM worker_quality q JOIN (VALUES {truth}) "
+            "AS truth (worker, accuracy) ON q.username = truth.worker "
+            "WHERE q.job_name = 'signals' AND q.method = 'dawid-skene'",
+            [[0.0]],
+            0.02,
+        ),
+        Question(
             "images labeled right by Dawid-Skene",
             "SELECT count(*) FROM consensus c JOIN (VALUES "
             + ", ".join(f"('{task.object_id}', '{task.right}')" for task in signals.tasks)

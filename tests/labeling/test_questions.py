@@ -33,6 +33,7 @@ NAMES = [
     "tracks of two workers alike (HOTA)",
     "tracks of two workers alike (IDF1)",
     "true accuracy in predicted interval, workers",
+    "farthest predicted from true accuracy, workers",
     "images labeled right by Dawid-Skene",
     "accuracy by gold labels, by worker",
     "confusions by gold labels, by worker",
