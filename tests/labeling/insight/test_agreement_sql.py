@@ -52,7 +52,8 @@ def test_the_latest_answer_of_a_worker_counts():
     row = found(rows, scope="job", metric="alpha")
     assert (row["value"], row["object_count"], row["pair_count"]) == (1, 2, 2)
     made = analysed(lake(answer=answers), "quality")
-    assert {each["object_id"]: each["majority_label"] for each in made["consensus"]} == {"0": "cat", "1": "dog"}
+    consensus = {each["object_id"]: (each["majority_label"], each["agreeing_count"]) for each in made["consensus"]}
+    assert consensus == {"0": ("cat", 2), "1": ("dog", 2)}
 
 
 def test_answers_of_several_classes_and_of_none():
@@ -84,6 +85,8 @@ def test_boxes_of_two_workers_with_chance_sets():
             answers.append(answer(number, str(each), worker, **boxes))
             # Objects lie apart, so that nothing is shared by chance; bob is 2 of 10 pixels off: IoU 8/12.
             shapes.append(shape(number, "Car", left_px=100.0 * each + 2 * who))
+    answers.append(answer(50, "0", "ann", minutes=-5, **boxes))  # ann's first try, which does not count
+    shapes.append(shape(50, "Car", left_px=9000.0))
     shapes.append(shape(0, "Lane", position=1, shape="polyline", left_px=None))  # other shapes are not compared
     answers.append(answer(99, "6", "cy", **(boxes | {"label_count": 0})))  # an empty answer is one
     rows = agreed(answer=answers, answer_annotation=shapes)
