@@ -47,7 +47,7 @@ from localaws.front_door import front_door, guarded, sign_in
 from localaws.home import Call, Catalog, Document, Objects, ServiceError, StoredObject, allow_all
 from localaws.records import Records, open_records
 from localaws.resource_types import RESOURCE_TYPES, ResourceType, generated_name
-from localaws.wire import Request, Response, error_response
+from localaws.wire import Request, Response, error_response, not_implemented
 from samples.console import PASSWORD, USER
 
 if TYPE_CHECKING:
@@ -378,6 +378,36 @@ def _install_services(home: EmulatorHome) -> dict[str, Any]:
         # Without a namespace ministack only authenticates: the wire authorizes, as it knows the resources' ARNs.
         iam_actions.SERVICE_TO_IAM_NAMESPACE.pop(name, None)
     return built
+
+
+class _Services(dict[str, Any]):
+    """ministack's table of services, in which no service is missing: what nobody implements says so.
+
+    ministack answers such a request with "Unsupported service" in a form that no AWS client takes for an error of AWS.
+    """
+
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
+    def get(self, key: str, default: Any = None) -> Any:
+        return self[key] if key in self else _absent(key)
+
+
+def _absent(name: str) -> Callable[..., Any]:
+    async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: Document) -> Response:
+        return not_implemented(name, Request(method, path, headers, body, query))
+
+    return handle
+
+
+def _install_fallback() -> None:
+    """See `_Services`. And whether a name is a service's is asked of the list first: reading every model takes 13 s."""
+    app.SERVICE_HANDLERS = _Services(app.SERVICE_HANDLERS)
+    names = frozenset(boto3.session.Session().get_available_services())
+    reads_all = router._is_aws_service_name
+
+    def is_service(name: str) -> bool:
+        return name in names or reads_all(name)
+
+    router._is_aws_service_name = is_service
 
 
 def _handler(service: Any, fallback: Any) -> Callable[..., Any]:
@@ -796,6 +826,7 @@ def main() -> None:
     _install_public_parameters()
     home = EmulatorHome(Path(os.environ["SEXTANT_STATE"]), f"http://127.0.0.1:{port}")
     built = _install_services(home)
+    _install_fallback()
     _install_resource_types(built)
     _install_integrations(built, home)
     _install_targets(built, home)

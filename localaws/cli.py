@@ -306,6 +306,7 @@ def _up(
     """The running embedded AWS with the environment deployed, and the outputs of its stacks."""
     with _failing(), _progress() as report:
         report("embedded AWS", 0, 1)
+        emulator.claim(state, environment)
         running = emulator.start(state, port=port, console_port=console_port)
         if (port or running.port, console_port or running.console_port) != (running.port, running.console_port):
             err.print(f"It runs already, on {running.endpoint} and {running.console}; ports stay.", highlight=False)

@@ -1,7 +1,7 @@
 """Starts, watches and stops the embedded AWS: one process on two loopback ports, its state in one folder.
 
-The state folder holds `emulator.json` (who runs, on which ports), the object bodies, the snapshots of ministack, the
-engines' records and the log. After a clean stop everything is there again; after kill -9 objects and engine records are
+The state folder holds `environment` (whose it is), `emulator.json` (who runs, on which ports), the object bodies, the
+snapshots of ministack, the engines' records and the log. After a clean stop everything is there again; after kill -9 objects and engine records are
 whole and the rest is as of the last snapshot (a few seconds), which `sextant up` brings back by deploying again.
 """
 
@@ -72,6 +72,30 @@ class Emulator:
             "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+
+def claim(state: Path, environment: str) -> None:
+    """Notes which environment a state folder is for; one folder keeps one.
+
+    Two environments on one state would both want the names that are fixed (the Glue workflow, the Athena workgroup),
+    and the second deployment would fail half-way, on a clash that does not name its cause.
+
+    Raises:
+        EmulatorError: the folder belongs to another environment, or cannot be written.
+    """
+    noted = state / "environment"
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        owner = noted.read_text().strip() if noted.exists() else ""
+        if not owner:
+            noted.write_text(f"{environment}\n")
+    except OSError as error:
+        raise EmulatorError(f"Cannot keep state in {state}: {error}. Choose another --state.") from error
+    if owner and owner != environment:
+        raise EmulatorError(
+            f"{state} holds the environment {owner!r}, not {environment!r}. Choose another folder with --state, or "
+            f"remove what is there: sextant down --delete --state {state}"
+        )
 
 
 def running(state: Path) -> Emulator | None:

@@ -15,10 +15,12 @@ import re
 import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
+from xml.sax.saxutils import escape
 
 import botocore.session
 from botocore import xform_name
+from botocore.exceptions import DataNotFoundError, UnknownServiceError
 
 from localaws.home import Call, Document, ServiceError
 
@@ -154,6 +156,43 @@ def error_response(error: ServiceError) -> Response:
         "x-amzn-requestid": str(uuid.uuid4()),
     }
     return error.status, headers, json.dumps(body).encode()
+
+
+def not_implemented(name: str, request: Request) -> Response:
+    """What a service answers that nobody implements here: its name, the operation's, and that it is not there.
+
+    Args:
+        name: the credential scope that the request was signed for, which need not be a botocore service's name.
+        request: any of AWS's protocols; the operation is named as far as the model of the service tells it.
+    """
+    try:
+        model = botocore.session.get_session().get_service_model(name)
+    except (UnknownServiceError, DataNotFoundError):
+        model = None
+    operation = _asked_operation(model, request)
+    message = f"{name}:{operation} is not implemented: the embedded AWS has no service {name}."
+    protocol = model.metadata["protocol"] if model else "json"
+    if protocol in {"query", "ec2", "rest-xml"}:
+        text = escape(message)
+        body = f"<ErrorResponse><Error><Code>{_ABSENT}</Code><Message>{text}</Message></Error></ErrorResponse>"
+        return 501, {"Content-Type": "text/xml"}, body.encode()
+    return error_response(ServiceError(_ABSENT, message, 501))
+
+
+_ABSENT = "NotImplementedException"
+
+
+def _asked_operation(model: ServiceModel | None, request: Request) -> str:
+    """The operation by the request's target, its `Action`, or its route; else method and path."""
+    if target := request.headers.get("x-amz-target"):
+        return target.rpartition(".")[2]
+    form = parse_qs(request.body.decode("latin-1")) if b"Action=" in request.body else request.query
+    if action := form.get("Action"):
+        return str(action[0] if isinstance(action, list) else action)
+    for method, pattern, operation in _routes(model) if model else ():
+        if method == request.method and pattern.fullmatch(request.path):
+            return operation.name
+    return f"{request.method} {request.path}"
 
 
 def _routes(model: ServiceModel) -> Iterable[tuple[str, re.Pattern[str], OperationModel]]:

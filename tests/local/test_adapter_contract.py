@@ -320,3 +320,15 @@ def test_accounts_do_not_see_each_other(embedded):
     assert "mine" not in names
     assert "mine-alone" not in buckets
     assert [group["Name"] for group in workgroups] == ["primary"]
+
+
+def test_a_service_that_nobody_implements_is_told_apart_from_a_fault(embedded):
+    kendra = embedded.client("kendra")
+    started = time.monotonic()
+    with pytest.raises(ClientError) as raised:
+        kendra.list_indices()
+    assert raised.value.response["Error"]["Code"] == "NotImplementedException"
+    assert "kendra:ListIndices" in raised.value.response["Error"]["Message"]
+    assert callable(adapter.router._is_aws_service_name)
+    assert isinstance(adapter.app.SERVICE_HANDLERS, dict)
+    print(f"answered after {time.monotonic() - started:.2f} s")  # noqa: T201  every botocore model would take 13 s

@@ -47,6 +47,27 @@ def kill(running):
         time.sleep(0.05)
 
 
+def test_a_state_folder_keeps_one_environment(state):
+    emulator.claim(state, "dev")
+    emulator.claim(state, "dev")
+    with pytest.raises(EmulatorError, match=r"holds the environment 'dev', not 'local'.*--delete --state"):
+        emulator.claim(state, "local")
+    emulator.delete(state)
+    emulator.claim(state, "local")
+
+
+def test_up_refuses_the_state_of_another_environment(state):
+    from typer.testing import CliRunner
+
+    from localaws.cli import app
+
+    emulator.claim(state, "dev")
+    result = CliRunner().invoke(app, ["up", "--state", str(state)])
+    assert result.exit_code == 1
+    assert "holds the environment 'dev'" in result.output
+    assert emulator.running(state) is None, "nothing was started"
+
+
 def test_starting_twice_gives_the_same_emulator(state):
     first = start(state)
 

@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from localaws.home import Call, ServiceError
-from localaws.wire import Request, Service
+from localaws.wire import Request, Service, not_implemented
 
 CALL = Call(account="111122223333", region="eu-central-1")
 
@@ -199,3 +199,39 @@ def test_two_models_on_one_engine_are_told_apart_by_their_target():
 
     assert client.list_models(MaxResults=7)["Models"] == []
     assert engine.seen[1] == {"MaxResults": 7}
+
+
+class Nobody:
+    """In the place of a service that nobody implements."""
+
+    def __init__(self, name):
+        self.name = name
+
+    async def handle(self, request, _call):
+        return not_implemented(self.name, request)
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments"),
+    [
+        ("kendra", "ListIndices", {}),  # json
+        ("medical-imaging", "ListDatastores", {}),  # rest-json
+        ("elasticbeanstalk", "DescribeApplications", {}),  # query
+        ("s3control", "GetPublicAccessBlock", {"AccountId": "111122223333"}),  # rest-xml
+    ],
+)
+def test_a_service_that_nobody_implements_says_so(service, operation, arguments):
+    from botocore import xform_name
+
+    client = connect(Nobody(service), service)
+    with pytest.raises(ClientError) as raised:
+        getattr(client, xform_name(operation))(**arguments)
+    told = raised.value.response
+    assert told["Error"]["Code"] == "NotImplementedException"
+    assert f"{service}:{operation} is not implemented" in told["Error"]["Message"]
+    assert told["ResponseMetadata"]["HTTPStatusCode"] == 501
+
+
+def test_a_name_that_is_no_services_is_told_by_its_route():
+    status, _, body = not_implemented("geo<", Request("GET", "/maps/1", {}, b"", {}))
+    assert (status, b"geo<:GET /maps/1 is not implemented" in body) == (501, True)
