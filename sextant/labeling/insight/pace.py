@@ -62,8 +62,6 @@ def median_interval(values: Floats, level: float = LEVEL) -> tuple[float, float 
     ordered = np.sort(values)
     count = len(ordered)
     beyond = int(binom.ppf((1 - level) / 2, count, 0.5))
-    if 2 * float(binom.cdf(beyond - 1, count, 0.5)) > 1 - level:
-        beyond -= 1
     median = float(np.median(ordered))
     if beyond < 1:
         return median, None, None

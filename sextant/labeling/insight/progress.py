@@ -4,11 +4,13 @@ A future goes hour by hour from `as_of`, the newest event of the data, never the
 the job or nobody does; if so, as many answers come as in one of its past working hours. What the past leaves open
 differs between futures:
 
-- whether somebody works, by hour of the day, working days and weekends apart: beta variables, drawn once a future, around
-  the job's own hours so far. They lean, with the weight of `PRIOR_HOURS` hours, on the hours of all jobs. What nobody
-  has seen yet, a night or a weekend, is all worked in some futures and not at all in others;
+- whether somebody works, by hour of the day, working days and weekends apart: beta variables, drawn once a future,
+  around the job's own hours so far. They lean, with the weight of `PRIOR_HOURS` hours, on the hours of all jobs. What
+  nobody has seen yet, a night or a weekend, is all worked in some futures and not at all in others;
 - how many answers come: in each future the past hours have weights of their own (Rubin, The Bayesian bootstrap, 1981),
   and the number drawn is a Poisson variable, for an hour does not repeat itself exactly.
+
+The interval is a little too narrow: of jobs simulated to their end nine of ten ended within it, not nineteen of twenty.
 """
 
 from __future__ import annotations
