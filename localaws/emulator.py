@@ -1,8 +1,9 @@
 """Starts, watches and stops the embedded AWS: one process on two loopback ports, its state in one folder.
 
 The state folder holds `environment` (whose it is), `emulator.json` (who runs, on which ports), the object bodies, the
-snapshots of ministack, the engines' records and the log. After a clean stop everything is there again; after kill -9 objects and engine records are
-whole and the rest is as of the last snapshot (a few seconds), which `sextant up` brings back by deploying again.
+snapshots of ministack, the engines' records and the log. After a clean stop everything is there again; after kill -9
+objects and engine records are whole and the rest is as of the last snapshot (a few seconds), which `sextant up` brings
+back by deploying again.
 """
 
 from __future__ import annotations
