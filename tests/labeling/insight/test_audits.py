@@ -241,6 +241,12 @@ def test_audits_without_a_job_before():
     assert not made["first_pass_part"] + made["adjustment"] + made["adjustment_task"] + made["adjustment_part"]
 
 
+def test_two_unknown_people_are_not_one():
+    alone = {"clip": (["emre", "hana"], [car("a", audit="Pass")])}
+    made = compare(chain_table(job("second", None, alone)))
+    assert counted(made["audit_part"], "worker", "auditor") == {(None, None): {"audited": 1, "passed": 1}}
+
+
 def test_a_data_object_the_job_before_lacks():
     first = {"clip": (["ana"], [car("a")])}
     second = {"clip": (["hana"], [car("a", audit="Pass")]), "new": (["hana"], [car("a", audit="Fail")])}
@@ -318,6 +324,21 @@ def test_a_verification_is_one_verdict_on_a_data_object():
     assert made["adjustment"] == made["adjustment_task"] == made["adjustment_part"] == []
 
 
+def test_a_verified_image_of_two_workers_is_nobodys():
+    first = {"x": (["ana", "bela"], [drawn(0), drawn(50)]), "y": (["ana", "bela"], [drawn(0), drawn(50)])}
+    second = {name: (["hana"], [{"shape": "verdict", "label": "good", "frame_no": 0}]) for name in first}
+    rows = job("first", None, first, task_type="object-detection")
+    rows += job("second", "first", second, task_type="label-verification")
+    for who, lefts in (("ana", (1, 52)), ("bela", (2, 51))):
+        rows += [answer("first", "x", who, drawn(left)) for left in lefts]
+    rows += [answer("first", "y", "bela", drawn(left)) for left in (0, 50)]
+    made = compare(chain_table(rows))
+    assert counted(made["audit_part"], "worker", "auditor") == {
+        (None, "hana"): {"audited": 1, "passed": 1},
+        ("bela", "hana"): {"audited": 1, "passed": 1},
+    }
+
+
 def test_several_verify():
     said = [
         ("x", "emre", "good"),
@@ -348,6 +369,41 @@ def test_another_audit_attribute():
     rows = job("first", None, first, known="audit") + job("second", "first", second, known="audit|review")
     made = compare(chain_table([{**row, "audit_attribute": "review"} for row in rows]))
     assert counted(made["audit_part"], "auditor") == {("hana",): {"audited": 1, "passed": 1}}
+
+
+def test_what_one_level_does_not_know_is_no_change():
+    first = {"clip": (["ana"], [car("a", moving="yes", vehicle_type="Car"), car("b", 50, moving="yes")])}
+    second = {
+        "clip": (
+            ["hana"],
+            [car("a", moving="yes", audit="Pass"), car("b", 50, moving="yes", audit="Fail", colour="red")],
+        )
+    }
+    third = {
+        "clip": (
+            ["emre"],
+            [car("a", moving="yes", audit="Fail"), car("b", 50, moving="yes", audit="Pass", colour="red")],
+        )
+    }
+    rows = job("first", None, first, known="moving|vehicle_type")
+    rows += job("second", "first", second, known="audit|colour|moving")
+    rows += job("third", "second", third, known="audit|colour|moving")
+    made = compare(chain_table(rows))
+    assert made["adjustment"] == []
+    assert [row["unchanged_count"] for row in made["adjustment_task"]] == [2, 2]
+
+
+def test_first_pass_is_of_the_first_level_alone():
+    first = {"x": (["ana"], [car("a")])}
+    second = {"x": (["hana"], [car("a", 3)])}
+    third = {"x": (["emre"], [{"shape": "verdict", "label": "good", "frame_no": 0}])}
+    rows = job("first", None, first) + job("second", "first", second)
+    made = compare(chain_table(rows + job("third", "second", third, task_type="label-verification")))
+    assert {row["audit_job"] for row in made["first_pass_part"]} == {"second"}
+    # What Hana changed is hers when it is verified.
+    assert counted(made["audit_part"], "job_name", "worker", "auditor") == {
+        ("third", "hana", "emre"): {"audited": 1, "passed": 1}
+    }
 
 
 def test_jobs_in_a_circle_end():

@@ -167,6 +167,29 @@ def test_one_defect_is_one_finding(defect, expected):
     assert [row[f"{each}_count"] for each in tracks.ISSUES] == [int(each == expected[1]) for each in tracks.ISSUES]
 
 
+@pytest.mark.parametrize(
+    ("box", "found"),
+    [
+        ((100.0 + 31, 50.0, 100.0, 40.0), ["jump"]),  # overlap 64 of 136 with the box before, 0.47
+        ((100.0 + 33, 50.0, 100.0, 40.0), ["jump"]),
+        ((100.0 + 15, 50.0, 100.0, 40.0), []),
+        ((103.0, 50.0, 100.0, 31.0), ["size_change"]),  # 0.775 times
+        ((103.0, 50.0, 100.0, 32.5), []),  # 0.8125 times
+        ((103.0, 50.0, 100.0, 49.5), []),  # 1.2375 times
+        ((103.0, 50.0, 100.0, 50.5), ["size_change"]),
+    ],
+)
+def test_limits(box, found):
+    boxes = [("0", 0, 1, (95.0, 50.0, 100.0, 40.0), RED), ("0", 1, 1, box, RED)]
+    assert [each[1] for each in issues(group(boxes))] == found
+
+
+def test_one_missing_frame_is_a_gap():
+    boxes = clean()
+    del boxes[1, 12]
+    assert issues(group(listed(boxes))) == [("Car:1", "gap", 12, 12, 1)]
+
+
 def test_missing_attributes_are_runs():
     bare = {(1, number): {} for number in range(5, 9)} | {(2, 20): {"color": ""}, (3, 0): {"shade": "red"}}
     assert sorted(issues(group(listed(clean(), bare)))) == [
