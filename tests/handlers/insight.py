@@ -98,7 +98,7 @@ ANSWER_ANNOTATIONS = [
         answer_id=answer,
         object_id=found,
         frame_no=frame_no,
-        frame="frame_0001.jpeg",
+        frame=frame,
         position=place,
         instance_id=f"own-{place}",
         instance_name=f"Vehicle:{place + 1}",
@@ -110,11 +110,11 @@ ANSWER_ANNOTATIONS = [
         height_px=50.0,
         attributes=[("moving", "no")],
     )
-    for job, answer, found, frame_no, place, left in (
-        (FIRST, "answer-1", "0", 1, 1, 12.0),
-        (FIRST, "answer-1", "0", 1, 0, 11.0),
-        (FIRST, "answer-2", "0", None, 0, 1900.0),
-        (AUDIT, "answer-3", "7", 1, 0, 10.0),
+    for job, answer, found, frame_no, frame, place, left in (
+        (FIRST, "answer-1", "0", 1, "frame_0001.jpeg", 1, 12.0),
+        (FIRST, "answer-1", "0", None, "frame_0001.jpeg", 0, 11.0),
+        (FIRST, "answer-2", "0", 1, None, 0, 1900.0),
+        (AUDIT, "answer-3", "7", 1, "frame_0001.jpeg", 0, 10.0),
     )
 ]
 CHANGED = of(
@@ -149,7 +149,7 @@ ISSUES = [
     )
     for instance, issue, first, last, value, detail in (
         (1, "jump", 1, None, 0.05, "IoU 0.05 with the frame before"),
-        (1, "gap", 2, 4, 3.0, "3 frames missing"),
+        (1, "gap", 1, 4, 3.0, "3 frames missing"),
         (2, "jump", 2, None, 0.1, "IoU 0.10 with the frame before"),
     )
 ]

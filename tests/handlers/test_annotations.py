@@ -11,6 +11,7 @@ from sextant.labeling.dashboards.annotations import (
     Listed,
     Shape,
     UnknownAnnotationError,
+    _chain,
     _corners,
     _counterpart,
     annotation,
@@ -87,7 +88,7 @@ def test_an_annotation_has_its_box_its_attributes_and_its_people(find):
         ({"worker": ("nobody",)}, set()),
         ({"change": ("moved",)}, {"a2-1-1"}),
         ({"issue": ("jump",)}, {"f1-1-0", "f1-2-1"}),
-        ({"issue": ("gap",)}, {"f1-2-0"}),
+        ({"issue": ("gap",)}, {"f1-1-0", "f1-2-0"}),
         ({"finding": ("outside_image",)}, {"f1-1-0", "f1-1-1"}),
         ({"finding": ("missing_answer",), "frame_no": (0,)}, {"f1-0-0", "f1-0-1"}),
         ({"frame_attribute": {"quality_of_the_frame": ("bad",)}, "job": (FIRST,)}, {"f1-0-0", "f1-0-1"}),
@@ -125,7 +126,7 @@ def test_one_annotation_with_all_that_is_known_of_its_frame(athena):
     ]
     assert [each.position for each in found.answers[0].shapes] == [0, 1]
     assert found.answers[0].shapes[1].left_px == 12
-    assert [(each.issue, each.instance_id) for each in found.issues] == [("jump", "id-1")]
+    assert [(each.issue, each.instance_id) for each in found.issues] == [("gap", "id-1"), ("jump", "id-1")]
     (change,) = found.adjustments
     assert (change.change, change.base_annotation_id, change.iou, change.worker) == ("moved", "f1-1-1", 0.9, "ada")
 
@@ -168,6 +169,19 @@ def test_a_frame_of_unknown_size_is_as_large_as_its_shapes(athena):
     assert [each.job for each in found.levels] == [HARBOUR]
     assert [each.worker for each in found.answers] == ["ada"]
     assert found.answers[0].shapes == ()
+
+
+def test_a_chain_of_jobs_has_every_level_once_the_first_one_first():
+    bases = {"a": None, "b": "a", "c": "b", "b2": "a", "other": None, "x": "y", "y": "x", "lost": "gone"}
+    jobs = {name: {"base_job": base} for name, base in bases.items()}
+    assert [_chain(each, jobs) for each in ("a", "b", "c", "other")] == [
+        ["a", "b", "b2", "c"],
+        ["a", "b", "b2", "c"],
+        ["a", "b", "b2", "c"],
+        ["other"],
+    ]
+    assert sorted(_chain("x", jobs)) == ["x", "y"], "jobs that name each other end nowhere"
+    assert _chain("lost", jobs) == ["gone", "lost"]
 
 
 def test_findings_that_span_frames_are_shown_on_each_of_them(athena):

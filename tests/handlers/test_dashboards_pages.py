@@ -84,6 +84,7 @@ def test_pass_rates_by_worker_and_by_attribute(ask):
     assert rows["grace"]["pass_rate"] == 1
     values = {(row["attribute"], row["value"]): row["pass_rate"] for row in ask("audits", "pass-rate-per-attribute")}
     assert values == {("moving", "yes"): 1.0, ("moving", "no"): 0.8}
+    assert [ask("audits", "pass-rate")[0][name] for name in ("audited", "passed", "failed")] == [110, 96, 14]
     assert ask("audits", "self-audits")[0] == {"self_audited": 10, "audited": 110}
 
 

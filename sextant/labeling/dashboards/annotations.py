@@ -310,9 +310,11 @@ def annotation(athena: "AthenaClient", lake: Lake, annotation_id: Value) -> Anno
     for each in given:
         if each["worker"] is not None and each["worker"] not in workers[each["job"], each["object_id"]]:
             workers[each["job"], each["object_id"]].append(each["worker"])
+    # Ids end in the place in the frame: shorter ones first, as numbers go.
+    shapes = sorted(shapes, key=lambda each: (each["job"], len(each["annotation_id"]), each["annotation_id"]))
     labels = [_annotation(each, levels, workers) for each in shapes]
     this = next(each for each in labels if each.annotation_id == annotation_id)
-    changes = tuple(Adjustment.model_validate(_without(each, "object_id")) for each in adjusted)
+    changes = tuple(Adjustment.model_validate(_without(each, "object_id")) for each in _ordered(adjusted))
     return AnnotationDetail(
         annotation=this,
         frame=_outline(this, frames, [*labels, *map(_shape, given_shapes)]),
@@ -340,7 +342,7 @@ def annotation(athena: "AthenaClient", lake: Lake, annotation_id: Value) -> Anno
             )
             for each in sorted(given, key=lambda each: (chain.index(each["job"]), str(each["submitted_at"])))
         ),
-        issues=tuple(TrackIssue.model_validate(_without(each, "object_id")) for each in issues),
+        issues=tuple(TrackIssue.model_validate(_without(each, "object_id")) for each in _ordered(issues)),
         adjustments=changes,
         as_of=min(each.as_of for each in (found, *answers)),
         cached=any(each.cached for each in (found, *answers)),
@@ -382,7 +384,7 @@ def _chain(job: str, jobs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     below = [job]
     while (base := jobs.get(below[-1], {}).get("base_job")) and base not in below:
         below.append(base)
-    found = below[::-1]
+    found = below[-1:]
     for name in found:  # grows meanwhile: every level's next ones
         found += sorted(each for each, told in jobs.items() if told["base_job"] == name and each not in found)
     return found
@@ -426,6 +428,11 @@ def _good(results: Sequence[Answer | QueryError]) -> list[Answer]:
 def _rows(answer: Answer) -> list[dict[str, Any]]:
     names = [each.name for each in answer.columns]
     return [dict(zip(names, row, strict=True)) for row in answer.rows]
+
+
+def _ordered(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """In one order whatever the order of Athena's files."""
+    return sorted(rows, key=lambda row: [(value is None, str(value)) for value in row.values()])
 
 
 def _without(row: Mapping[str, Cell], *names: str) -> dict[str, Any]:
