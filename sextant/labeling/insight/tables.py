@@ -46,12 +46,16 @@ AGREEMENT = Table(
         Column("scope", "string", "job, label, pair or day: which of the next columns is filled."),
         Column("label", "string", "Class, for scope label."),
         Column("worker", "string", "User name, for scope pair."),
-        Column("other_worker", "string", "For scope pair; after `worker` by name, or the same who worked on both levels."),
+        Column(
+            "other_worker", "string", "For scope pair; after `worker` by name, or the same who worked on both levels."
+        ),
         Column("day", "date", "UTC day of the object's last answer, for scope day."),
         Column("value", "double", "The statistic; alpha may be below 0, null when it is undefined."),
         _LOWER,
         _UPPER,
-        Column("object_count", "bigint", "Data objects with two answers or more; for scope label those with the class."),
+        Column(
+            "object_count", "bigint", "Data objects with two answers or more; for scope label those with the class."
+        ),
         Column("pair_count", "bigint", "Pairs of answers compared to these objects."),
     ),
     key=("job_name", "metric", "scope", "label", "worker", "other_worker", "day"),
@@ -286,7 +290,12 @@ TRACK_ISSUE = Table(
         Column("instance_name", "string", "As in table annotation."),
         Column("label", "string", "Class name."),
         _WORKER,
-        Column("issue", "string", "jump, size_change, gap, frozen, identity_swap or missing_attribute."),
+        Column(
+            "issue",
+            "string",
+            "jump, size_change, gap, frozen, identity_swap (listed once, at the first of both tracks by name) or "
+            "missing_attribute.",
+        ),
         Column("frame_no", "int", "Frame of the finding; the first of several."),
         Column("last_frame_no", "int", "Last frame of the finding."),
         Column("frame", "string", "File name of frame_no."),
@@ -308,7 +317,12 @@ DIRECTED_AUDIT = Table(
         Column("sequence_frame_count", "bigint", "Frames of the whole sequence; of windows of one object the same."),
         Column("issue_count", "bigint", "Findings in the window."),
         Column("issues", "string", "Their kinds, by name."),
-        Column("manifest", "string", "Key of the manifest that holds the window, below the processed bucket."),
+        Column(
+            "manifest",
+            "string",
+            "Input manifest of a labeling job that holds the window, below the output path; null where none can be made: "
+            "of point clouds, or without the sequence's source.",
+        ),
     ),
     key=("job_name", "object_id", "first_frame_no"),
 )

@@ -64,7 +64,7 @@ def frozen_runs(before: Floats, after: Floats, next_frame: Mask, segment: Intege
     """Runs of steps in which a moving track's box stays where it is, to the last digit.
 
     The track moves when the median move of an edge in the `FROZEN_AROUND` steps on each side is above
-    `FROZEN_MOVE_PX`; something must be known of both sides. The box must not be seen again on both sides: what is set
+    `FROZEN_MOVE_PX`; something must be known of both sides. The box must not be seen there again twice: what is set
     down beside its place and comes back is at rest. So is what stays longer than `FROZEN_REST` steps, unless the step
     after makes up for it.
 
@@ -96,7 +96,7 @@ def frozen_runs(before: Floats, after: Floats, next_frame: Mask, segment: Intege
     usual = np.nanmedian(np.where(known, moves[inside], np.nan), axis=1)
     near = np.concatenate([before[inside[:, :half]], after[inside[:, half:]]], axis=1)
     seen = (near == before[first][:, None]).all(axis=2) & known
-    returns = seen[:, :half].any(axis=1) & seen[:, half:].any(axis=1)
+    returns = seen.sum(axis=1) >= 2
     leaps = moves[last + 1] >= FROZEN_CATCH_UP * usual
     frozen = (usual > FROZEN_MOVE_PX) & ~returns & ((last - first < FROZEN_REST) | leaps)
     return first[frozen], last[frozen]
