@@ -320,8 +320,8 @@ DIRECTED_AUDIT = Table(
         Column(
             "manifest",
             "string",
-            "Input manifest of a labeling job that holds the window, below the output path; null where none can be made: "
-            "of point clouds, or without the sequence's source.",
+            "Input manifest of a labeling job that holds the window, below the output path; null where none can be "
+            "made: of point clouds, or without the sequence's source.",
         ),
     ),
     key=("job_name", "object_id", "first_frame_no"),
