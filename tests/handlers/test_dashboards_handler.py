@@ -91,6 +91,26 @@ def test_a_sheet_is_answered_in_order_and_one_failure_fails_one_report(call, ath
     assert frames["error"]["remedy"]
 
 
+def test_two_batches_side_by_side(call, athena):
+    """Each visual is answered under both sets of filters, as if asked alone under either."""
+    visuals = ["labels", "first-pass"]
+    street, harbour = {"batch": ["street"]}, {"batch": ["harbour"]}
+    path = "/api/dashboards/overview/queries"
+    _, both = call("POST", path, {"visuals": visuals, "filters": street, "compare": harbour})
+    alone = [call("POST", path, {"visuals": visuals, "filters": each})[1]["outcomes"] for each in (street, harbour)]
+    for outcome, one, other in zip(both["outcomes"], *alone, strict=True):
+        assert outcome["visual"] == one["visual"]
+        assert outcome["answer"]["rows"] == one["answer"]["rows"]
+        assert outcome["compared"]["rows"] == other["answer"]["rows"]
+        assert outcome["answer"]["rows"] != outcome["compared"]["rows"]
+        assert one["compared"] is None
+    athena.fail = {"FROM (SELECT first_pass": "TABLE_NOT_FOUND: first_pass"}
+    _, told = call("POST", path, {"visuals": visuals, "filters": street, "compare": harbour})
+    labels, first_pass = told["outcomes"]
+    assert labels["compared"]["rows"]
+    assert (first_pass["answer"], first_pass["compared"], first_pass["error"]["status"]) == (None, None, 502)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "says"),
     [

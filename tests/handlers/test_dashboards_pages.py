@@ -175,7 +175,9 @@ def test_tracks_findings_and_what_a_directed_audit_spares(ask):
     (row,) = ask("tracks", "saved")
     assert (row["frames"], row["to_see"], row["windows"]) == (900, 20, 2)
     assert row["saved_share"] == 880 / 900
-    assert ask("tracks", "directed-audits")[0]["manifest"] == "audits/street-first-vehicles.manifest"
+    rows = {row["object"]: row for row in ask("tracks", "directed-audits")}
+    assert rows["0"]["manifest"] == "audits/street-first-vehicles.manifest"
+    assert (rows["1"]["to_see"], rows["1"]["saved_share"], rows["1"]["manifest"]) == (0, 1, None)
 
 
 def test_cost_budget_progress_and_forecast(ask):
