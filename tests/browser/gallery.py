@@ -1,4 +1,4 @@
-"""A dashboard that shows every type of visual over a few rows of known numbers, answered by the real handler and Athena.
+"""A dashboard with every type of visual over a few rows of known numbers, answered by the real handler and Athena.
 
 Its rows are in the SQL itself, so that the tests count the same rows again in Python.
 """
@@ -128,15 +128,24 @@ def specification(found):
 
     def options(name):
         return Visual(
-            id=f"options-{name}", type="options", title=name, dataset="checks", rows=(name,), measures=("labels",), sort="group"
-        )  # fmt: skip
+            id=f"options-{name}",
+            type="options",
+            title=name,
+            dataset="checks",
+            rows=(name,),
+            measures=("labels",),
+            sort="group",
+        )
 
+    limits, by_day = ("pass_share", "centre", "lower_limit", "upper_limit"), {"rows": ("day",), "sort": "group"}
+    per_worker = {"rows": ("worker",)}
+    lists = ("batch", "worker", "label")
     dashboard = Dashboard(
         id="workers",
         title="Gallery",
         description="Every type of visual.",
         filters=(
-            *(Filter(id=each, title=each.capitalize(), type="values", options=f"options-{each}") for each in ("batch", "worker", "label")),
+            *(Filter(id=each, title=each.capitalize(), type="values", options=f"options-{each}") for each in lists),
             Filter(id="since", title="From", type="since"),
             Filter(id="until", title="To", type="until"),
         ),
@@ -145,22 +154,42 @@ def specification(found):
             show("cost", "kpi", "Cost", "spent", span=1),
             show("volume", "kpi", "Labels audited", "labels", span=1),
             show("speed", "kpi", "Slowest worker", "seconds", dataset="pace", span=1),
-            show("trend", "line", "Pass share by day and label", "pass_share", rows=("day",), columns="label", sort="group"),
-            show("control", "control", "Pass share by day, control chart", "pass_share", "centre", "lower_limit", "upper_limit", rows=("day",), sort="group"),
-            show("by-batch", "control", "Pass share by batch, control chart", "pass_share", "centre", "lower_limit", "upper_limit", rows=("batch",), sort="group"),
-            show("per-worker", "interval", "Pass share by worker", "pass_share", rows=("worker",), drill=True),
-            show("per-worker-and-label", "interval", "Pass share by worker and label", "pass_share", rows=("worker",), columns="label"),
+            show("trend", "line", "Pass share by day and label", "pass_share", columns="label", **by_day),
+            show("control", "control", "Pass share by day, control chart", *limits, **by_day),
+            show("by-batch", "control", "Pass share by batch, control chart", *limits, rows=("batch",), sort="group"),
+            show("per-worker", "interval", "Pass share by worker", "pass_share", drill=True, **per_worker),
+            show("per-worker-and-label", "interval", "Pass share by both", "pass_share", columns="label", **per_worker),
             show("matrix", "heat", "Confusion", "answers", dataset="confusion", rows=("right",), columns="given"),
-            show("shares", "heat", "Pass share, worker by label", "pass_share", rows=("worker",), columns="label", drill=True),
-            show("frontier", "scatter", "Time against quality", "seconds", "quality", dataset="pace", rows=("worker",), span=4),
-            show("volumes", "bar", "Labels per day", "labels", rows=("day",), columns="worker", sort="group"),
+            show("shares", "heat", "Worker by label", "pass_share", columns="label", drill=True, **per_worker),
+            show(
+                "frontier",
+                "scatter",
+                "Time against quality",
+                "seconds",
+                "quality",
+                dataset="pace",
+                span=4,
+                **per_worker,
+            ),
+            show("volumes", "bar", "Labels per day", "labels", columns="worker", **by_day),
             show("by-label", "hbar", "Labels by class", "labels", rows=("label",), drill=True),
             show("slices", "donut", "Share of classes", "labels", rows=("label",)),
-            show("trend-all", "line", "Pass share by day", "pass_share", rows=("day",), sort="group"),
-            show("all", "table", "Worker and class", "labels", "pass_share", "spent", rows=("worker", "label"), sort="group", drill=True, span=4),
-            *(options(each) for each in ("batch", "worker", "label")),
+            show("trend-all", "line", "Pass share by day", "pass_share", **by_day),
+            show(
+                "all",
+                "table",
+                "Worker and class",
+                "labels",
+                "pass_share",
+                "spent",
+                rows=("worker", "label"),
+                sort="group",
+                drill=True,
+                span=4,
+            ),
+            *map(options, lists),
         ),
-    )  # fmt: skip
+    )
     return Specification(datasets={"checks": checks, "pace": pace, "confusion": confusion}, dashboards=(dashboard,))
 
 

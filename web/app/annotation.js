@@ -50,7 +50,7 @@ function Levels({ layers }) {
   const differs = (cells) => new Set(cells.map((each) => each ?? null)).size > 1;
   return html`<section class="card span4" id="levels" aria-labelledby="levels-title">
     <header><h2 id="levels-title">${said.attributes}</h2></header>
-    <div class="scroll" tabindex="0" role="region" aria-label=${said.attributes}>
+    <div class="scroll" tabindex="0" role="region" aria-label=${text.reports.tableOf(said.attributes)}>
       <table>
         <thead><tr><th scope="col">${said.attribute}</th>${levels.map((each) => html`<th key=${each.id} scope="col"><span class="side"><${Symbol} shape="line" colour=${each.colour} dash=${each.dash} />${each.title}</span></th>`)}</tr></thead>
         <tbody>
@@ -73,7 +73,7 @@ function Answers({ annotation, layers, answers }) {
     <header><h2 id="answers-title">${said.answers}</h2></header>
     ${answered.length === 0
       ? html`<p class="quiet">${said.noAnswers}</p>`
-      : html`<div class="scroll" tabindex="0" role="region" aria-label=${said.answers}>
+      : html`<div class="scroll" tabindex="0" role="region" aria-label=${text.reports.tableOf(said.answers)}>
           <table>
             <thead><tr>${[said.worker, said.facts.job, said.submitted, said.label, said.overlap, text.labels.columns.attributes].map((each) => html`<th key=${each} scope="col">${each}</th>`)}</tr></thead>
             <tbody>
@@ -100,7 +100,7 @@ function Listed({ id, title, none, head, rows }) {
     <header><h2 id=${`${id}-title`}>${title}</h2></header>
     ${rows.length === 0
       ? html`<p class="quiet">${none}</p>`
-      : html`<div class="scroll" tabindex="0" role="region" aria-label=${title}>
+      : html`<div class="scroll" tabindex="0" role="region" aria-label=${text.reports.tableOf(title)}>
           <table>
             <thead><tr>${head.map((each) => html`<th key=${each} scope="col">${each}</th>`)}</tr></thead>
             <tbody>${rows.map((cells, r) => html`<tr key=${r}>${cells.map((each, i) => (i === 0 ? html`<th key=${i} scope="row">${each}</th>` : html`<td key=${i}>${each ?? "–"}</td>`))}</tr>`)}</tbody>

@@ -7,7 +7,7 @@ import { group, interval, natural, share, time, value, words } from "./format.js
 import { html } from "./html.js";
 import { savePicture } from "./picture.js";
 import { alias, bothSides, bounds, csvTable, emptiness, groupTitle, groupsOf, isByBatch, isChart, isDay, isRound, isSignal, named, ordered, pointName, points, recorded, records, sample, shownMeasures, sidedChart, sidedTable, table, unapplied } from "./report.js";
-import { isChosen, offered, pickOf } from "./select.js";
+import { pickOf } from "./select.js";
 import { text } from "./strings.js";
 import { Symbol } from "./symbol.js";
 
@@ -71,7 +71,7 @@ function legendOf(visual, dataset, report, domain) {
         name: each.key !== null && isDay(dataset, reference) && !each.members ? value(each.key, "day") : each.name,
         amount: measure.adds ? `${value(each.total, measure.unit)}${round ? ` · ${share(each.total, whole)}` : ""}` : undefined,
         colour: each.colour,
-        shape: shaped ? shapeOf(each) : "square",
+        shape: shaped ? shapeOf(each.colour) : "square",
         pick: point && !each.members ? pickOf(dataset, reference, point.row) : undefined,
       };
     }),
@@ -231,7 +231,7 @@ function Versus({ visual, dataset, rows, names }) {
   const known = typeof a === "number" && typeof b === "number";
   const between = rows.map((each) => bounds(dataset, main, each));
   const amount = known && (measure.unit === "share" ? `${value(Math.abs(b - a) * 100, "rate")} ${text.compare.points}` : value(Math.abs(b - a), measure.unit));
-  return html`<div class="versus">${rows.map((row, i) => html`<div key=${i}><${Figure} dataset=${dataset} name=${main} row=${row} side=${{ name: names[i], colour: i, shape: shapeOf({ colour: i }) }} /></div>`)}</div>
+  return html`<div class="versus">${rows.map((row, i) => html`<div key=${i}><${Figure} dataset=${dataset} name=${main} row=${row} side=${{ name: names[i], colour: i, shape: shapeOf(i) }} /></div>`)}</div>
     ${known && html`<p><strong>${text.compare.difference(`${b > a ? "+" : b < a ? "−" : "±"}${amount}`)}</strong></p>`}
     ${known && measure.lower && html`<p class="quiet">${between.every(Boolean) ? (between[0][0] <= between[1][1] && between[1][0] <= between[0][1] ? text.compare.overlap : text.compare.apart) : text.compare.noInterval}</p>`}`;
 }
@@ -247,6 +247,17 @@ function Problem({ error, retry }) {
 
 /**
  * @param {object} props
+ * @param {string} props.slug first part of the names of its files
+ * @param {string} props.source title of its page
+ * @param {any} props.visual
+ * @param {any} props.dataset
+ * @param {any} props.outcome the API's answer or error; undefined while it is asked for the first time
+ * @param {boolean} props.busy
+ * @param {boolean} props.filtered whether the reader filters the page
+ * @param {Record<string, string>} props.titles of the page's filters
+ * @param {(reference: string) => any[]} props.known all values there are
+ * @param {() => void} props.retry
+ * @param {() => void} props.clear takes all filters back
  * @param {string[]} [props.compared] names of the two batches, when two are compared
  * @param {{ offers: Function, has: Function, choose: Function }} props.choice filters by a pick
  * @param {(visual: any, row?: any) => string} props.drill the address of the single labels behind a row, or all of them

@@ -83,11 +83,11 @@ const TIP = { field: "tip", type: "nominal" };
 /** @param {Look} look @param {Series} entry */
 const colourOf = (look, entry) => (entry.colour === "other" ? look.other : look.colours[entry.colour]);
 
-/** @param {Look} look @param {Series[]} series @param {any} [legend] */
+/** @param {Look} look @param {Series[]} series */
 const byColour = (look, series) => ({ field: "s", type: "nominal", legend: null, scale: { domain: series.map((each) => each.name), range: series.map((each) => colourOf(look, each)) } });
-/** The shape that goes with a series' colour. @param {Series} entry */
-export const shapeOf = (entry) => (entry.colour === "other" ? "square" : SHAPES[entry.colour]);
-const byShape = (series) => ({ field: "s", type: "nominal", legend: null, scale: { domain: series.map((each) => each.name), range: series.map(shapeOf) } });
+/** The shape that goes with a colour. @param {number | "other"} colour */
+export const shapeOf = (colour) => (colour === "other" ? "square" : SHAPES[colour]);
+const byShape = (series) => ({ field: "s", type: "nominal", legend: null, scale: { domain: series.map((each) => each.name), range: series.map((each) => shapeOf(each.colour)) } });
 const byDash = (series) => ({ field: "s", type: "nominal", legend: null, scale: { domain: series.map((each) => each.name), range: series.map((each) => DASHES[each.colour === "other" ? 0 : each.colour]) } });
 
 // The scale a number of seconds is read best in.

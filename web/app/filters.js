@@ -48,7 +48,11 @@ function Values({ label, values, chosen, change }) {
   </fieldset>`;
 }
 
-// A choice in words: "Moving: yes". `titles` are the controls' by filter.
+/**
+ * A choice in words: "Moving: yes".
+ * @param {Record<string, string>} titles of the controls, by filter
+ * @param {{ name: string, attribute?: string, value: any }} choice
+ */
 export const chipText = (titles, { name, attribute, value }) => `${attribute ? words(attribute) : (titles[name] ?? words(name))}: ${name === "since" || name === "until" ? day(value) : group(value)}`;
 
 // `options` maps a filter's id to its values (a list), or for attributes to { attribute: values }.
@@ -80,7 +84,10 @@ export function Filters({ controls, options, filters, change, children }) {
   </div>`;
 }
 
-// A button for each chosen value that takes it back.
+/**
+ * A button for each chosen value that takes it back.
+ * @param {{ filters: any, titles?: Record<string, string>, change: (filters: any) => void, elsewhere?: (name: string) => boolean }} props
+ */
 export function Chips({ filters, titles = {}, change, elsewhere = () => false }) {
   const chips = choices(filters);
   if (!chips.length) return null;

@@ -48,18 +48,18 @@ export function Labels({ api, page, address, go }) {
   const found = answer?.annotations ?? [];
   const open = (each) => write({ path: [address.path[0], "annotation", each.annotation_id], filters: {}, view: { from: remembered(address) } });
   const judged = found.some((each) => each.verdict);
-  const columns = [
-    ["label", (each) => html`<a href=${open(each)}>${labelName(each)}</a>`],
-    ["job", (each) => each.job],
-    ["level", (each) => each.level],
-    ["object", (each) => each.object_id],
-    ["frame", (each) => (each.frame ? `${each.frame_no}: ${each.frame}` : each.frame_no)],
-    ["shape", (each) => each.shape],
-    ["workers", (each) => each.workers?.join(", ")],
-    ...(judged ? [["verdict", (each) => each.verdict ?? ""]] : []),
-    ["attributes", (each) => Object.entries(each.attributes ?? {}).map(([name, value]) => `${words(name)}: ${value}`).join(", ")],
-    ["created", (each) => (each.created_at ? time(each.created_at) : "")],
-  ];
+  const columns = Object.entries({
+    label: (each) => html`<a href=${open(each)}>${labelName(each)}</a>`,
+    job: (each) => each.job,
+    level: (each) => each.level,
+    object: (each) => each.object_id,
+    frame: (each) => (each.frame ? `${each.frame_no}: ${each.frame}` : each.frame_no),
+    shape: (each) => each.shape,
+    workers: (each) => each.workers?.join(", "),
+    ...(judged && { verdict: (each) => each.verdict ?? "" }),
+    attributes: (each) => Object.entries(each.attributes ?? {}).map(([name, value]) => `${words(name)}: ${value}`).join(", "),
+    created: (each) => (each.created_at ? time(each.created_at) : ""),
+  });
   return html`<div class="title">
       <div><p><a href=${back.href}>← ${said.back(back.title)}</a></p><h1 tabindex="-1">${page.title}</h1><p class="quiet">${said.lead}</p></div>
       <div class="freshness"><p role="status">${busy ? text.shared.loading : answer && `${text.shared.as_of} ${time(answer.as_of)}`}</p></div>
