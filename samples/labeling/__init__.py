@@ -28,7 +28,7 @@ def generate(
 ) -> Truth:
     """Writes the sample below `out` and returns the truth, also written as `out/truth.json`.
 
-    The same arguments give the same bytes. At scale 1 there are about 1,700 objects; clips and images grow with it.
+    The same arguments give the same bytes. At scale 1 there are about 1,500 objects; clips and images grow with it.
 
     Args:
         out: folder to write into; created if absent.

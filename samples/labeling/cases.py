@@ -6,7 +6,7 @@ matters is placed, not drawn: which labels are bad, what an auditor says of them
 | batch or job | what is in it |
 | --- | --- |
 | yard, pier | unfinished: one has a few days left and most of its objects, the other hours of work |
-| notes-w1 … notes-w6 | one text class each; the mix of classes changes in the last batch |
+| notes-w1 … notes-w5 | one text class each; the mix of classes changes in the last batch |
 | bridge | audited by a strict and a lenient auditor, twice where possible, and once by the labeler himself |
 | tunnel, meadow | one defect per clip; and none |
 | harbor | boxes in images, then adjusted: so many added, removed, moved, relabelled; defects of the output itself |
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
     Track = dict[int, Annotation]
 
-FRAMES = 16
+FRAMES = 12
 STEP = 3
 """Pixels that the slowest vehicle of a clip moves in a frame."""
 SIZE = (140, 90)
 IMAGE = (640, 400)
 COLOURS = ("amber", "green", "red")
 TOPICS = ("accident", "traffic", "weather")
-USUAL_MIX, NEW_MIX = (15, 9, 6), (4, 8, 18)
-DRIFTED = "notes-w6"
+USUAL_MIX, NEW_MIX = (12, 7, 5), (3, 6, 15)
+DRIFTED = "notes-w5"
 RUSHING, BLIND = "kofi", "lena"
 IDLE_SECONDS = 1500.0
 
@@ -124,9 +124,9 @@ def _pier(simulation: Simulation, workers: Sequence[Worker]) -> Job:
 
 
 def _notes(simulation: Simulation, workers: Sequence[Worker]) -> list[Job]:
-    """Six batches of 30 texts; in the last one accidents give way to weather."""
+    """Five batches of 24 texts; in the last one accidents give way to weather."""
     made = []
-    for week in range(1, 7):
+    for week in range(1, 6):
         batch = f"notes-w{week}"
         mix = NEW_MIX if batch == DRIFTED else USUAL_MIX
         right = [topic for topic, count in zip(TOPICS, mix, strict=True) for _ in range(count)]
@@ -349,15 +349,15 @@ def _gap(tracks: list[Track]) -> None:
 
 
 def _frozen(tracks: list[Track]) -> None:
-    """The box of frame 4 stays to frame 11 while the vehicle drives on."""
-    for number in range(5, 12):
+    """The box of frame 4 stays to frame 8 while the vehicle drives on."""
+    for number in range(5, 9):
         tracks[0][number] = replace(tracks[0][number], geometry=tracks[0][4].geometry)
 
 
 def _swap(tracks: list[Track]) -> None:
-    """From frame 9 on the upper two vehicles carry each other's identity."""
+    """From frame 7 on the upper two vehicles carry each other's identity."""
     upper, lower = tracks[0], tracks[1]
-    for number in range(9, FRAMES):
+    for number in range(7, FRAMES):
         one, other = upper[number], lower[number]
         upper[number], lower[number] = (
             replace(other, instance=one.instance),
@@ -393,7 +393,7 @@ PLACED_DEFECTS: tuple[tuple[int, int, str, int], ...] = (
     (1, 2, "size_change", 8),
     (2, 3, "gap", 5),
     (3, 1, "frozen", 5),
-    (4, 1, "identity_swap", 9),
+    (4, 1, "identity_swap", 7),
     (5, 2, "missing_attribute", 3),
 )
 """What of it a look at the tracks alone must find: clip, vehicle (of two that swap the first), kind and frame."""
@@ -448,7 +448,7 @@ def _roundabout(simulation: Simulation, workers: Sequence[Worker]) -> Job:
 
 def _is_slack(track: int, number: int) -> bool:
     """Whether the labeler of a bridge clip set this box down 8 pixels too far right."""
-    return (track == 0 and 2 <= number < 6) or (track == 1 and 9 <= number < 13)
+    return (track == 0 and 2 <= number < 6) or (track == 1 and 7 <= number < 11)
 
 
 def _audit(
@@ -484,8 +484,8 @@ def _lenient_touch(track: int, number: int, box: Annotation) -> Annotation:
 
 
 def _strict_touch(track: int, number: int, box: Annotation) -> Annotation:
-    """Puts back what failed, and in three frames of the last vehicle says what it is."""
-    if track == 2 and number in (5, 10, 15):
+    """Puts back what failed, and in two frames of the last vehicle says what it is."""
+    if track == 2 and number in (5, 10):
         return replace(box, attributes={**box.attributes, "vehicle_type": "SUV"})
     return _shifted(box, -8) if _strict(track, number) else box
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from samples.check import Check
 from samples.console import ensure_user
@@ -26,7 +27,7 @@ from sextant.labeling.report.document import html
 from sextant.labeling.views import VIEWS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import boto3
@@ -43,6 +44,9 @@ _TOTALS = (
     ("workers", "worker", "SELECT count(*) FROM worker"),
     ("unreadable inputs, quarantined", "rejected", "SELECT count(*) FROM rejected"),
 )
+Item = TypeVar("Item")
+QUERIES = 4
+"""Asked at once."""
 # Seconds are summed in another order by an engine: relative differences of this size are no errors.
 RELATIVE = 1e-9
 
@@ -82,14 +86,30 @@ def demo(
     client.upload(s3, folder / "sample" / CATEGORIES, deployed.batch_bucket, CATEGORIES, report)
     _run(session, deployed, [folder / "sample" / "batch_manifests"], report)
     athena = session.client("athena")
-    checks = [Check(what, _count(athena, deployed, sql), truth.tables[table]) for what, table, sql in _TOTALS]
-    for done, (name, expected) in enumerate(sorted(truth.reports.items()), start=1):
-        report("compare", done, len(truth.reports))
-        checks.append(_compare(session, deployed, name, expected))
-    for done, question in enumerate(truth.questions, start=1):
-        report("ask", done, len(truth.questions))
-        checks.append(_asked(athena, deployed, question))
-    return checks
+
+    def total(told: tuple[str, str, str]) -> Check:
+        what, table, sql = told
+        return Check(what, _count(athena, deployed, sql), truth.tables[table])
+
+    def compared(view: str) -> Check:
+        return _compare(athena, deployed, view, truth.reports[view])
+
+    def asked(question: Question) -> Check:
+        return _asked(athena, deployed, question)
+
+    return [
+        *_told("count", total, _TOTALS, report),
+        *_told("compare", compared, sorted(truth.reports), report),
+        *_told("ask", asked, truth.questions, report),
+    ]
+
+
+def _told(step: str, check: Callable[[Item], Check], items: Sequence[Item], report: Report) -> Iterator[Check]:
+    """The check of every item, in their order, a few at a time."""
+    with ThreadPoolExecutor(QUERIES) as pool:
+        for done, found in enumerate(pool.map(check, items), start=1):
+            report(step, done, len(items))
+            yield found
 
 
 def run_on(
@@ -149,9 +169,9 @@ def _workforce(session: boto3.session.Session, pool: str, folder: Path, report: 
     return subs
 
 
-def _compare(session: boto3.session.Session, deployed: Deployed, view: str, expected: list[list[Any]]) -> Check:
+def _compare(athena: Any, deployed: Deployed, view: str, expected: list[list[Any]]) -> Check:
     """Measured is the number of rows equal to the truth; expected, how many there should be and no other."""
-    rows = client.query(session.client("athena"), deployed, f'SELECT * FROM "{view}"')  # noqa: S608 - our own names
+    rows = client.query(athena, deployed, f'SELECT * FROM "{view}"')  # noqa: S608 - our own names
     return Check(f"{view}, equal rows", _equal_rows(rows, expected), len(expected))
 
 

@@ -650,7 +650,7 @@ def _costs(world: World) -> list[Question]:
             1e-6,
         ),
         Question(
-            "labels that hold after the last level, by batch",
+            "labels that hold after all levels, by batch",
             "SELECT batch, label_count, accepted_count FROM accepted_cost "
             "WHERE batch IN ('bridge', 'harbor', 'meadow', 'street-a', 'street-b')",
             [[batch, *_held(world, batch)] for batch in ("bridge", "harbor", "meadow", "street-a", "street-b")],

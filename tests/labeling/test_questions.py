@@ -62,7 +62,7 @@ NAMES = [
     "job that will expire unfinished",
     "cost in US dollars and units, by kind",
     "hours of rework on later levels",
-    "labels that hold after the last level, by batch",
+    "labels that hold after all levels, by batch",
     "defects of the output found, and no others",
 ]
 
