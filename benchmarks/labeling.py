@@ -28,6 +28,7 @@ from samples.labeling.scale import write_annotations, write_answers, write_recor
 from sextant.labeling.dashboards.model import Filters
 from sextant.labeling.dashboards.query import query
 from sextant.labeling.dashboards.spec import SPECIFICATION
+from sextant.labeling.insight.tables import INSIGHT_TABLES
 from sextant.labeling.tables import TABLES, glue_columns
 from sextant.labeling.views import VIEWS
 
@@ -170,7 +171,7 @@ def _queries(tables: Path, work: Path, annotations: int) -> dict[str, Any]:
     objects, catalog = home.objects(_CALL.account), home.catalog(_CALL.account, _CALL.region)
     objects.create_bucket("lake")
     catalog.create_database({"Name": "reports"})
-    for table in TABLES:
+    for table in (*TABLES, *INSIGHT_TABLES):
         source = work if table.name in {"answer", "worker", "worker_count"} else tables
         for part in sorted((source / "labels" / table.name).glob("*.parquet")):
             objects.write("lake", f"{table.name}/{part.name}", Path(shutil.copy(part, home.scratch)))
