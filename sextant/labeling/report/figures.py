@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COLOURS = ("#0067a8", "#c75b00", "#00805c", "#a83f80", "#7a6a00", "#5b4bb5", "#2b93c4", "#8c3c2d")
+COLOURS = ("#085dc6", "#cb6110", "#1f9264", "#9c3b61", "#735a01", "#554b91", "#7c8ecb", "#7e2b35")
 """The console's palette for a light page, in its order (web/style.css, c0 to c7)."""
 INK, QUIET, LINE = "#17202b", "#4d5966", "#d5dbe2"
 WIDTH = 680
