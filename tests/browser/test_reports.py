@@ -748,7 +748,7 @@ def test_spans_are_marked_in_their_text_by_layer(open_page, console_url):
     assert page.locator(".scene").count() == 0
 
 
-# --- All pages ---------------------------------------------------------------------------------------------------------
+# --- All pages --------------------------------------------------------------------------------------------------------
 
 PAGES = [each.id for each in SPECIFICATION.dashboards]
 SINGLE = ["labels?job=street-first-vehicles", "annotation/a2-1-0"]

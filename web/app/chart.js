@@ -459,7 +459,7 @@ function heat(visual, dataset, report, width, look, peers) {
             field: "y",
             type: "quantitative",
             scale: { domain: [low, high], range: [pale, full], interpolate: "rgb" },
-            legend: { title: measure.title, titleLimit: width - 20, orient: "top", direction: "horizontal", gradientLength: Math.min(180, width / 2), gradientThickness: 10, format: FORMATS[measure.unit] ?? ",~f", tickCount: 3 },
+            legend: { title: measure.title, titleLimit: width * 0.7 - 30, orient: "top", direction: "horizontal", gradientLength: Math.min(180, width / 2), gradientThickness: 10, format: FORMATS[measure.unit] ?? ",~f", tickCount: 3 },
           },
         },
       },
