@@ -164,7 +164,7 @@ def _job_names(root: str, placed: list[tuple[storage.Entry, Place]]) -> dict[tup
 
 
 def _meant_by(names: dict[tuple[str, str], str], placed: list[tuple[storage.Entry, Place]]) -> dict[str, set[str]]:
-    """The jobs that a name outside their folders means: the one so named in reports, else what Ground Truth calls so."""
+    """The jobs that a name outside their folders means: the one reports name so, else what Ground Truth does."""
     meant: dict[str, set[str]] = {}
     for _, place in placed:
         for told in (place.job_name, place.job):
