@@ -1,7 +1,7 @@
 """The console's API as HTTP: one application shape for every system's function, faults, and conditional requests."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -30,8 +30,44 @@ class _Resolver(APIGatewayHttpResolver):
         return _Event(event)
 
 
-def application(title: str, routes: APIGatewayHttpRouter, logger: Logger) -> APIGatewayHttpResolver:
-    """An app over these routes, for people with a role, with validation and OpenAPI; every fault is a `Fault`."""
+def fault(error: Exception, remedy: str = "Go back and choose again.") -> Error:
+    """Any fault of a request as the API tells it.
+
+    403 no role, 404 no such system, run or object, 409 it runs already or has ended, 422 unusable request, 502 and 503
+    from AWS. `remedy` is what to do about an unusable request.
+    """
+    if isinstance(error, OperationError):
+        return Error(status=error.status, code=error.code, message=str(error), remedy=error.remedy)
+    if isinstance(error, ForbiddenError):
+        return Error(status=403, code="Forbidden", message=str(error), remedy=error.remedy)
+    faults: list[dict[str, Any]] = list(getattr(error, "errors", list)())
+    detail = tuple(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in faults)
+    return Error(
+        status=422,
+        code="BadRequest",
+        message=f"the request cannot be used: {'; '.join(detail) or error}",
+        remedy=remedy,
+        detail=detail,
+    )
+
+
+def application(
+    title: str,
+    routes: APIGatewayHttpRouter,
+    logger: Logger,
+    *,
+    faults: tuple[type[Exception], ...] = (OperationError,),
+    fault: Callable[[Exception], Error] = fault,
+) -> APIGatewayHttpResolver:
+    """An app over these routes, for people with a role, with validation and OpenAPI; every fault is a `Fault`.
+
+    Args:
+        title: of the OpenAPI document.
+        routes: what it answers.
+        logger: told of every fault.
+        faults: what the routes raise, beside what every request may: no role, unusable input.
+        fault: how the API tells an exception of either kind.
+    """
     app = _Resolver(enable_validation=True)
     app.use(middlewares=[readers_only])
     app.include_router(routes)
@@ -42,7 +78,7 @@ def application(title: str, routes: APIGatewayHttpRouter, logger: Logger) -> API
         logger.warning("request failed", fault=found.model_dump(), status=found.status)
         return Response(found.status, content_types.APPLICATION_JSON, Fault(error=found).model_dump_json())
 
-    app.exception_handler([RequestValidationError, ForbiddenError, OperationError])(told)
+    app.exception_handler([RequestValidationError, ForbiddenError, *faults])(told)
     return app
 
 
@@ -66,24 +102,3 @@ def conditional(event: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, A
         kept = {name: value for name, value in headers.items() if name.lower() != "content-type"}
         return {**answer, "statusCode": 304, "headers": kept, "body": ""}
     return {**answer, "headers": headers}
-
-
-def fault(error: Exception) -> Error:
-    """Any fault of a request as the API tells it.
-
-    403 no role, 404 no such system, run or object, 409 it runs already or has ended, 422 unusable request, 502 and 503
-    from AWS.
-    """
-    if isinstance(error, OperationError):
-        return Error(status=error.status, code=error.code, message=str(error), remedy=error.remedy)
-    if isinstance(error, ForbiddenError):
-        return Error(status=403, code="Forbidden", message=str(error), remedy=error.remedy)
-    faults: list[dict[str, Any]] = list(getattr(error, "errors", list)())
-    detail = tuple(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in faults)
-    return Error(
-        status=422,
-        code="BadRequest",
-        message=f"the request cannot be used: {'; '.join(detail) or error}",
-        remedy="Go back and choose again.",
-        detail=detail,
-    )

@@ -223,8 +223,10 @@ def _read_answer(chunk: Chunk, source: str, shapes: _Shapes, shape: str, counted
     else:
         found = [each if isinstance(each, dict) else {"value": each} for each in counted]
     count = len(found)
-    shapes.frame_no, shapes.frame, shapes.position = [0] * count, [None] * count, list(range(count))
-    shapes.instance_id, shapes.instance_name = [None] * count, [None] * count
+    shapes.frame_no.extend([0] * count)
+    shapes.position.extend(range(count))
+    for column in (shapes.frame, shapes.instance_id, shapes.instance_name):
+        column.extend([None] * count)
     shapes.label = [_worker_label(each) for each in found]
     shapes.attributes = chunk.attributes_of([each.get("labelCategoryAttributes") for each in found])
     _read_places(chunk, source, shapes, found, ["" if shape == "box" else shape] * count)

@@ -65,7 +65,6 @@ class PythonFunction(Construct):
             log_group=log,
             environment={"POWERTOOLS_SERVICE_NAME": system, "POWERTOOLS_METRICS_NAMESPACE": "Sextant", **variables},
             environment_encryption=key,
-            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
             dead_letter_queue=lost_events,
             vpc=place.vpc if place else None,
             vpc_subnets=place.subnets if place else None,

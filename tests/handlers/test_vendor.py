@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -54,7 +55,7 @@ def npm(monkeypatch):
 
 
 @pytest.fixture
-def lock(tmp_path, monkeypatch):
+def lock(tmp_path):
     def locked(**changed):
         sha512 = "sha512-" + base64.b64encode(hashlib.sha512(GOOD).digest()).decode()
         package = {
@@ -67,43 +68,47 @@ def lock(tmp_path, monkeypatch):
         (tmp_path / "vendor.lock.json").write_text(json.dumps({"packages": [package | changed]}))
         return tmp_path / "vendor"
 
-    monkeypatch.setattr(vendor, "LOCK", tmp_path / "vendor.lock.json")
-    monkeypatch.setattr(vendor, "VENDOR", tmp_path / "vendor")
     return locked
 
 
-def test_only_the_listed_files_are_kept_and_nothing_is_fetched_twice(npm, lock):
+@pytest.fixture
+def fetch(tmp_path):
+    """`vendor.fetch` of this test's lock file and folder."""
+    return partial(vendor.fetch, tmp_path / "vendor.lock.json", tmp_path / "vendor")
+
+
+def test_only_the_listed_files_are_kept_and_nothing_is_fetched_twice(npm, lock, fetch):
     folder = lock()
-    assert vendor.fetch() == ["h 1.2.3"]
+    assert fetch() == ["h 1.2.3"]
     kept = {each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()}
     assert kept == {"h/dist/h.mjs", "h/LICENSE", "vendor.lock.json"}
     assert (folder / "h/dist/h.mjs").read_bytes() == LIBRARY
     asked = len(npm.asked)
-    assert vendor.fetch() == []
+    assert fetch() == []
     assert len(npm.asked) == asked
 
 
-def test_an_archive_that_is_not_the_locked_one_is_refused(npm, lock):
+def test_an_archive_that_is_not_the_locked_one_is_refused(npm, lock, fetch):
     folder = lock()
     npm.archive = archive(**{"dist/h.mjs": b"stolen()", "LICENSE": LICENCE})
     with pytest.raises(vendor.VendorError, match=r"h 1\.2\.3: the registry serves sha512-.*Do not use it"):
-        vendor.fetch()
+        fetch()
     assert not folder.exists()
 
 
-def test_update_writes_the_new_hash(npm, lock):
+def test_update_writes_the_new_hash(npm, lock, fetch, tmp_path):
     lock(sha512="")
-    vendor.fetch(update=True)
-    written = json.loads(vendor.LOCK.read_text())["packages"][0]["sha512"]
+    fetch(update=True)
+    written = json.loads((tmp_path / "vendor.lock.json").read_text())["packages"][0]["sha512"]
     assert written == "sha512-" + base64.b64encode(hashlib.sha512(npm.archive).digest()).decode()
 
 
 @pytest.mark.usefixtures("npm")
-def test_a_changed_lock_is_fetched_anew_and_old_files_go(lock):
+def test_a_changed_lock_is_fetched_anew_and_old_files_go(lock, fetch):
     folder = lock()
-    vendor.fetch()
+    fetch()
     lock(files=["LICENSE"])
-    assert vendor.fetch() == ["h 1.2.3"]
+    assert fetch() == ["h 1.2.3"]
     assert not (folder / "h/dist").exists()
 
 
@@ -111,10 +116,10 @@ def test_a_changed_lock_is_fetched_anew_and_old_files_go(lock):
 @pytest.mark.parametrize(
     ("changed", "reason"), [({"files": ["gone.js"]}, "no file gone.js"), ({"version": "9"}, "cannot fetch .*h/9")]
 )
-def test_what_cannot_be_had_is_named(lock, changed, reason):
+def test_what_cannot_be_had_is_named(lock, fetch, changed, reason):
     lock(**changed)
     with pytest.raises(vendor.VendorError, match=reason):
-        vendor.fetch()
+        fetch()
 
 
 def test_without_npm_the_remedy_is_told(monkeypatch):

@@ -134,7 +134,7 @@ def test_boundary_bounds_every_role(production):
         for resource in template["Resources"].values()
         if resource["Type"] == "AWS::IAM::Role"
     ]
-    assert len(roles) == 7  # publisher, console, dashboards, report, job, crawlers, QuickSight's reader
+    assert len(roles) == 8  # publisher, console, dashboards, operation, report, job, crawlers, QuickSight's reader
     for role in roles:
         assert "policy/WorkloadBoundary" in json.dumps(role["PermissionsBoundary"])
 

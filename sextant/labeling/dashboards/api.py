@@ -1,11 +1,12 @@
 """The dashboards' HTTP API without HTTP: requests and answers as models, and every fault as one shape."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from sextant.access import ForbiddenError
+from sextant.console.http import fault as request_fault
+from sextant.console.model import Error
 from sextant.labeling.dashboards.annotations import CursorError, UnknownAnnotationError
 from sextant.labeling.dashboards.athena import MOST_AT_ONCE, Answer, Lake, QueryError, run, run_all
 from sextant.labeling.dashboards.model import Dashboard, Dataset, Filters, Frozen
@@ -15,8 +16,8 @@ from sextant.labeling.dashboards.spec import SPECIFICATION
 if TYPE_CHECKING:
     from mypy_boto3_athena import AthenaClient
 
-FAULTS = (ForbiddenError, UnknownReportError, UnknownAnnotationError, CursorError, QueryError)
-"""What the functions here and the check of roles raise; `fault` turns them into the API's error shape."""
+FAULTS = (UnknownReportError, UnknownAnnotationError, CursorError, QueryError)
+"""What the functions here raise; `fault` turns them into the API's error shape."""
 
 
 Failed = Callable[[str, QueryError], None]
@@ -58,21 +59,6 @@ class Questions(Frozen):
     filters: Filters = Filters()
     compare: Filters | None = None
     fresh: bool = False
-
-
-class Error(Frozen):
-    """`remedy` is for the person at the page; `detail` lists each fault of an unusable request."""
-
-    status: int
-    code: str
-    message: str
-    remedy: str
-    query_execution_id: str | None = None
-    detail: tuple[str, ...] = ()
-
-
-class Fault(Frozen):
-    error: Error
 
 
 class Outcome(Frozen):
@@ -138,7 +124,8 @@ def answers(athena: "AthenaClient", lake: Lake, dashboard_id: str, questions: Qu
 def fault(error: Exception) -> Error:
     """Any fault of a request as the API tells it.
 
-    403 no role, 404 unknown report or annotation, 422 unusable request, 502 and 504 from Athena or Glue.
+    404 unknown report or annotation, 422 unusable request, 502 and 504 from Athena or Glue; the rest as everywhere in
+    the console (`sextant.console.http.fault`).
     """
     if isinstance(error, QueryError):
         return Error(
@@ -148,8 +135,6 @@ def fault(error: Exception) -> Error:
             remedy=error.remedy,
             query_execution_id=error.query_execution_id,
         )
-    if isinstance(error, ForbiddenError):
-        return Error(status=403, code="Forbidden", message=str(error), remedy=error.remedy)
     if isinstance(error, UnknownReportError):
         return Error(
             status=404, code="UnknownReport", message=str(error.args[0]), remedy="Open the report from the navigation."
@@ -163,12 +148,4 @@ def fault(error: Exception) -> Error:
         )
     if isinstance(error, CursorError):
         return Error(status=422, code="BadRequest", message=str(error), remedy="Ask for the first page, without it.")
-    faults: list[dict[str, Any]] = list(getattr(error, "errors", list)())
-    detail = tuple(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in faults)
-    return Error(
-        status=422,
-        code="BadRequest",
-        message=f"the request cannot be used: {'; '.join(detail) or error}",
-        remedy="Remove the filter that it names.",
-        detail=detail,
-    )
+    return request_fault(error, "Remove the filter that it names.")

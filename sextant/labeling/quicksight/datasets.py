@@ -134,7 +134,8 @@ def _filtered_by(dataset: Dataset) -> dict[str, str]:
 
 def _column_types(source: str) -> dict[str, str]:
     """Hive types of the columns that a FROM clause offers, as far as its tables and views are declared."""
-    declared = {each.name: each.columns for each in (*TABLES, *INSIGHT_TABLES, *VIEWS)}
+    declared = {each.name: each.columns for each in (*TABLES, *INSIGHT_TABLES)}
+    declared |= {each.name: each.columns for each in VIEWS}
     tree = sqlglot.parse_one(f"SELECT * FROM {source}", read="athena")  # noqa: S608 - parsed, never run
     return {column.name: column.type for table in tree.find_all(e.Table) for column in declared.get(table.name, ())}
 
