@@ -25,11 +25,12 @@ def test_every_table_has_as_many_rows_as_the_truth_says(labeled):
 
 
 def content(labeled):
-    """Every object of the lake by key, as its hash."""
+    """Every object of the lake by key, as its hash; the mailed report comes after it in its own time."""
     bucket = labeled.embedded.outputs["local-Labeling"]["ProcessedBucket"]
     s3 = labeled.embedded.client("s3")
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+    keys = [key for key in keys if not key.startswith("reports/")]
     return {key: hashlib.sha256(s3.get_object(Bucket=bucket, Key=key)["Body"].read()).hexdigest() for key in keys}
 
 
@@ -60,6 +61,25 @@ def test_the_workflow_has_the_posts_shape_and_is_active(labeled):
     scheduled = next(trigger for trigger in triggers if trigger["Type"] == "SCHEDULED")
     assert scheduled["State"] == "ACTIVATED"
     assert scheduled["Schedule"] == "cron(0 * * * ? *)"
+
+
+def test_the_report_is_mailed_after_the_job(labeled):
+    """Glue's event → rule → function with the role it has: the page is there, and each batch was told of."""
+    bucket = labeled.embedded.outputs["local-Labeling"]["ProcessedBucket"]
+    s3 = labeled.embedded.client("s3")
+
+    def written():
+        return {found["Key"] for found in s3.list_objects_v2(Bucket=bucket, Prefix="reports/").get("Contents", [])}
+
+    batches = int(labeled.rows("SELECT count(DISTINCT batch) AS n FROM job")[0]["n"])
+    until = time.monotonic() + 120
+    while len(written()) < batches + 1 and time.monotonic() < until:
+        time.sleep(1)
+
+    assert sum(key.startswith("reports/told/") for key in written()) == batches
+    page = s3.get_object(Bucket=bucket, Key="reports/labeling.html")["Body"].read().decode()
+    assert f"{labeled.truth['tables']['annotation']:,}" in page
+    assert "This report failed" not in page
 
 
 def test_quarantined_input_is_listed_with_its_reason(labeled):

@@ -87,7 +87,7 @@ def _figure(row: ET.Element, visual: Visual, dataset: Dataset, outcome: Answer |
     ET.SubElement(cell, "div", {"class": "figure"}).text = text(found.get(name), measure.unit)
     if interval := _interval(found, dataset, name):
         _quiet(cell, interval)
-    if measure.n:
+    if measure.n and found.get(measure.n) is not None:
         _quiet(cell, f"n = {text(found.get(measure.n), 'count')}")
 
 
@@ -103,6 +103,10 @@ def _report(body: ET.Element, visual: Visual, dataset: Dataset, outcome: Answer 
         found.sort(key=lambda each: [natural(each[alias(name)]) for name in visual.rows])
     if not found:
         _quiet(body, f"No {dataset.counts}.")
+        return
+    measure = visual.measures[0] if visual.measures else ""
+    if visual.type in _DRAWN and all(each[measure] is None for each in found):
+        _quiet(body, f"{dataset.measures[measure].title}: not recorded.")
         return
     drawn = _DRAWN.get(visual.type)
     chart = drawn(visual, dataset, found) if drawn else None
@@ -133,13 +137,15 @@ def _bars(visual: Visual, dataset: Dataset, found: list[dict[str, Any]]) -> Draw
     for each in found:
         part = group(each[alias(visual.columns)]) if visual.columns else ""
         parts = rows.setdefault(" · ".join(group(each[key]) for key in keys), {})
-        parts[part] = parts.get(part, 0.0) + float(each[name] or 0)
+        if each[name] is not None:
+            parts[part] = parts.get(part, 0.0) + float(each[name])
     shown = list(rows.items())[:MOST_ROWS]
     made = [
-        figures.Bar(key, [parts.get(each, 0.0) for each in series], text(sum(parts.values()), unit))
+        figures.Bar(key, [parts.get(each, 0.0) for each in series], text(sum(parts.values()) if parts else None, unit))
         for key, parts in shown
     ]
-    counted = sum(len(parts) for _, parts in shown)
+    kept = dict(shown)
+    counted = sum(" · ".join(group(each[key]) for key in keys) in kept for each in found)
     return figures.bars(made, visual.title), counted, series if visual.columns else ()
 
 

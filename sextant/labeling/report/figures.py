@@ -17,9 +17,9 @@ COLOURS = ("#085dc6", "#cb6110", "#1f9264", "#9c3b61", "#735a01", "#554b91", "#7
 """The console's palette for a light page, in its order (web/style.css, c0 to c7)."""
 INK, QUIET, LINE = "#17202b", "#4d5966", "#d5dbe2"
 WIDTH = 680
-_LABEL, _ROW, _BAR = 210, 24, 15
+_LABEL, _ROW, _BAR = 230, 24, 15
 _PLOT = WIDTH - _LABEL - 110
-_LONGEST = 32
+_LONGEST = 28
 
 Place = tuple[float, float]
 """Pixels from the left and from the top."""

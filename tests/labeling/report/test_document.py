@@ -16,7 +16,7 @@ from sextant.labeling.dashboards.spec import SPECIFICATION
 from sextant.labeling.report import figures
 from sextant.labeling.report.collect import sections
 from sextant.labeling.report.document import Section, html
-from sextant.labeling.report.words import duration, natural, text
+from sextant.labeling.report.words import NOTHING, duration, natural, text
 from tests.handlers.lake import DATABASE, WORKGROUP, LakeAthena, truth
 
 MADE = dt.datetime(2026, 11, 21, 11, tzinfo=dt.UTC)
@@ -114,6 +114,15 @@ def test_groups_in_natural_order_and_unrecorded_last():
     page = Page(one([("10", 1), (None, 5), ("9", 2)], sort="group"))
     shown = [each for each in page.texts if each in {"9", "10", "not recorded"}]
     assert shown == ["9", "10", "not recorded"]
+
+
+def test_what_was_not_measured_is_no_zero():
+    """Old answers tell no times: none of them took 0 seconds."""
+    page = Page(one([("car", None), ("van", 3)]))
+    assert [each for each in page.texts if each in {NOTHING, "0", "3"}] == [NOTHING, "3"]
+    page = Page(one([("car", None), ("van", None)]))
+    assert "Labels: not recorded." in page.texts
+    assert "svg" not in page.names
 
 
 def test_whiskers_span_their_interval():
