@@ -68,7 +68,7 @@ def table_of(page, visual):
 
 
 def legend_of(page, visual):
-    rows = page.locator(f"#{visual} .legend li").all()
+    rows = page.locator(f"#{visual} .legend li").filter(has=page.locator(".name")).all()
     return {row.locator(".name").inner_text(): row.locator(".amount").inner_text() for row in rows}
 
 
@@ -83,8 +83,9 @@ def test_every_visual_of_the_specification_is_on_its_page(annotations, workers):
 
 
 @pytest.mark.parametrize(("name", "visual"), CHARTS)
-def test_a_chart_has_marks_a_name_and_a_table_with_the_same_groups(request, name, visual):
-    page = request.getfixturevalue(name)
+def test_a_chart_has_marks_a_name_and_a_table_with_the_same_groups(open_page, console_url, name, visual):
+    page = open_page(address(console_url, name))
+    settle(page)
     plot = page.locator(f"#{visual} .plot")
     label = plot.get_attribute("aria-label")
     assert plot.locator("svg .role-mark path").count() > 0
@@ -174,7 +175,7 @@ def test_worker_numbers_equal_the_truth(workers, console):
 def test_filters_live_in_the_address_and_narrow_every_report(annotations, console):
     facts = console.truth
     annotations.get_by_text("Job all").click()
-    annotations.get_by_label("street-second-audit").check()
+    annotations.get_by_role("checkbox", name="street-second-audit").check()
     settle(annotations)
     assert "job=street-second-audit" in annotations.url
     expected = [x for x in facts.labels if x["job"] == "street-second-audit"]
@@ -439,7 +440,7 @@ def test_a_value_keeps_its_colour_when_others_are_filtered_away(open_page, conso
         settle(page)
         return {
             row.locator(".name").inner_text(): row.locator("svg").get_attribute("class")
-            for row in page.locator("#time-per-worker .legend li").all()
+            for row in page.locator("#time-per-worker .legend li").filter(has=page.locator(".name")).all()
         }
 
     everything = colours("")

@@ -188,9 +188,9 @@ function Table({ visual, dataset, found, choice, drill }) {
   const linked = drill && !visual.columns;
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${said.tableOf(visual.title)}>
     <table>
-      <thead><tr>${head.map(top)}${linked && html`<th scope="col">${said.labels}</th>`}</tr></thead>
+      <thead><tr>${head.map(top)}${linked && html`<th scope="col">${said.singleLabels}</th>`}</tr></thead>
       <tbody>
-        ${rows.map((row, r) => html`<tr key=${r}>${row.cells.map((each, i) => body(each, i, row))}${linked && html`<td><a href=${drill(row.records[0])} aria-label=${said.labelsOfRow(pointName(visual, dataset, row.records[0]))}>${said.labels}</a></td>`}</tr>`)}
+        ${rows.map((row, r) => html`<tr key=${r}>${row.cells.map((each, i) => body(each, i, row))}${linked && html`<td><a href=${drill(row.records[0])} aria-label=${said.labelsOfRow(pointName(visual, dataset, row.records[0]))}>${said.list}</a></td>`}</tr>`)}
       </tbody>
     </table>
   </div>

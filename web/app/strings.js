@@ -296,6 +296,8 @@ export const text = {
     notDrawn: (reason) => `The chart could not be drawn (${reason}); its table has every number.`,
     pngFailed: (reason) => `The picture could not be made: ${reason}`,
     labels: "Labels",
+    singleLabels: "Single labels",
+    list: "List",
     labelsOf: (title) => `List the single labels of ${title}`,
     labelsOfRow: (name) => `List the single labels of ${name}`,
     filterBy: (name) => `Filter by ${name}`,
