@@ -3,6 +3,7 @@
 import os
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -83,5 +84,22 @@ def test_the_deployed_console_shows_the_truth_of_the_sample(open_page, labeled):
         page.wait_for_selector(f"#{PAGES[name][0].id} .figure")
         settle(page)
         print(f"{name}: {time.perf_counter() - started:.2f} s until the last chart")  # noqa: T201  read with -s
-        if os.environ.get("SEXTANT_SCREENSHOTS"):
-            page.screenshot(path=f"{os.environ['SEXTANT_SCREENSHOTS']}/embedded-{name}.png", full_page=True)
+    if os.environ.get("SEXTANT_SCREENSHOTS"):
+        photograph(page, console, Path(os.environ["SEXTANT_SCREENSHOTS"]))
+
+
+def photograph(page, console, folder):
+    """README's pictures: SEXTANT_SCREENSHOTS=docs/images makes them anew."""
+    for name, path, wait, scheme, height in (
+        ("home", "#/", ".needs a", "light", 860),
+        ("labeling-overview", "#/labeling/overview", "#labels .figure", "light", 1240),
+        ("labeling-workers", "#/labeling/workers", "#answers .figure", "dark", 860),
+        ("labeling-audits", "#/labeling/audits", ".card .figure", "light", 1000),
+    ):
+        page.set_viewport_size({"width": 1280, "height": height})
+        page.emulate_media(color_scheme=scheme)
+        page.goto(f"{console}/{path}")
+        page.wait_for_selector(wait)
+        page.wait_for_load_state("networkidle")
+        page.wait_for_timeout(500)
+        page.screenshot(path=folder / f"{name}.png")

@@ -44,7 +44,7 @@ def until(condition, seconds=60):
 
 
 def wrong_reports(session, deployed, truth):
-    checks = [demo._compare(session, deployed, name, rows) for name, rows in truth["reports"].items()]
+    checks = [demo._compare(session.client("athena"), deployed, name, rows) for name, rows in truth["reports"].items()]
     return {check.name: (check.measured, check.expected) for check in checks if not check.ok}
 
 

@@ -55,14 +55,14 @@ _VERDICTS = {
         "sum(passed_count)",
         "sum(audited_count)",
         n="audited",
-        n_title="Audited labels",
+        n_title="Verdicts",
     ),
     "passed": Measure(title="Passed", adds=True, sql="sum(passed_count)"),
     "failed": Measure(title="Failed", adds=True, sql="sum(audited_count) - sum(passed_count)"),
 }
 _OF_VERDICTS = {**JOB_FILTERS, **LABEL_FILTER, **WORKER_FILTER, **AUDITOR_FILTER, **days("created_on")}
 VERDICTS = Dataset(
-    counts="audited labels",
+    counts="verdicts",
     source=with_job("audit_count", "attribute = ''"),
     dimensions={
         "job": JOB,
@@ -83,7 +83,7 @@ VERDICTS = Dataset(
     filters=_OF_VERDICTS,
 )
 VERDICTS_BY_ATTRIBUTE = Dataset(
-    counts="audited labels",
+    counts="verdicts",
     source=with_job("audit_count", "attribute <> ''"),
     dimensions={
         "attribute": Dimension(title="Attribute", sql="attribute"),
@@ -103,7 +103,7 @@ AUDITORS = Dataset(
             "sum(passed_count)",
             "sum(audited_count)",
             n="audited",
-            n_title="Audited labels",
+            n_title="Verdicts",
         ),
         "expected": Measure(
             title="Others pass of the same workers and classes",

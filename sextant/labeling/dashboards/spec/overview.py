@@ -32,9 +32,9 @@ DASHBOARD = Dashboard(
             id="eta",
             type="kpi",
             title="Last job done by",
-            note="Half of the simulated futures are done by then; the interval holds 95 % of them.",
+            note="Seen from the newest work: half of the simulated futures are done by then, 95 % within the interval.",
             dataset="forecast",
-            measures=("eta", "done_share", "in_progress", "open"),
+            measures=("eta", "seen_from", "done_share", "in_progress", "open"),
             span=1,
         ),
         Visual(
