@@ -25,15 +25,20 @@ from localaws.engines.athena import Athena
 from localaws.folder_home import FolderHome
 from localaws.home import Call
 from samples.labeling.scale import write_annotations, write_answers, write_records
+from sextant.labeling.dashboards.annotations import Listed
+from sextant.labeling.dashboards.annotations import annotation as single_label
+from sextant.labeling.dashboards.annotations import annotations as single_labels
+from sextant.labeling.dashboards.athena import Lake, QueryError, run_all
+from sextant.labeling.dashboards.athena import run as run_query
 from sextant.labeling.dashboards.model import Filters
-from sextant.labeling.dashboards.query import query
+from sextant.labeling.dashboards.query import Query, query
 from sextant.labeling.dashboards.spec import SPECIFICATION
 from sextant.labeling.insight.tables import INSIGHT_TABLES
 from sextant.labeling.tables import TABLES, glue_columns
 from sextant.labeling.views import VIEWS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator
 
 _CALL = Call(account="000000000000", region="us-east-1")
 _PARQUET = {
@@ -41,6 +46,7 @@ _PARQUET = {
     "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
     "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
 }
+LAKE = Lake(DATABASE="reports", WORKGROUP="reports", RESULT_REUSE_MINUTES=0)
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "glue_scripts" / "labeling" / "label_reports.py"
 PEER = ROOT / "benchmarks" / "peers" / "original_etl.py"
@@ -82,7 +88,7 @@ def run(annotations: int = ANNOTATIONS) -> list[dict[str, Any]]:
         if not (folder / "many").exists():
             write_records(folder / "many", folder / "lines", RECORDS)
         _ours(folder / "many", folder / "work")
-        records.append(_queries(folder / "out", folder / "work", count))
+        records += _dashboards(folder / "out", folder / "work", count)
     return records
 
 
@@ -161,66 +167,95 @@ def _sample(root: int, cpu: dict[int, float]) -> int:
     return sum(parents[pid][2] for pid in family & parents.keys())
 
 
-def _queries(tables: Path, work: Path, annotations: int) -> dict[str, Any]:
-    """p95 of every query that the dashboards send, unfiltered and for one day, through the embedded Athena.
+def _dashboards(tables: Path, work: Path, annotations: int) -> list[dict[str, Any]]:
+    """How long the dashboards' function waits for the embedded Athena; not over HTTP, and no result is reused.
 
-    From StartQueryExecution to the first page of results, as the dashboards' function waits for it; not over HTTP.
-    `tables` holds the ETL's output of the annotations, `work` that of 100,000 answers for the tables of workers.
+    A click asks all visuals of a page at the same time, unfiltered, for one job and for one day. `tables` holds the
+    ETL's output of the annotations, `work` that of 100,000 answers for the tables of workers.
     """
     home = FolderHome(tables / "athena")
     objects, catalog = home.objects(_CALL.account), home.catalog(_CALL.account, _CALL.region)
     objects.create_bucket("lake")
-    catalog.create_database({"Name": "reports"})
+    catalog.create_database({"Name": LAKE.DATABASE})
     for table in (*TABLES, *INSIGHT_TABLES):
         source = work if table.name in {"answer", "worker", "worker_count"} else tables
         for part in sorted((source / "labels" / table.name).glob("*.parquet")):
             objects.write("lake", f"{table.name}/{part.name}", Path(shutil.copy(part, home.scratch)))
         storage = {"Columns": glue_columns(table.columns), "Location": f"s3://lake/{table.name}/", **_PARQUET}
         definition = {"Name": table.name, "TableType": "EXTERNAL_TABLE", "StorageDescriptor": storage}
-        catalog.put_table("reports", definition)
-    athena = Athena(home)
-    seconds = []
+        catalog.put_table(LAKE.DATABASE, definition)
+    engine = Athena(home)
+    client: Any = _Client(engine)
+    queries, clicks, lists, details = [], [], [], []
     try:
         output = {"ResultConfiguration": {"OutputLocation": "s3://lake/results/"}}
-        athena.create_work_group(_CALL, {"Name": "reports", "Configuration": output})
+        engine.create_work_group(_CALL, {"Name": LAKE.WORKGROUP, "Configuration": output})
         for view in VIEWS:
-            _asked(athena, f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}", ())
-        filters = (Filters(), Filters(since=date(2026, 9, 1), until=date(2026, 9, 1)))
-        asked = [
-            query(SPECIFICATION, dashboard.id, visual.id, chosen)
-            for dashboard in SPECIFICATION.dashboards
-            for visual in dashboard.visuals
-            for chosen in filters
-        ]
+            run_query(client, LAKE, Query(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}", (), (), 1))
+        (job, *_), *_ = run_query(client, LAKE, Query("SELECT max(job_name) FROM job", (), (), 1)).rows
+        chosen = (Filters(), Filters(job=(str(job),)), Filters(since=date(2026, 9, 1), until=date(2026, 9, 1)))
         for _ in range(QUERIES):
-            seconds += [_asked(athena, each.sql, each.parameters) for each in asked]
+            for dashboard in SPECIFICATION.dashboards:
+                for filters in chosen:
+                    asked = [query(SPECIFICATION, dashboard.id, visual.id, filters) for visual in dashboard.visuals]
+                    queries += [_seconds(run_query, client, LAKE, each, fresh=True) for each in asked]
+                    clicks.append(_seconds(run_all, client, LAKE, asked, fresh=True))
+            for filters in chosen:
+                lists.append(_seconds(single_labels, client, LAKE, Listed(filters=filters)))
+                shown = single_labels(client, LAKE, Listed(filters=filters)).annotations
+                details += [_seconds(single_label, client, LAKE, each.annotation_id) for each in shown[:3]]
     finally:
-        athena.close()
-    p95 = statistics.quantiles(seconds, n=20)[-1]
-    name = f"dashboard query p95 at {annotations:,} annotations ({len(asked)} queries)"
-    return _record(name, "s", p95, floor=0.4, less=True, spread=max(seconds) - min(seconds))
+        engine.close()
+    place = f"at {annotations:,} annotations"
+    return [
+        _p95(f"dashboard query p95 {place}", queries, 0.4),
+        _p95(f"click, all visuals of a page, p95 {place}", clicks, 1.0),
+        _p95(f"list of single labels, p95 {place}", lists, 1.0),
+        _p95(f"one label on its frame, p95 {place}", details, 1.0),
+    ]
 
 
-def _asked(athena: Athena, sql: str, parameters: Sequence[str]) -> float:
-    """Seconds until the first page of a query's results is there."""
-    request: dict[str, Any] = {
-        "QueryString": sql,
-        "WorkGroup": "reports",
-        "QueryExecutionContext": {"Database": "reports"},
-    }
-    if parameters:
-        request["ExecutionParameters"] = list(parameters)
+class _Client:
+    """The embedded Athena, called as the dashboards call boto3's client."""
+
+    def __init__(self, engine: Athena) -> None:
+        self._engine = engine
+
+    def start_query_execution(self, **request: Any) -> Any:
+        return self._engine.start_query_execution(_CALL, request)
+
+    def get_query_execution(self, **request: Any) -> Any:
+        return self._engine.get_query_execution(_CALL, request)
+
+    def stop_query_execution(self, **request: Any) -> Any:
+        return self._engine.stop_query_execution(_CALL, request)
+
+    def get_paginator(self, _operation: str) -> _Client:
+        return self
+
+    def paginate(self, **request: Any) -> Iterator[Any]:
+        page = self._engine.get_query_results(_CALL, request)
+        yield page
+        while token := page.get("NextToken"):
+            page = self._engine.get_query_results(_CALL, {**request, "NextToken": token})
+            yield page
+
+
+def _seconds(asked: Callable[..., Any], *arguments: Any, **options: Any) -> float:
+    """Seconds on the clock until the answer; a query that failed ends the benchmark."""
     started = time.perf_counter()
-    execution = athena.start_query_execution(_CALL, request)
-    while True:
-        status = athena.get_query_execution(_CALL, execution)["QueryExecution"]["Status"]
-        if status["State"] == "SUCCEEDED":
-            break
-        if status["State"] in {"FAILED", "CANCELLED"}:
-            raise RuntimeError(f"{status.get('StateChangeReason')}\n{sql}")
-        time.sleep(0.001)
-    athena.get_query_results(_CALL, execution)
-    return time.perf_counter() - started
+    found = asked(*arguments, **options)
+    seconds = time.perf_counter() - started
+    for each in found if isinstance(found, list) else ():
+        if isinstance(each, QueryError):
+            raise each
+    return seconds
+
+
+def _p95(name: str, seconds: list[float], most: float) -> dict[str, Any]:
+    p95 = statistics.quantiles(seconds, n=20)[-1]
+    spread = max(seconds) - min(seconds)
+    return _record(f"{name}, n = {len(seconds)}", "s", p95, floor=most, less=True, spread=spread)
 
 
 def _record(

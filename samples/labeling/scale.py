@@ -110,23 +110,27 @@ def write_annotations(out: Path, count: int, seed: int = 7) -> int:
 
 
 def _sequence(rng: random.Random) -> dict[str, Any]:
+    """Vehicles that drive on, one of them out of place in the middle: what a sequence of real work looks like."""
     objects = [
         (
             str(rng.getrandbits(96)),
             f"Vehicle:{n}",
             rng.choice(("Car", "Van", "Bus", "SUV")),
             rng.choice(("Pass", "Fail")),
+            (rng.randint(0, 1000), rng.randint(0, 600), rng.randint(80, 300), rng.randint(60, 200)),
+            (rng.uniform(-3, 3), rng.uniform(-1, 1)),
         )
         for n in range(BOXES)
     ]
+    lost = objects[0][0]
     frames = []
     for number in range(FRAMES):
         annotations = [
             {
-                "height": rng.randint(40, 200),
-                "width": rng.randint(40, 300),
-                "top": rng.randint(0, 700),
-                "left": rng.randint(0, 1200),
+                "height": height + rng.randint(-1, 1),
+                "width": width + rng.randint(-1, 1),
+                "top": round(top + down * number) + rng.randint(-1, 1),
+                "left": round(left + along * number) + (400 if identity == lost and number == FRAMES // 2 else 0),
                 "class-id": "0",
                 "label-category-attributes": {
                     "moving": rng.choice(("Stationary", "Dynamic")),
@@ -136,7 +140,7 @@ def _sequence(rng: random.Random) -> dict[str, Any]:
                 "object-id": identity,
                 "object-name": name,
             }
-            for identity, name, kind, audit in objects
+            for identity, name, kind, audit, (left, top, width, height), (along, down) in objects
         ]
         attributes = {"number_of_vehicles": BOXES, "quality_of_the_frame": rng.choice(("Good", "Good", "Bad"))}
         frame = f"frame_{number:06d}.jpeg"

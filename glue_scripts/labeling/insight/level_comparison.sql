@@ -37,11 +37,18 @@ frames AS (
   FROM frame
   GROUP BY job_name, object_id, coalesce(frame, CAST(frame_no AS STRING))
 ),
-seen AS (
-  SELECT l.job_name, l.object_id, f.name, g.frame_no
+-- Grouped, though each row is there once: what an engine cannot take apart it cannot join by the name alone, and
+-- every sequence has its frame 1.
+audited AS (
+  SELECT l.job_name, l.object_id, l.base_job, l.base_object, f.name
   FROM both_levels l
   JOIN frames f ON l.job_name = f.job_name AND l.object_id = f.object_id
-  JOIN frames g ON l.base_job = g.job_name AND l.base_object = g.object_id AND f.name = g.name
+  GROUP BY l.job_name, l.object_id, l.base_job, l.base_object, f.name
+),
+seen AS (
+  SELECT l.job_name, l.object_id, l.name, g.frame_no
+  FROM audited l
+  JOIN frames g ON l.base_job = g.job_name AND l.base_object = g.object_id AND l.name = g.name
 ),
 sides AS (
   SELECT *, 'after' AS answer_id, worker AS answerer, job_name AS of_job, object_id AS of_object FROM both_levels
@@ -56,11 +63,16 @@ boxes AS (
   FROM annotation
   WHERE shape = 'box'
 ),
-drawn AS (
-  SELECT l.job_name, l.object_id, l.answer_id, s.frame_no, b.*
+places AS (
+  SELECT l.job_name, l.object_id, l.answer_id, l.of_job, l.of_object, s.name, min(s.frame_no) AS frame_no
   FROM sides l
-  JOIN boxes b ON l.of_job = b.of_job AND l.of_object = b.of_object
-  JOIN seen s ON l.job_name = s.job_name AND l.object_id = s.object_id AND b.name = s.name
+  JOIN seen s ON l.job_name = s.job_name AND l.object_id = s.object_id
+  GROUP BY l.job_name, l.object_id, l.answer_id, l.of_job, l.of_object, s.name
+),
+drawn AS (
+  SELECT p.job_name, p.object_id, p.answer_id, p.frame_no, b.*
+  FROM places p
+  JOIN boxes b ON p.of_job = b.of_job AND p.of_object = b.of_object AND p.name = b.name
 )
 SELECT
   l.job_name,
