@@ -21,6 +21,9 @@ Arn: TypeAlias = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:[a-z0-9-]+:[a-z0
 QuickSightPrincipal: TypeAlias = Annotated[
     str, Field(pattern=r"^arn:aws[a-z-]*:quicksight:[a-z0-9-]+:\d{12}:(user|group|namespace)/.+$")
 ]
+QuickSightOwner: TypeAlias = Annotated[
+    str, Field(pattern=r"^arn:aws[a-z-]*:quicksight:[a-z0-9-]+:\d{12}:(user|group)/.+$")
+]
 Email: TypeAlias = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,127}$")]
 
@@ -60,6 +63,8 @@ class LabelingConfig(_Section):
     """The user pool of the private workforce; it turns subs into user names. None leaves workers anonymous."""
     create_workforce: Literal["none", "mfa-optional", "mfa-required"] = "none"
     """Creates a user pool for a private workforce, where there is none yet."""
+    stale_after_hours: Annotated[int, Field(ge=0, le=24)] = 24
+    """Wakes somebody when the ETL job has not succeeded for so long; CloudWatch looks back a day. 0 for rarer runs."""
     summary_email: Email | None = None
     """Gets a few lines about each batch whose numbers changed, after each run of the workflow."""
     bytes_scanned_cutoff: Annotated[int, Field(ge=10_000_000)] = 100_000_000_000
@@ -103,10 +108,10 @@ class QuickSightConfig(_Section):
     Leave the section out and nothing of it is deployed.
     """
 
-    owners: Annotated[tuple[QuickSightPrincipal, ...], Field(min_length=1)]
+    owners: Annotated[tuple[QuickSightOwner, ...], Field(min_length=1)]
     """ARNs of QuickSight users or groups that may change what is deployed; `aws quicksight list-users` prints them."""
     readers: tuple[QuickSightPrincipal, ...] = ()
-    """The same for those who may only look."""
+    """The same for those who may only look; a namespace's ARN stands for everybody in it."""
 
 
 class ConsoleConfig(_Section):
@@ -120,7 +125,7 @@ class ConsoleConfig(_Section):
 class EnvironmentConfig(_Section):
     """One environment file: an account and region, what is deployed there and how it is kept."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,14}$")]
+    name: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,13}[a-z0-9])?$")]
     """The stage: stacks are called `{name}-{Stack}`. The file has the same name."""
     account: Annotated[str, Field(pattern=r"^\d{12}$")]
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
@@ -143,6 +148,21 @@ class EnvironmentConfig(_Section):
     labeling: LabelingConfig = LabelingConfig()
     console: ConsoleConfig | None = None
     quicksight: QuickSightConfig | None = None
+
+    @property
+    def metrics_namespace(self) -> str:
+        """Of the functions' own metrics: one for each environment, for several may share an account and region."""
+        return f"Sextant/{self.name}"
+
+    @field_validator("name")
+    @classmethod
+    def _may_be_a_domain(cls, name: str) -> str:
+        for word in ("aws", "amazon", "cognito"):
+            if word in name:
+                raise ValueError(
+                    f"holds {word!r}, which Cognito refuses in the domain of a sign-in page: choose another"
+                )
+        return name
 
     @field_validator("systems")
     @classmethod

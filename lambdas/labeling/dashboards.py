@@ -16,7 +16,7 @@ from sextant.labeling.dashboards.routes import dashboard_routes
 from sextant.labeling.dashboards.state import Refresh
 
 logger = Logger(service="labeling-dashboards")
-metrics = Metrics(namespace="Sextant", service="labeling-dashboards")
+metrics = Metrics(service="labeling-dashboards")
 routes = dashboard_routes(
     aws.client("athena"),
     aws.client("glue"),

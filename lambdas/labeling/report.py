@@ -12,7 +12,7 @@ from sextant.labeling.dashboards.athena import Lake
 from sextant.labeling.report.publish import Target, publish
 
 logger = Logger(service="labeling-report")
-metrics = Metrics(namespace="Sextant", service="labeling-report")
+metrics = Metrics(service="labeling-report")
 lake = environment(Lake)
 target = environment(Target)
 athena, s3, sns = aws.client("athena"), aws.client("s3"), aws.client("sns")

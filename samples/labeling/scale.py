@@ -118,7 +118,7 @@ def _sequence(rng: random.Random) -> dict[str, Any]:
             rng.choice(("Car", "Van", "Bus", "SUV")),
             rng.choice(("Pass", "Fail")),
             (rng.randint(0, 1000), rng.randint(0, 600), rng.randint(80, 300), rng.randint(60, 200)),
-            (rng.uniform(-3, 3), rng.uniform(-1, 1)),
+            (rng.choice((-1, 1)) * rng.uniform(2, 4), rng.uniform(-1, 1)),
         )
         for n in range(BOXES)
     ]
@@ -127,9 +127,9 @@ def _sequence(rng: random.Random) -> dict[str, Any]:
     for number in range(FRAMES):
         annotations = [
             {
-                "height": height + rng.randint(-1, 1),
-                "width": width + rng.randint(-1, 1),
-                "top": round(top + down * number) + rng.randint(-1, 1),
+                "height": height,
+                "width": width,
+                "top": round(top + down * number),
                 "left": round(left + along * number) + (400 if identity == lost and number == FRAMES // 2 else 0),
                 "class-id": "0",
                 "label-category-attributes": {

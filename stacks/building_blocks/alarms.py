@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from stacks.config import EnvironmentConfig
 
 
+_BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+_AT_OR_ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+_BREACHING, _NOT_BREACHING = cloudwatch.TreatMissingData.BREACHING, cloudwatch.TreatMissingData.NOT_BREACHING
+
+
 def alarm_topic(scope: Construct, environment: EnvironmentConfig, key: kms.Key) -> sns.Topic:
     """The topic of a system's alarms; mails them where the environment names an address.
 
@@ -54,16 +59,20 @@ def alarm(
     threshold: float,
     description: str,
     periods: int = 1,
+    silence: bool = False,
 ) -> cloudwatch.Alarm:
-    """An alarm at or above a threshold; `description` says what happened and what to do."""
+    """An alarm at or above a threshold, or below it and of no data at all (`silence`).
+
+    `description` says what happened and what to do.
+    """
     result = cloudwatch.Alarm(
         scope,
         construct_id,
         metric=metric,
         threshold=threshold,
         evaluation_periods=periods,
-        comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-        treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        comparison_operator=_BELOW if silence else _AT_OR_ABOVE,
+        treat_missing_data=_BREACHING if silence else _NOT_BREACHING,
         alarm_description=description,
     )
     # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class

@@ -63,7 +63,12 @@ class PythonFunction(Construct):
             memory_size=memory_mb,
             timeout=cdk.Duration.seconds(timeout_seconds),
             log_group=log,
-            environment={"POWERTOOLS_SERVICE_NAME": system, "POWERTOOLS_METRICS_NAMESPACE": "Sextant", **variables},
+            environment={
+                "POWERTOOLS_SERVICE_NAME": system,
+                "POWERTOOLS_METRICS_NAMESPACE": environment.metrics_namespace,
+                "POWERTOOLS_LOG_LEVEL": "INFO",  # who started and stopped what must be in the log everywhere
+                **variables,
+            },
             environment_encryption=key,
             dead_letter_queue=lost_events,
             vpc=place.vpc if place else None,

@@ -101,6 +101,7 @@ def glue_connection(scope: Construct, environment: EnvironmentConfig, role: iam.
                 "ec2:DescribeSubnets",
                 "ec2:DescribeSecurityGroups",
                 "ec2:DescribeVpcEndpoints",
+                "ec2:DescribeVpcAttribute",
                 "ec2:DescribeRouteTables",
             ],
             resources=["*"],

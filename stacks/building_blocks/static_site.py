@@ -75,6 +75,11 @@ class StaticSite(Construct):
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
             log_bucket=access_logs,
             log_file_prefix="cloudfront/",
+            # CloudFront keeps errors for 10 s whatever the origin says, and one reader's fault is not another's answer.
+            error_responses=[
+                cloudfront.ErrorResponse(http_status=status, ttl=cdk.Duration.seconds(0))
+                for status in (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)
+            ],
             default_behavior=cloudfront.BehaviorOptions(
                 origin=origins.S3BucketOrigin.with_origin_access_control(self.bucket),
                 viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,

@@ -19,11 +19,19 @@ if TYPE_CHECKING:
     from stacks.labeling.pipeline import Pipeline
 
 
-def watch(scope: Construct, *, topic: sns.Topic, pipeline: Pipeline, function: lambda_.Function, workflow: str) -> None:
-    """Tells the topic of a failed job or crawler at once, and of a function that fails or is slow.
+def watch(
+    scope: Construct,
+    *,
+    topic: sns.Topic,
+    pipeline: Pipeline,
+    function: lambda_.Function,
+    workflow: str,
+    metrics: str,
+) -> None:
+    """Tells the topic of a failed job or crawler at once, and of a function that fails; `metrics` is their namespace.
 
     A workflow fails exactly when one of its jobs or crawlers does, and Glue has no event of its own for it. The job is
-    tried again once after FAILED, each attempt with its own event. Nothing tells of a run that never started.
+    tried again once after FAILED, each attempt with its own event. That no run succeeds at all, `Mailing` watches.
     """
     state, reason = events.EventField.from_path("$.detail.state"), events.EventField.from_path("$.detail.message")
     job = events.EventField.from_path("$.detail.jobName")
@@ -98,7 +106,7 @@ def watch(scope: Construct, *, topic: sns.Topic, pipeline: Pipeline, function: l
         "DashboardQueries",
         topic=topic,
         metric=cloudwatch.Metric(
-            namespace="Sextant",
+            namespace=metrics,
             metric_name="FailedQueries",  # of sextant.labeling.dashboards.failures
             dimensions_map={"service": "labeling-dashboards"},
             statistic="Sum",

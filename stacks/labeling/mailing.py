@@ -1,4 +1,4 @@
-"""The report by mail: after each successful run of the ETL job a page in the results bucket and messages to a topic."""
+"""The report by mail: after each successful run of the ETL job a page in the processed bucket, messages to a topic."""
 
 from __future__ import annotations
 
@@ -108,3 +108,26 @@ class Mailing(Construct):
             "queue of lost events. The function's log has the reason at level ERROR. The next run of the workflow "
             "makes the report anew; `aws lambda invoke` with any event makes it at once.",
         )
+        alarm(
+            self,
+            "ReportsLost",
+            topic=alarms,
+            metric=lost.metric_approximate_number_of_messages_visible(period=cdk.Duration.minutes(5)),
+            threshold=1,
+            description="Runs of the ETL job were not reported: their events lie in the queue LostReportsUrl. Find the "
+            "reason in the function's log, invoke the function once, then purge the queue.",
+        )
+        if environment.labeling.stale_after_hours:
+            alarm(
+                self,
+                "NothingNew",
+                topic=alarms,
+                metric=made.function.metric_invocations(period=cdk.Duration.hours(1)),
+                threshold=1,
+                periods=environment.labeling.stale_after_hours,
+                silence=True,
+                description=f"The ETL job has not succeeded for {environment.labeling.stale_after_hours} hours: so old "
+                "are tables, dashboards and report. Look at the workflow's last runs in Glue; if there is none, its "
+                "trigger is switched off or the schedule is rarer than `stale_after_hours` of the environment file.",
+            )
+        cdk.CfnOutput(cdk.Stack.of(self), "LostReportsUrl", value=lost.queue_url)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stacks.config import EnvironmentConfig, QuickSightConfig
     from stacks.labeling.stack import LabelingStack
 
+_TELL_OWNERS = {"FailureConfiguration": {"EmailAlert": {"AlertStatus": "ENABLED"}}}
 _READ_DASHBOARD = ["DescribeDashboard", "ListDashboardVersions", "QueryDashboard"]
 _OWN_DASHBOARD = [
     "DescribeDashboard",
@@ -50,12 +51,8 @@ _OWN_DATA_SET = [
     "CancelIngestion",
 ]
 _OWN_DATA_SOURCE = [
-    "DescribeDataSource",
-    "PassDataSource",
-    "UpdateDataSource",
-    "DeleteDataSource",
-    "DescribeDataSourcePermissions",
-    "UpdateDataSourcePermissions",
+    *(f"{verb}DataSource" for verb in ("Describe", "Pass", "Update", "Delete")),
+    *(f"{verb}DataSourcePermissions" for verb in ("Describe", "Update")),
 ]
 """The permission sets of owners and readers, as QuickSight's API demands them whole."""
 
@@ -140,6 +137,7 @@ class QuickSightStack(cdk.Stack):
                         }
                     }
                 },
+                "DataSetRefreshProperties": _TELL_OWNERS,
                 "Permissions": self._permissions(_OWN_DATA_SET, ()),
             },
             id_property="DataSetId",
@@ -189,7 +187,7 @@ def _reader(labeling: LabelingStack) -> iam.Role:
             "quicksight.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": labeling.account}}
         ),
     )
-    labeling.reports.grant_query(role)
+    labeling.reports.grant_browse(role)
     labeling.catalog.grant_read(role)
     grant_read(role, labeling.processed, "labels/")
     grant_read_write(role, labeling.reports.results)

@@ -10,6 +10,7 @@ import aws_cdk.aws_iam as iam
 from constructs import Construct
 
 from stacks.building_blocks.data_lake import private_bucket
+from stacks.building_blocks.nag import acknowledge
 from stacks.labeling.queries import saved_queries
 
 if TYPE_CHECKING:
@@ -91,3 +92,22 @@ class Reports(Construct):
                 resources=[workgroup],
             )
         )
+
+    def grant_browse(self, role: iam.Role) -> None:
+        """Lets a role query and do what QuickSight does beside (as the managed policy AWSQuicksightAthenaAccess)."""
+        self.grant_query(role)
+        stack = cdk.Stack.of(self)
+        for actions, resource in (
+            (("GetWorkGroup", "BatchGetQueryExecution", "GetQueryResultsStream"), f"workgroup/{self.workgroup.name}"),
+            (
+                ("GetDataCatalog", "ListDatabases", "GetDatabase", "ListTableMetadata", "GetTableMetadata"),
+                "datacatalog/AwsDataCatalog",
+            ),
+        ):
+            arn = stack.format_arn(service="athena", resource=resource)
+            allowed = [f"athena:{action}" for action in actions]
+            role.add_to_principal_policy(iam.PolicyStatement(actions=allowed, resources=[arn]))
+        # Neither knows a resource of its own.
+        listing = ["athena:ListDataCatalogs", "athena:ListWorkGroups"]
+        role.add_to_principal_policy(iam.PolicyStatement(actions=listing, resources=["*"]))
+        acknowledge(role, "Athena lists catalogs and workgroups for *.", "AwsSolutions-IAM5[Resource::*]")

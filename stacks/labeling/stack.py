@@ -92,6 +92,7 @@ class LabelingStack(cdk.Stack):
             pipeline=pipeline,
             function=self.dashboards,
             workflow=labeling.workflow_name,
+            metrics=environment.metrics_namespace,
         )
 
         self.operation = operation_function(

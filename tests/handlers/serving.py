@@ -20,6 +20,7 @@ ENVIRONMENT = {
     "WORKGROUP": WORKGROUP,
     "WORKFLOW": "SMGT-Glue-Workflow",
     "AWS_DEFAULT_REGION": "eu-central-1",
+    "POWERTOOLS_METRICS_NAMESPACE": "Sextant/test",
 }
 
 

@@ -163,7 +163,7 @@ def test_every_failed_report_is_logged_and_counted(call, athena, caplog, capsys)
     counted = [each for each in emitted(capsys) if METRIC in each]
     assert [line[METRIC] for line in counted] == [[1.0], [1.0]]
     (declared,) = counted[0]["_aws"]["CloudWatchMetrics"]
-    assert (declared["Namespace"], declared["Dimensions"]) == ("Sextant", [["service"]])
+    assert (declared["Namespace"], declared["Dimensions"]) == ("Sextant/test", [["service"]])
     assert counted[0]["service"] == "labeling-dashboards"
 
 

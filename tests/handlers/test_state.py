@@ -90,6 +90,15 @@ def test_a_completed_run_with_a_bad_step_failed(kind):
     assert told.failure.reason == "Reports ended as FAILED: no space left; Audits ended as FAILED: Glue gives no reason"
 
 
+def test_tables_are_as_fresh_as_the_job_though_a_crawler_failed_after_it():
+    bad = run(3, FailedActions=1)
+    done = {"Attempt": 0, "JobRunState": "SUCCEEDED", "CompletedOn": T + 3.2 * HOUR}
+    nodes = [{"Type": "JOB", "Name": "Reports", "JobDetails": {"JobRuns": [done]}}, FAILED_GRAPH["Nodes"][3]]
+    told = asked([bad, run(1)], (bad, {"Nodes": nodes}))
+    assert told.as_of == T + 3.2 * HOUR
+    assert told.failure.reason == "Audits ended as FAILED: Glue gives no reason"
+
+
 def test_a_stopped_run_without_a_graph_says_how_it_ended():
     bad = run(3, "STOPPED")
     assert asked([bad], (bad, {"Nodes": []})).failure.reason == "the run ended as STOPPED"

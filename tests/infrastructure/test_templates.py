@@ -32,7 +32,7 @@ FROZEN = {
 
 LOG_BUCKETS = {"Console/SiteAccessLogs536C0B75", "Labeling/AccessLogs8B620ECA"}
 # EC2's Describe actions take no resource, and a network interface has no name before it exists.
-ANY_RESOURCE_ALLOWED = {"ec2:"}
+ANY_RESOURCE_ALLOWED = {"ec2:", "athena:ListDataCatalogs", "athena:ListWorkGroups"}
 
 
 def of_type(stage, kind):
@@ -302,7 +302,7 @@ def test_alarms_tell_a_topic_and_say_what_to_do(production):
     alarms = of_type(production, "AWS::CloudWatch::Alarm")
     assert {alarm["Properties"]["MetricName"] for alarm in alarms.values()} >= {"Errors", "Throttles", "FailedQueries"}
     (queries,) = [a["Properties"] for a in alarms.values() if a["Properties"]["MetricName"] == "FailedQueries"]
-    assert queries["Namespace"] == "Sextant", "where sextant.labeling.dashboards.failures counts"
+    assert queries["Namespace"] == "Sextant/production", "where sextant.labeling.dashboards.failures counts"
     assert queries["Dimensions"] == [{"Name": "service", "Value": "labeling-dashboards"}]
     for where, alarm in alarms.items():
         assert len(alarm["Properties"]["AlarmActions"]) == 1, where

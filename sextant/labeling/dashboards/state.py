@@ -32,8 +32,11 @@ class Failure(Frozen):
 
 
 class State(Frozen):
-    """`as_of` is when the newest run ended in which every step succeeded: the data shown is that run's. None: there was
-    none in the last 25 runs. `running_since` is set while a run is under way, `failure` if the newest ended run failed.
+    """How fresh the tables are, and what becomes of them.
+
+    `as_of` is when the newest run brought them: of a failed one whose job succeeded that job's end, for no report
+    depends on the crawlers after it. None: there was no such run among the last 25. `running_since` is set while a run
+    is under way, `failure` if the newest ended run failed.
     """
 
     as_of: dt.datetime | None
@@ -55,10 +58,11 @@ def state(glue: "GlueClient", workflow: str) -> State:
         )
         ended = [run for run in runs if "CompletedOn" in run and run.get("Status") != "RUNNING"]
         newest = ended[0] if ended else None
-        failure = None
+        failure = published = None
         if newest and not _succeeded(newest):
             graph = glue.get_workflow_run(Name=workflow, RunId=newest["WorkflowRunId"], IncludeGraph=True)["Run"]
             failure = Failure(at=newest["CompletedOn"], reason=_reason(graph))
+            published = _published(graph)
     except ClientError as error:
         told = error.response["Error"]
         raise QueryError(
@@ -70,7 +74,7 @@ def state(glue: "GlueClient", workflow: str) -> State:
     except BotoCoreError as error:
         raise QueryError(502, type(error).__name__, f"Glue cannot be reached: {error}", "Try again later.") from error
     return State(
-        as_of=next((run["CompletedOn"] for run in ended if _succeeded(run)), None),
+        as_of=published or next((run["CompletedOn"] for run in ended if _succeeded(run)), None),
         running_since=next((run["StartedOn"] for run in runs if run.get("Status") == "RUNNING"), None),
         failure=failure,
     )
@@ -81,6 +85,14 @@ def _succeeded(run: Mapping[str, Any]) -> bool:
     told = run.get("Statistics", {})
     bad = ("FailedActions", "ErroredActions", "TimeoutActions", "StoppedActions")
     return run.get("Status") == "COMPLETED" and not any(told.get(each) for each in bad)
+
+
+def _published(run: Mapping[str, Any]) -> dt.datetime | None:
+    """When the job of a run succeeded."""
+    runs = [
+        each for node in run.get("Graph", {}).get("Nodes", []) for each in node.get("JobDetails", {}).get("JobRuns", [])
+    ]
+    return next((each.get("CompletedOn") for each in runs if each["JobRunState"] == "SUCCEEDED"), None)
 
 
 def _reason(run: Mapping[str, Any]) -> str:

@@ -71,6 +71,19 @@ def test_news_are_told_once_and_again_when_they_change(athena, account):
     assert len(told()) == 1
 
 
+def test_many_changed_batches_are_one_message(athena, account, monkeypatch):
+    """The first run over an account's history."""
+    s3, sns, target, told = account
+    monkeypatch.setattr("sextant.labeling.report.publish.MOST_MESSAGES", 1)
+    changed = publish(athena, s3, sns, LAKE, target).published
+    [message] = told()
+    assert len(changed) > 1
+    for each in summaries(athena, LAKE):
+        assert f"- {each.subject}\n" in message
+    assert message.endswith("The whole report: s3://processed/reports/labeling.html\n")
+    assert publish(athena, s3, sns, LAKE, target).published == ()
+
+
 def test_a_message_that_was_refused_is_sent_by_the_next_run(athena, account):
     s3, sns, target, told = account
     refused = target.model_copy(update={"TOPIC_ARN": f"{target.TOPIC_ARN}-gone"})
