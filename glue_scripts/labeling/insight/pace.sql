@@ -28,6 +28,6 @@ LEFT JOIN (
   ON a.job_name = audits.audited_job AND a.username = audits.worker
 LEFT JOIN (SELECT * FROM worker_quality WHERE method = 'gold' AND accuracy IS NOT NULL) gold
   ON a.job_name = gold.job_name AND a.worker_id = gold.worker_id
-LEFT JOIN (SELECT * FROM worker_quality WHERE method = 'dawid-skene') model
+LEFT JOIN (SELECT * FROM worker_quality WHERE method = 'dawid-skene' AND accuracy IS NOT NULL) model
   ON a.job_name = model.job_name AND a.worker_id = model.worker_id
 WHERE a.seconds IS NOT NULL

@@ -1,10 +1,12 @@
 """How good workers are and what their answers come to, in single-choice jobs: without gold labels and against them.
 
 Without gold: Dawid and Skene's model. Every data object has a right class, every worker a confusion matrix, and both
-are found together by expectation maximisation from nothing but who said what.
+are found together by expectation maximisation from nothing but who said what. Two answers to an object tell that
+somebody erred but never who, so nothing is published of jobs and workers with fewer than three: see `withheld`.
 
-Source: A. P. Dawid and A. M. Skene, Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm,
-Applied Statistics 28 (1979).
+Sources: A. P. Dawid and A. M. Skene, Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm,
+Applied Statistics 28 (1979); T. A. Louis, Finding the Observed Information Matrix when Using the EM Algorithm, JRSS B
+44 (1982), for the intervals.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from sextant.labeling.insight.analysis import seed
 from sextant.labeling.insight.bootstrap import interval, resampling
@@ -47,6 +50,12 @@ FEWEST_ANSWERS = 10
 """A worker of fewer answers tells too little to be correlated."""
 NEGLIGIBLE = 1e-3
 """A class this much less probable than an object's best one makes no cell of a confusion matrix."""
+IDENTIFYING = 3
+"""Answers to an object from which on they tell who erred."""
+FEW_ANSWERS = "fewer than three answers to most data objects"
+SELDOM_AGREED = "most data objects have no class that most answers gave"
+WORKERS_AT_ONCE = 1000
+"""Workers whose uncertainty is shared out among them at once: the memory is its square, the time its cube."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +80,21 @@ class Answers:
         return self.object[first], self.label[first], np.bincount(number, minlength=first.size)
 
     @cached_property
+    def leading(self) -> NDArray[np.bool_]:
+        """Which of `votes` are for a class that no other of the object has more answers than: several in a tie."""
+        unit, _, count = self.votes
+        most = np.zeros(self.objects, np.int64)
+        np.maximum.at(most, unit, count)
+        found: NDArray[np.bool_] = count == most[unit]
+        return found
+
+    @cached_property
     def majority(self) -> Integers:
         """The class most answers gave each object, the first of several; -1 without answers."""
         found = np.full(self.objects, -1)
-        unit, label, count = self.votes
-        order = np.lexsort((label, -count, unit))
-        first = order[np.unique(unit[order], return_index=True)[1]]
+        unit, label, _ = self.votes
+        first = np.flatnonzero(self.leading)
+        first = first[np.unique(unit[first], return_index=True)[1]]
         found[unit[first]] = label[first]
         return found
 
@@ -105,17 +123,18 @@ class Model:
 
 
 def dawid_skene(answers: Answers) -> Model:
-    """Fits the model by EM, from the majority on, until it moves no more.
+    """Fits the model by EM, from the majority on (a tie is shared), until it moves no more.
 
     Each step maximises likelihood times SMOOTHING answers in every cell: the mode under a Dirichlet prior of
     1 + SMOOTHING. At most STEPS steps.
     """
-    # The prior of a class that is nowhere the majority is 0 from the start, and stays so.
-    units, classes = np.unique(answers.object), np.unique(answers.majority[answers.object])
+    # The prior of a class that leads nowhere is 0 from the start, and stays so.
+    voted, chosen, _ = answers.votes
+    units, classes = np.unique(answers.object), np.unique(chosen[answers.leading])
     if answers.label.size * classes.size <= ENTRIES:
         unit, label = np.repeat(units, classes.size), np.tile(classes, units.size)
     else:
-        unit, label, _ = answers.votes
+        unit, label = voted, chosen
     # An entry is an answer beside a case of its object; a cell is a worker's answers by right and given class.
     answer, case = across_groups(answers.object, unit)
     worker, right, given = answers.worker[answer], label[case], answers.label[answer]
@@ -123,9 +142,11 @@ def dawid_skene(answers: Answers) -> Model:
     row_first, row_of_cell = distinct(worker[firsts], right[firsts])
     # Cells of a row in which nothing was expected hold the smoothing alone; they count in the prior.
     unseen = answers.labels - np.bincount(row_of_cell, minlength=row_first.size)
-    posterior = (answers.majority[unit] == label).astype(float)
     starts = np.flatnonzero(np.diff(unit, prepend=-1))
     sizes = np.diff(np.append(starts, unit.size))
+    lead = unit * answers.labels + label
+    posterior = np.isin(lead, (voted * answers.labels + chosen)[answers.leading]).astype(float)
+    posterior /= np.repeat(np.add.reduceat(posterior, starts), sizes)
     trace: list[float] = []
     for _ in range(STEPS):
         expected = np.bincount(cell, posterior[case], firsts.size)
@@ -150,31 +171,89 @@ def dawid_skene(answers: Answers) -> Model:
     return Model(unit, label, posterior, correct, trace)
 
 
+def withheld(answers: Answers) -> list[str | None]:
+    """Why the model tells nothing of a worker, in words; None where it does.
+
+    Dawid and Skene's parameters are identified from three answers to an object on (Allman, Matias and Rhodes,
+    Identifiability of parameters in latent structure models, Annals of Statistics 37, 2009, corollary 5): of two,
+    accuracies of .95 and .70 look like twice .80. They are so up to a change of names, which only answers that agree
+    settle. So at least half of the objects, and of those of the worker, must have three answers, and at least half a
+    class that two answers or more gave and no other class as many.
+
+    Args:
+        answers: those the model is to use, at least one.
+
+    Returns:
+        One entry per worker.
+    """
+    counts = np.bincount(answers.object, minlength=answers.objects)
+    unit, _, votes = answers.votes
+    alone = answers.leading & (np.bincount(unit[answers.leading], minlength=answers.objects)[unit] == 1)
+    objects = np.count_nonzero(counts)
+    if 2 * np.count_nonzero(counts >= IDENTIFYING) < objects:
+        return [FEW_ANSWERS] * answers.workers
+    if 2 * np.count_nonzero(alone & (votes > 1)) < objects:
+        return [SELDOM_AGREED] * answers.workers
+    telling = np.bincount(answers.worker, counts[answers.object] >= IDENTIFYING, answers.workers)
+    few = 2 * telling < np.bincount(answers.worker, minlength=answers.workers)
+    return [FEW_ANSWERS if each else None for each in few.tolist()]
+
+
 def predicted_accuracy(answers: Answers, correct: Floats) -> tuple[Floats, Floats, Floats]:
     """How often each worker is right, without gold, with a 95 % interval for the long run.
 
-    The value is the mean probability of the worker's answers. Were it known which of n answers are right, Wilson's
-    interval would hold; they are known to a variance of v = sum of q (1 - q) only. By the law of total variance that
-    adds v / n^2 to the p (1 - p) / n of the accuracy, so Wilson's interval is taken of the smaller number of answers
-    whose variance is that sum. What the model itself assumes, above all that the errors of several workers about one
+    The value is the mean probability of the worker's answers. Its variance is that of one accuracy per worker by Louis'
+    formula: the information is what it would be if the right classes were known, less what is missing because they are
+    not, and what is missing is shared by the workers of one object. With p the accuracies and B = diag(p (1 - p)) it is
+    B^-1 (diag(n p (1 - p)) - C) B^-1, where C is the posterior covariance of the workers' numbers of right answers.
+    Wilson's interval is then taken of the number of answers that would have this variance. Where nothing is missing it
+    is Wilson's of all answers. What the model itself assumes, above all that the errors of several workers about one
     object are independent, is not in the interval.
 
+    Of more than WORKERS_AT_ONCE workers each is seen beside so many others only, which leaves some of it out.
+
     Args:
-        answers: the answers, shape (n,).
+        answers: the answers, shape (n,), at most one of a worker to an object.
         correct: probability that each is right, shape (n,).
 
     Returns:
         Accuracy, lower and upper bound, shape (workers,); NaN for a worker without answers.
     """
     count = np.bincount(answers.worker, minlength=answers.workers).astype(float)
-    right = np.bincount(answers.worker, correct, answers.workers)
-    unknown = np.bincount(answers.worker, correct * (1 - correct), answers.workers)
+    right = np.minimum(np.bincount(answers.worker, correct, answers.workers), count)
     accuracy = np.divide(right, count, out=np.full(count.shape, np.nan), where=count > 0)
-    spread = accuracy * (1 - accuracy) * count
-    share = np.divide(spread, spread + unknown, out=np.ones(count.shape), where=spread + unknown > 0)
-    known = np.where(count > 0, count * share, 0)
+    # One answer more, half right, as in every cell of the matrices: nobody's variance is 0.
+    single = (right + SMOOTHING) / (count + 2 * SMOOTHING)
+    single *= 1 - single
+    known = np.zeros(count.shape)
+    working = np.flatnonzero(count)
+    for some in np.array_split(working, max(1, -(-working.size // WORKERS_AT_ONCE))):
+        missing = _covariance(answers, correct, some)
+        root = np.sqrt(count[some] * single[some])
+        # At a maximum of the likelihood no more is missing than there is: rounding, or a saddle, must not make it so.
+        lost, among = np.linalg.eigh(missing / root / root[:, np.newaxis])
+        left = (among * np.maximum(1 - lost, 0)) @ among.T * root * root[:, np.newaxis]
+        variance = np.diag(np.linalg.inv(left + np.diag(2 * SMOOTHING * single[some])))
+        known[some] = np.minimum(1 / (single[some] * variance), count[some])
     lower, upper = wilson(np.where(count > 0, np.clip(accuracy, 0, 1), 0) * known, known)
     return accuracy, lower, upper
+
+
+def _covariance(answers: Answers, correct: Floats, workers: Integers) -> Floats:
+    """Posterior covariance of how many answers of some workers are right, shape (workers, workers).
+
+    About one object, two answers of one class are right together with their probability q, two of different ones never:
+    the covariance is q - q q' or -q q'.
+    """
+    place = np.full(answers.workers, -1)
+    place[workers] = np.arange(workers.size)
+    kept = place[answers.worker] >= 0
+    some, probability, column = answers.where(kept), correct[kept], place[answers.worker[kept]]
+    first, cell = distinct(some.object, some.label)
+    by_object = csr_array((probability, (some.object, column)), shape=(answers.objects, workers.size))
+    by_class = csr_array((np.sqrt(probability), (cell, column)), shape=(first.size, workers.size))
+    found: Floats = (by_class.T @ by_class - by_object.T @ by_object).toarray()
+    return found
 
 
 def agreement_with_others(answers: Answers) -> Floats:
@@ -243,7 +322,8 @@ def quality(rows: pa.Table) -> dict[str, list[Row]]:
 
     Returns:
         Rows of worker_quality, confusion, consensus and job_quality. The model and the consensus with others use
-        objects of two answers or more: one answer alone tells nothing about who gave it.
+        objects of two answers or more: one answer alone tells nothing about who gave it. Where the model is `withheld`
+        the worker's row tells why instead of an accuracy, and an object's label is the majority's, of no probability.
     """
     job = _read(rows)
     answers = job.answers
@@ -253,12 +333,20 @@ def quality(rows: pa.Table) -> dict[str, list[Row]]:
     of_workers: list[Row] = []
     cells: list[Row] = []
     if several.label.size:
-        model = dawid_skene(several)
-        best, probability = model.best(answers.objects)
-        predicted = predicted_accuracy(several, model.correct)
-        of_workers += _workers(job, several, "dawid-skene", predicted)
+        reasons = withheld(several)
+        told = np.array([each is None for each in reasons])
+        if told.any():
+            model = dawid_skene(several)
+            best, probability = model.best(answers.objects)
+            value, lower, upper = (np.where(told, each, np.nan) for each in predicted_accuracy(several, model.correct))
+            predicted = value, lower, upper
+            expected = _sharpened(model, several)
+            kept = told[expected[0]]
+            cells += _cells(
+                job, "dawid-skene", (expected[0][kept], expected[1][kept], expected[2][kept], expected[3][kept])
+            )
+        of_workers += _workers(job, several, "dawid-skene", predicted, reasons)
         of_workers += _shares(job, several, "consensus", agreement_with_others(several))
-        cells += _cells(job, "dawid-skene", _sharpened(model, several))
     measures: list[Row] = []
     if (job.gold >= 0).any():
         golden = answers.where(job.gold[answers.object] >= 0)
@@ -276,7 +364,9 @@ def quality(rows: pa.Table) -> dict[str, list[Row]]:
     }
 
 
-def _workers(job: _Job, answers: Answers, method: str, estimate: Estimate) -> list[Row]:
+def _workers(
+    job: _Job, answers: Answers, method: str, estimate: Estimate, reasons: list[str | None] | None = None
+) -> list[Row]:
     accuracy, lower, upper = estimate
     counts = np.bincount(answers.worker, minlength=answers.workers)
     return [
@@ -289,6 +379,7 @@ def _workers(job: _Job, answers: Answers, method: str, estimate: Estimate) -> li
             "lower": float(lower[each]),
             "upper": float(upper[each]),
             "answer_count": int(counts[each]),
+            "withheld": reasons[each] if reasons else None,
         }
         for each in np.flatnonzero(counts)
     ]
@@ -355,26 +446,28 @@ def _consensus(job: _Job, best: Integers, probability: Floats) -> list[Row]:
 
 
 def _measures(job: _Job, golden: Answers, best: Integers, predicted: Floats) -> list[Row]:
-    """The whole job against gold.
+    """The whole job against gold: every way to consolidate over the same data objects, those that all of them tell of.
 
     Intervals: Wilson's over data objects; of single answers, of which an object has several, the bootstrap over
     objects; of the correlation Fisher's.
     """
     right = (golden.label == job.gold[golden.object]).astype(float)
-    units, number = np.unique(golden.object, return_inverse=True)
-    sample = resampling(units.size, np.random.default_rng(seed("quality", job.head["job_name"])))
-    of, every = np.zeros(right.size, np.int64), np.ones(right.size)
-    share = interval(sample.sums(number, of, right, 1) / sample.sums(number, of, every, 1), np.array([units.size]))
-    made = [_measure(job, "single_answer_accuracy", share, right.size)]
-    for measure, label in (
-        ("majority_accuracy", job.answers.majority),
-        ("output_accuracy", job.output),
-        ("dawid_skene_accuracy", best),
-    ):
-        told = (job.gold >= 0) & (label >= 0)
-        count, hits = int(told.sum()), int((told & (label == job.gold)).sum())
-        if count:
-            made.append(_measure(job, measure, (np.array(hits / count), *wilson(hits, count)), count))
+    ways = {"majority_accuracy": job.answers.majority, "output_accuracy": job.output, "dawid_skene_accuracy": best}
+    ways = {measure: label for measure, label in ways.items() if ((job.gold >= 0) & (label >= 0)).any()}
+    common = (job.gold >= 0) & np.all([label >= 0 for label in ways.values()], axis=0)
+    made: list[Row] = []
+    if common.any():
+        of_common = common[golden.object]
+        units, number = np.unique(golden.object[of_common], return_inverse=True)
+        sample = resampling(units.size, np.random.default_rng(seed("quality", job.head["job_name"])))
+        of, every = np.zeros(number.size, np.int64), np.ones(number.size)
+        hits = sample.sums(number, of, right[of_common], 1)
+        share = interval(hits / sample.sums(number, of, every, 1), np.array([units.size]))
+        made.append(_measure(job, "single_answer_accuracy", share, number.size))
+        count = int(common.sum())
+        for measure, label in ways.items():
+            same = int((common & (label == job.gold)).sum())
+            made.append(_measure(job, measure, (np.array(same / count), *wilson(same, count)), count))
     counts = np.bincount(golden.worker, minlength=golden.workers)
     true = np.bincount(golden.worker, right, golden.workers) / np.maximum(counts, 1)
     many = (counts >= FEWEST_ANSWERS) & ~np.isnan(predicted)

@@ -69,10 +69,16 @@ WORKER_QUALITY = Table(
         _WORKER_ID,
         _USERNAME,
         Column("method", "string", "dawid-skene (no gold needed), gold (against gold labels), consensus (majority)."),
-        Column("accuracy", "double", "0 to 1."),
+        Column("accuracy", "double", "0 to 1; null where the answers cannot tell it: see withheld."),
         _LOWER,
         _UPPER,
         Column("answer_count", "bigint", "Answers it rests on."),
+        Column(
+            "withheld",
+            "string",
+            "Why there is no accuracy by dawid-skene, in words: fewer than three answers to most data objects, or "
+            "answers that seldom agree. Null where there is one.",
+        ),
     ),
     key=("job_name", "worker_id", "method"),
 )
@@ -98,8 +104,8 @@ CONSENSUS = Table(
     (
         *_JOB,
         *_OBJECT,
-        Column("label", "string", "The most probable class by Dawid-Skene."),
-        Column("probability", "double", "Its posterior probability."),
+        Column("label", "string", "The most probable class by Dawid-Skene; the majority's without a probability."),
+        Column("probability", "double", "Its posterior probability; null where the model is withheld."),
         Column("majority_label", "string", "The class most answers gave; the first by name of several."),
         Column("output_label", "string", "Ground Truth's own consolidated class; null when there is none."),
         Column("gold_label", "string", "The gold label; null when there is none."),
@@ -111,7 +117,8 @@ CONSENSUS = Table(
 
 JOB_QUALITY = Table(
     "job_quality",
-    "What a whole job is worth against gold labels, by the way its answers are consolidated.",
+    "What a whole job is worth against gold labels, by the way its answers are consolidated; all accuracies over the "
+    "same data objects: those with a gold label that every way tells of.",
     (
         *_JOB,
         Column(

@@ -134,6 +134,7 @@ def test_quality_is_of_audits_first_then_gold_then_the_model():
             {**rated, "worker_id": "B", "method": "dawid-skene", "accuracy": 0.2},
             {**rated, "worker_id": "C", "method": "dawid-skene", "accuracy": 0.95},
             {**rated, "worker_id": "D", "method": "consensus", "accuracy": 0.99},
+            {**rated, "worker_id": "E", "method": "dawid-skene", "lower": None, "upper": None, "withheld": "few"},
         ],
     )
     rows = {row["username"]: row for row in analysed(spark, "pace")["pace"]}
@@ -145,6 +146,7 @@ def test_quality_is_of_audits_first_then_gold_then_the_model():
         "d": (None, None, None),
         "e": (None, None, None),
     }
+    assert rows["e"]["quality_count"] is None
     lower, upper = wilson(36, 40)
     assert (rows["a"]["quality_lower"], rows["a"]["quality_upper"], rows["a"]["quality_count"]) == (lower, upper, 40)
     assert (rows["a"]["seconds_per_label"], rows["a"]["lower"], rows["a"]["upper"]) == (5.0, 5.0, 5.0)
