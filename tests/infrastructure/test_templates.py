@@ -2,9 +2,12 @@
 
 import base64
 import json
+import re
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 FROZEN = {
     "AWS::Athena::WorkGroup": {"Labeling/ReportsWorkgroup3BA0049C"},
     "AWS::Cognito::UserPool": {"Console/UsersPoolBFC35D3B", "Labeling/Workforce574A26FE"},
@@ -32,6 +35,7 @@ FROZEN = {
 
 LOG_BUCKETS = {"Console/SiteAccessLogs536C0B75", "Labeling/AccessLogs8B620ECA"}
 # EC2's Describe actions take no resource, and a network interface has no name before it exists.
+# Athena lists what it has for everybody or nobody.
 ANY_RESOURCE_ALLOWED = {"ec2:", "athena:ListDataCatalogs", "athena:ListWorkGroups"}
 
 
@@ -296,6 +300,21 @@ def test_pages_may_run_no_inline_code_and_call_only_their_origin_and_sign_in(loc
     assert csp["connect-src"] == "'self' https://sextant-local-000000000000.auth.us-east-1.amazoncognito.com"
     assert csp["frame-ancestors"] == "'none'"
     assert security["StrictTransportSecurity"]["AccessControlMaxAgeSec"] >= 31_536_000
+
+
+def test_whatever_wakes_somebody_is_in_the_guide(production):
+    told = (ROOT / "docs" / "deploy.md").read_text()
+    alarms = [name.rpartition("/")[2] for name in of_type(production, "AWS::CloudWatch::Alarm")]
+    topics = [
+        name.rpartition("/")[2]
+        for name, rule in of_type(production, "AWS::Events::Rule").items()
+        if any("Alarms" in json.dumps(target["Arn"]) for target in rule["Properties"]["Targets"])
+    ]
+    assert len(alarms) > 8
+    assert len(topics) == 2
+    for name in [*alarms, *topics]:
+        short = re.sub(r"^(Mailing|Site)(?=[A-Z])|[0-9A-F]{8}$", "", name)
+        assert re.search(rf"\b{short}\b", told), short
 
 
 def test_alarms_tell_a_topic_and_say_what_to_do(production):
