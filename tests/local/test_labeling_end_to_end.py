@@ -1,11 +1,17 @@
 """The labeling reports on the whole embedded AWS: real stacks, IAM enforced, Glue, Athena, API, console."""
 
+import base64
 import hashlib
 import json
 import time
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from samples import console
 from sextant.labeling import client
 
 
@@ -167,8 +173,6 @@ def test_a_function_that_lacks_a_grant_fails(labeled):
 
 @pytest.mark.parametrize("path", ["/", "/config.json", "/app/main.js"])
 def test_the_console_is_served_by_the_distribution(embedded, path):
-    from urllib.request import urlopen
-
     with urlopen(embedded.emulator.console.rstrip("/") + path, timeout=20) as answer:
         body = answer.read()
 
@@ -177,12 +181,61 @@ def test_the_console_is_served_by_the_distribution(embedded, path):
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-def test_the_api_wants_a_token(embedded):
-    from urllib.error import HTTPError
-    from urllib.request import urlopen
+def status(embedded, token=None):
+    """What the API answers to the bearer of this token."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = Request(f"{embedded.emulator.console}api/dashboards", headers=headers)
+    try:
+        with urlopen(request, timeout=20) as answer:
+            return answer.status
+    except HTTPError as error:
+        error.close()
+        return error.code
 
-    with pytest.raises(HTTPError) as caught:
-        urlopen(f"{embedded.emulator.console}api/dashboards", timeout=20)
 
-    assert caught.value.code == 401
-    caught.value.close()
+@pytest.fixture(scope="module")
+def token(labeled):
+    """The demo user's access token, of the user pool itself."""
+    outputs = labeled.embedded.outputs["local-Console"]
+    tokens = labeled.embedded.client("cognito-idp").admin_initiate_auth(
+        UserPoolId=outputs["UserPoolId"],
+        ClientId=outputs["UserPoolClientId"],
+        AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": console.USER, "PASSWORD": console.PASSWORD},
+    )
+    return tokens["AuthenticationResult"]["AccessToken"]
+
+
+def part(content):
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
+
+
+def opened(text):
+    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+
+
+def signed_by_somebody(head, claims):
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    signature = key.sign(f"{part(head)}.{part(claims)}".encode(), padding.PKCS1v15(), hashes.SHA256())
+    return f"{part(head)}.{part(claims)}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+FORGED = {
+    "none": lambda *_: None,
+    "no token at all": lambda *_: "letmein",
+    "another group, old signature": lambda h, c, s: f"{part(h)}.{part(c | {'cognito:groups': ['admin']})}.{s}",
+    "a longer life, old signature": lambda h, c, s: f"{part(h)}.{part(c | {'exp': c['exp'] + 9999})}.{s}",
+    "no signature": lambda h, c, _: f"{part(h | {'alg': 'none'})}.{part(c)}.",
+    "signed by somebody": lambda h, c, _: signed_by_somebody(h, c),
+    "signed by somebody, unknown key": lambda h, c, _: signed_by_somebody(h | {"kid": "mine"}, c),
+}
+
+
+def test_the_api_takes_the_pools_token(embedded, token):
+    assert status(embedded, token) == 200
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_the_api_takes_no_other_token(embedded, token, forged):
+    head, claims, signature = token.split(".")
+    assert status(embedded, FORGED[forged](opened(head), opened(claims), signature)) == 401
