@@ -103,7 +103,23 @@ missing_answer AS (
   WHERE t.status = 'labeled' AND t.answer_count = 0 AND j.answer_count > 0
 ),
 -- Boxes of one class in one frame from left to right. Those of an overlap above 0.95 begin within a nineteenth of their
--- width, so that only close neighbours need be compared: the next five.
+-- width, so that only close neighbours need be compared: the next five. Few frames have such neighbours, and only those
+-- are sorted with all their columns.
+crowded AS (
+  SELECT DISTINCT job_name, object_id, frame_no, label
+  FROM (
+    SELECT
+      job_name,
+      object_id,
+      frame_no,
+      label,
+      width_px,
+      lead(left_px) OVER (PARTITION BY job_name, object_id, frame_no, label ORDER BY left_px) - left_px AS step_px
+    FROM annotation
+    WHERE shape = 'box' AND width_px > 0 AND height_px > 0
+  ) beside
+  WHERE step_px < width_px / 19
+),
 ordered_box AS (
   SELECT
     job_name,
@@ -123,8 +139,17 @@ ordered_box AS (
     lead(left_px) OVER (
       PARTITION BY job_name, object_id, frame_no, label ORDER BY left_px, top_px, annotation_id
     ) AS next_left_px
-  FROM annotation
-  WHERE shape = 'box' AND width_px > 0 AND height_px > 0
+  FROM (
+    SELECT a.*
+    FROM annotation a
+    JOIN crowded c
+      ON
+        a.job_name = c.job_name
+        AND a.object_id = c.object_id
+        AND a.frame_no = c.frame_no
+        AND a.label = c.label
+    WHERE a.shape = 'box' AND a.width_px > 0 AND a.height_px > 0
+  ) boxes
 ),
 twin AS (
   SELECT
