@@ -2,8 +2,9 @@
 
 A measure of the specification is Athena SQL over aggregates, such as `sum(a) FILTER (WHERE p) / sum(b)`. Here every
 aggregate becomes one column of the query, computed row by row (`CASE WHEN p THEN a END`), and what stands around the
-aggregates becomes a QuickSight calculated field (`sum({passed_1}) / sum({passed_2})`). So both surfaces compute a
-number in the same way, and a filter set in QuickSight applies before the aggregation, as it does on the page.
+aggregates becomes a QuickSight calculated field (`sum({passed_1}) / sum({passed_2})`). A count of rows becomes a sum of
+ones and zeros, so that none is 0 and no blank. So both surfaces compute a number in the same way, and a filter set in
+QuickSight applies before the aggregation, as it does on the page.
 """
 
 from __future__ import annotations
@@ -207,12 +208,11 @@ class _Translation:
                 [argument] = node.this.expressions
                 return f"distinct_count({{{self._column(argument, condition, 'STRING')}}})"
             case e.Count() if isinstance(node.this, e.Star):
-                return f"sum({{{self._column(e.Literal.number(1), condition, 'INTEGER')}}})"
+                return self._count(condition)
             case e.Count():
                 return f"count({{{self._column(node.this, condition)}}})"
             case e.CountIf():
-                both = node.this if condition is None else e.And(this=node.this, expression=condition)
-                return f"sum({{{self._column(e.Literal.number(1), both, 'INTEGER')}}})"
+                return self._count(node.this if condition is None else e.and_(node.this, condition))
             case e.Sum() | e.Min() | e.Max() | e.Avg():
                 name = type(node).__name__.lower()
                 self.aggregates.append(name)
@@ -221,6 +221,12 @@ class _Translation:
                 raise UntranslatableError(
                     f"{self.where}: {node.sql('athena')!r} is no sum, count, minimum, maximum or mean of rows"
                 )
+
+    def _count(self, condition: e.Expr | None) -> str:
+        """The number of rows that meet the condition: 0 and no blank where none does, or where there are no rows."""
+        one = e.Literal.number(1)
+        counted = one if condition is None else e.Case(default=e.Literal.number(0)).when(condition.copy(), one)
+        return f"coalesce(sum({{{self._column(counted, None, 'INTEGER')}}}), 0)"
 
     def _column(self, argument: e.Expr, condition: e.Expr | None, kind: Kind | None = None) -> str:
         """Adds the column that an aggregate reads and returns its name."""

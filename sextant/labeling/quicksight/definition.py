@@ -23,6 +23,11 @@ _TALL = 12
 _FALLBACK = {"control": "line", "interval": "table", "scatter": "table"}
 """Limits of a control chart and whiskers would be series of their own in QuickSight: instead the line shows the share
 and the table both bounds."""
+_FALLBACK_OF_SEVERAL = {"pie": "table", "donut": "table", "bar": "table", "hbar": "table", "line": "table"} | {
+    "heat": "pivot"
+}
+"""For charts of two fields or more in their rows: QuickSight takes further fields of an axis for steps to drill down to
+and shows the first alone, added up over what the page keeps apart."""
 
 Field = dict[str, Any]
 
@@ -94,7 +99,8 @@ def measures_of(visual: Visual, dataset: Dataset) -> tuple[str, ...]:
 
 
 def _kind(visual: Visual) -> str:
-    return _FALLBACK.get(visual.type, visual.type)
+    kind = _FALLBACK.get(visual.type, visual.type)
+    return _FALLBACK_OF_SEVERAL.get(kind, kind) if len(visual.rows) > 1 else kind
 
 
 def _field_name(measure: str) -> str:
@@ -111,7 +117,7 @@ def _visual(visual: Visual, dataset: Dataset, spice: Spice) -> Field:
             return _titled(visual, "KPIVisual", {"FieldWells": {"Values": values}}, click=False)
         case "pie" | "donut":
             thickness = "WHOLE" if visual.type == "pie" else "MEDIUM"
-            wells = {"PieChartAggregatedFieldWells": {"Category": rows[:1], "Values": values}}
+            wells = {"PieChartAggregatedFieldWells": {"Category": rows, "Values": values}}
             donut = {"ArcOptions": {"ArcThickness": thickness}}
             return _titled(visual, "PieChartVisual", {"FieldWells": wells, "DonutOptions": donut})
         case "bar" | "hbar":
@@ -123,10 +129,10 @@ def _visual(visual: Visual, dataset: Dataset, spice: Spice) -> Field:
             }
             return _titled(visual, "BarChartVisual", chart)
         case "line":
-            wells = {"LineChartAggregatedFieldWells": {"Category": rows[:1], "Values": values, "Colors": columns}}
+            wells = {"LineChartAggregatedFieldWells": {"Category": rows, "Values": values, "Colors": columns}}
             return _titled(visual, "LineChartVisual", {"FieldWells": wells, "Type": "LINE"})
         case "heat":
-            wells = {"HeatMapAggregatedFieldWells": {"Rows": rows[:1], "Columns": columns, "Values": values}}
+            wells = {"HeatMapAggregatedFieldWells": {"Rows": rows, "Columns": columns, "Values": values}}
             return _titled(visual, "HeatMapVisual", {"FieldWells": wells})
         case "pivot":
             wells = {"PivotTableAggregatedFieldWells": {"Rows": rows, "Columns": columns, "Values": values}}
@@ -260,11 +266,14 @@ def _attribute_title(column: str, prefix: str) -> str:
 
 
 def _filter(dashboard: str, sheet: str, dataset: str, column: str, title: str, *, days: bool) -> tuple[Field, Field]:
-    """One filter over every data set of the sheet that has the column, and its control."""
+    """One filter over every data set of the sheet that has the column, and its control.
+
+    Rows without a day are in no range of days, as on the page.
+    """
     filter_id = f"{dashboard}-{column}"
     where = {"FilterId": filter_id, "Column": {"DataSetIdentifier": dataset, "ColumnName": column}}
     if days:
-        condition = {"TimeRangeFilter": {**where, "NullOption": "ALL_VALUES", "TimeGranularity": "DAY"}}
+        condition = {"TimeRangeFilter": {**where, "NullOption": "NON_NULLS_ONLY", "TimeGranularity": "DAY"}}
         control = {"DateTimePicker": {"Type": "DATE_RANGE"}}
     else:
         listed = {"MatchOperator": "CONTAINS", "SelectAllOptions": "FILTER_ALL_VALUES"}
