@@ -210,6 +210,8 @@ def demo(
         _print_console(running)
     if not all(result.ok for result in results):
         raise typer.Exit(1)
+    if not serve:
+        out.print("It goes on running; `sextant down` stops it.", highlight=False)
     if serve and sys.stdout.isatty():
         out.print("Ctrl-C stops the embedded AWS; `sextant up` brings it back with everything in it.", highlight=False)
         _wait_for_interrupt()
@@ -235,8 +237,11 @@ def run(
         if page:
             page.write_text(module.report_page(_session(running), outputs, report), encoding="utf-8")
             written.append(page)
+        totals = module.totals(_session(running), outputs)
     for path in written:
         out.print(str(path), highlight=False)
+    out.print("; ".join(f"{count:,} {what}" for what, count in totals.items()), highlight=False)
+    out.print("`sextant status` says what was not used and why; `sextant down` stops it all.", highlight=False)
 
 
 @app.command()

@@ -22,6 +22,7 @@ from sextant.labeling import client
 from sextant.labeling.client import Deployed
 from sextant.labeling.dashboards.athena import Lake
 from sextant.labeling.dashboards.spec import SPECIFICATION
+from sextant.labeling.insight.tables import INSIGHT_TABLES
 from sextant.labeling.report.collect import sections
 from sextant.labeling.report.document import html
 from sextant.labeling.views import VIEWS
@@ -119,11 +120,11 @@ def run_on(
     folder: Path,
     report: Report,
 ) -> list[Path]:
-    """Your own Ground Truth output through the deployed pipeline; every report as a CSV file in `folder`."""
+    """Your own Ground Truth output through the deployed pipeline; all reports and analyses as CSV files in `folder`."""
     deployed = Deployed.of(outputs[STACK])
     _run(session, deployed, inputs, report)
     athena = session.client("athena")
-    views = [view.name for view in VIEWS]
+    views = [each.name for each in (*VIEWS, *INSIGHT_TABLES)]
     return client.export_reports(athena, deployed, views, folder, report)
 
 
@@ -133,6 +134,12 @@ def report_page(session: boto3.session.Session, outputs: Mapping[str, Mapping[st
     lake = Lake(DATABASE=deployed.database, WORKGROUP=deployed.workgroup)
     found = sections(session.client("athena"), lake, SPECIFICATION, report)
     return html(SPECIFICATION, found, title="Labeling report", made=datetime.now(UTC))
+
+
+def totals(session: boto3.session.Session, outputs: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
+    """What the last run read, in words."""
+    deployed, athena = Deployed.of(outputs[STACK]), session.client("athena")
+    return {what: _count(athena, deployed, sql) for what, _, sql in _TOTALS}
 
 
 def quarantine(session: boto3.session.Session, outputs: Mapping[str, str]) -> list[dict[str, str]]:

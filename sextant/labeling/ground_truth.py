@@ -115,6 +115,9 @@ def _parse_answer(chunk: Chunk, place: Place, source: str, position: int, answer
     identity = identity if isinstance(identity, dict) else {}
     worker, sub = answer["workerId"], _optional(identity.get("sub"))
     accepted, submitted = _moment(answer.get("acceptanceTime")), _moment(answer.get("submissionTime"))
+    for name, read in (("acceptanceTime", accepted), ("submissionTime", submitted)):
+        if read is None and answer.get(name) is not None:
+            chunk.reject(f"{source}#{position}", "not a time", f"{name}: the answer is kept without", 0)
     seconds = _number(answer.get("timeSpentInSeconds"))
     if seconds is None and accepted and submitted:
         seconds = (submitted - accepted).total_seconds()

@@ -320,7 +320,7 @@ def test_while_reports_load_old_numbers_are_marked_as_old(open_page, console_url
     page.wait_for_timeout(100)
     held[0].continue_()
     settle(page)
-    assert re.match(r"As of \d+ \w+ \d{4}, \d\d:\d\d \S+ · ", page.get_by_role("status").inner_text())
+    assert re.match(r"Asked \d+ \w+ \d{4}, \d\d:\d\d \S+ · ", page.get_by_role("status").inner_text())
 
 
 def test_refresh_asks_athena_anew(annotations, console):

@@ -112,7 +112,7 @@ def test_home_says_what_needs_a_person_and_leads_there(open_page, site):
     page = opened(open_page, site)
     needs = card(page, "Labeling").locator(".needs a")
     assert f"{len(REJECTED)} inputs in quarantine" in needs.all_inner_texts()
-    assert f"{needs.count()} things need a person." in page.locator(".lead").inner_text()
+    assert f"{needs.count()} kinds of work wait for a person." in page.locator(".lead").inner_text()
     needs.filter(has_text="in quarantine").click()
     page.wait_for_selector(".rejected")
     assert page.url.endswith("#/quarantine?system=labeling")

@@ -529,6 +529,15 @@ def test_an_answer_submitted_before_it_was_accepted_counts_without_its_time(tmp_
     assert [each["reason"] for each in rows["parsed_rejected"]] == ["not a time"]
 
 
+@pytest.mark.parametrize("name", ["acceptanceTime", "submissionTime"])
+def test_a_time_that_is_none_is_told_and_the_answer_kept(tmp_path, name):
+    answer = {"workerId": "w", name: "yesterday", "answerContent": {"crowd-image-classifier": {"label": "A"}}}
+    rows = stage(tmp_path, {RESPONSE: json.dumps({"answers": [answer]}).encode()})
+    assert len(rows["parsed_answer"]) == 1
+    assert [each["reason"] for each in rows["parsed_rejected"]] == ["not a time"]
+    assert name in rows["parsed_rejected"][0]["detail"]
+
+
 # --- any bytes ------------------------------------------------------------------------------------------------------
 
 JSON_VALUES = st.recursive(

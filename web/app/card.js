@@ -327,12 +327,13 @@ export function Card({ slug, source, visual, dataset, outcome, busy, filtered, t
         ${charted && html`<button type="button" aria-label=${said.asPng(visual.title)} onClick=${exportPng}>${said.png}</button>`}
       </div>`}
     </header>
-    ${visual.note && html`<p class="quiet">${visual.note}</p>`}
+    ${visual.note && !kpi && html`<p class="quiet">${visual.note}</p>`}
     ${!outcome && html`<p class="loading">${text.shared.loading}</p>`}
     ${outcome?.error && html`<${Problem} error=${outcome.error} retry=${retry} />`}
     ${fault && html`<p class="notice" role="alert">${fault}</p>`}
     ${visual.pick && attributes.length > 0 && html`<label class="pick">${groupTitle(dataset, visual.pick)} <select onChange=${(event) => setPicked(event.target.value)}>${attributes.map((each) => html`<option key=${each} value=${each} selected=${each === attribute}>${words(each)}</option>`)}</select></label>`}
     ${answer && kpi && (both ? html`<${Versus} visual=${visual} dataset=${dataset} rows=${sides.map((each) => each[0] ?? {})} names=${both} />` : html`<${Figures} visual=${visual} dataset=${dataset} row=${found[0] ?? {}} />`)}
+    ${visual.note && kpi && html`<p class="quiet">${visual.note}</p>`}
     ${empty && html`<div class="empty"><p>${empty}</p>${filtered && html`<button type="button" onClick=${clear}>${said.clearAll}</button>`}</div>`}
     ${charts.map(([shown, data, rows, heading], i) => html`<${Chart} key=${`${i}${heading ?? ""}`} visual=${shown} dataset=${data} found=${rows} all=${charts.length > 1 ? charts.map((each) => each[2]) : undefined} domain=${domainOf(shown)} choice=${choice} heading=${heading} keep=${(picture) => drawings.current.set(i, picture)} failed=${(error) => setFault(said.notDrawn(error.message))} />`)}
     ${full && !charted && html`<${Table} visual=${listed} dataset=${listedData} found=${found} choice=${choice} drill=${visual.drill ? (row) => drill(visual, row) : undefined} />`}

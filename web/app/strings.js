@@ -13,7 +13,7 @@ export const text = {
     refresh: "Refresh",
     cancel: "Cancel",
     none: "None",
-    as_of: "As of",
+    as_of: "Asked",
     onlyAdmins: "Only administrators may do this. Your role reads.",
     exportCsv: "Export as CSV",
     missing: { title: "There is no such page", home: "Go to the overview of all systems" },
@@ -132,7 +132,7 @@ export const text = {
 
   home: {
     title: "All systems",
-    summary: (deployed, all, waiting) => `${deployed} of ${all} systems deployed here. ${waiting ? `${counted(waiting, "things")} ${waiting === 1 ? "needs" : "need"} a person.` : "Nothing needs a person."}`,
+    summary: (deployed, all, waiting) => `${deployed} of ${all} systems deployed here. ${waiting ? `${counted(waiting, "kinds")} of work ${waiting === 1 ? "waits" : "wait"} for a person.` : "Nothing needs a person."}`,
     summaryUnknown: (deployed, all) => `${deployed} of ${all} systems deployed here.`,
     lastRun: "Last run",
     neverRun: "It has not run yet.",
@@ -146,7 +146,7 @@ export const text = {
     kinds: { quarantine: "Quarantine", finding: "Defects in the output", directed_audit: "Frames to audit", answer_flag: "Answers that stand out", expiry: "Jobs that may expire" },
     attention: {
       quarantine: (count) => `${counted(count, "inputs")} in quarantine`,
-      finding: (count) => `${counted(count, "defects")} in the output`,
+      finding: (count) => `${counted(count, "errors")} in the output`,
       directed_audit: (count) => `${counted(count, "frame sequences")} to audit`,
       answer_flag: (count) => `${counted(count, "answers")} that stand out`,
       expiry: (count) => `${counted(count, "jobs")} may expire unfinished`,
