@@ -78,7 +78,7 @@ SELECT
   l.job_name,
   l.modality,
   l.task_type,
-  'track' AS kind,
+  'level' AS kind,
   l.object_id AS bucket,
   l.object_id AS compared,
   l.object_id,

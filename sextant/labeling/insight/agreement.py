@@ -277,18 +277,21 @@ def summary(rows: pa.Table) -> dict[str, list[Row]]:
             if name == "iou_alpha":
                 statistic = _chance_corrected(part, by_chance, scope, base["job_name"])
             else:
-                statistic = _hota(part, scope.unit) if name == "hota" else _ratio(part, scope.unit)
+                statistic = _hota(part, scope.unit) if name.endswith("hota") else _ratio(part, scope.unit)
             made += _estimated(base, name, scope, statistic, sample)
     return {"agreement": made}
 
 
 def _scopes(rows: pa.Table, unit: Integers) -> Iterator[Scope]:
-    """The whole job, its classes, pairs of workers and days; the rows are the entries."""
+    """The whole job, its classes, pairs of workers and days; the rows are the entries. Who worked on both levels of a
+    sequence is no pair.
+    """
     worker, workers = coded(rows.column("worker"))
     other, others = coded(rows.column("other_worker"))
     label, labels = coded(rows.column("label"))
     day, days = coded(rows.column("day"))
-    known = np.flatnonzero((worker >= 0) & (other >= 0))
+    names, other_names = (np.array([*values, ""]) for values in (workers, others))
+    known = np.flatnonzero((worker >= 0) & (other >= 0) & (names[worker] != other_names[other]))
     who, number = distinct(worker[known], other[known])
     pair = np.full(unit.size, -1)
     pair[known] = number

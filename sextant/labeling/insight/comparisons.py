@@ -84,9 +84,10 @@ def comparisons(rows: pa.Table) -> dict[str, list[Row]]:
     """Compares answers to one data object, each with each other; of any number of data objects of one job.
 
     Args:
-        rows: one row per shape, or one with `drawn` false for an answer without any: columns of JOB, kind (box, span
-            or track, of all rows the same), compared (answers that have it in common are compared), object_id,
-            chance_set, answer_id, worker, day, drawn, frame_no, frame, instance, label, BOX, start_offset, end_offset.
+        rows: one row per shape, or one with `drawn` false for an answer without any: columns of JOB, kind (box, span,
+            track, or level: tracks as two levels left them; of all rows the same), compared (answers that have it in
+            common are compared), object_id, chance_set, answer_id, worker, day, drawn, frame_no, frame, instance,
+            label, BOX, start_offset, end_offset.
             With a chance_set the answers are of different objects.
 
     Returns:
@@ -99,7 +100,10 @@ def comparisons(rows: pa.Table) -> dict[str, list[Row]]:
     worker, workers = coded(rows.column("worker"))
     told = _read(rows, kind, group, worker)
     cells = _cells(told)
-    measured = _tracks(told, cells) if kind == "track" else _shapes(told, cells, kind)
+    if kind in ("track", "level"):
+        measured = _tracks(told, cells, "level_" if kind == "level" else "")
+    else:
+        measured = _shapes(told, cells, kind)
     chance = np.array([each["chance_set"] is not None for each in of_group], bool)[told.group[cells.one]]
     answers = np.bincount(told.group, minlength=len(groups)).tolist()
     names = [*workers, None]  # -1 is none
@@ -232,8 +236,12 @@ def _shapes(told: _Drawn, cells: _Cells, kind: str) -> list[_Measured]:
     return [_Measured("iou_f1", most(worth >= OVERLAP)), _Measured("iou_alpha", matched(worth, worth))]
 
 
-def _tracks(told: _Drawn, cells: _Cells) -> list[_Measured]:
-    """HOTA, MOTA and IDF1, class by class. Neither answer is the truth: MOTA adds up both directions."""
+def _tracks(told: _Drawn, cells: _Cells, prefix: str) -> list[_Measured]:
+    """HOTA, MOTA and IDF1, class by class. Neither answer is the truth: MOTA adds up both directions.
+
+    The prefix tells the metrics of two levels from those of answers: an auditor starts from what the level before left,
+    so that both are alike by construction.
+    """
     matched, association = (np.zeros((THRESHOLDS.size, cells.pair.size)) for _ in range(2))
     right, same = np.zeros(cells.pair.size), np.zeros(cells.pair.size)
     tracks: dict[tuple[int, int], Tracks] = {}
@@ -253,11 +261,11 @@ def _tracks(told: _Drawn, cells: _Cells) -> list[_Measured]:
         same[number] = 2 * tracking_metrics.identity(one, other, near)
     return [
         *(
-            _Measured("hota", matched[each], float(round(threshold, 2)), association[each])
+            _Measured(f"{prefix}hota", matched[each], float(round(threshold, 2)), association[each])
             for each, threshold in enumerate(THRESHOLDS)
         ),
-        _Measured("mota", right),
-        _Measured("idf1", same),
+        _Measured(f"{prefix}mota", right),
+        _Measured(f"{prefix}idf1", same),
     ]
 
 

@@ -41,14 +41,13 @@ AGREEMENT = Table(
             "metric",
             "string",
             "alpha (Krippendorff, of classes), iou_alpha and iou_f1 (boxes), span_f1 (same offsets) and "
-            "span_overlap_f1 (a shared character), hota, mota, idf1 (tracks; also of two levels of one sequence).",
+            "span_overlap_f1 (a shared character), hota, mota, idf1 (tracks); level_hota, level_mota, "
+            "level_idf1: tracks of one sequence on two levels, which no worker made independently of the other.",
         ),
         Column("scope", "string", "job, label, pair or day: which of the next columns is filled."),
         Column("label", "string", "Class, for scope label."),
         Column("worker", "string", "User name, for scope pair."),
-        Column(
-            "other_worker", "string", "For scope pair; after `worker` by name, or the same who worked on both levels."
-        ),
+        Column("other_worker", "string", "For scope pair; after `worker` by name."),
         Column("day", "date", "UTC day of the object's last answer, for scope day."),
         Column("value", "double", "The statistic; alpha may be below 0, null when it is undefined."),
         _LOWER,
@@ -163,12 +162,18 @@ FIRST_PASS = Table(
     "Labels of the first level that were audited, and those accepted as they were: passed and not changed.",
     (
         *_JOB,
-        Column("audit_job", "string", "The job of the next level that audited or adjusted them."),
+        Column(
+            "audit_job",
+            "string",
+            "The job of the next level that verified, audited or adjusted them; of several the first by name.",
+        ),
         _WORKER,
         Column("label", "string", "Class name."),
         _CREATED_ON,
         Column("label_count", "bigint", "Labels that the next level saw."),
-        Column("accepted_count", "bigint", "Of those, passed (where there are verdicts) and unchanged."),
+        Column(
+            "accepted_count", "bigint", "Of those, passed (where there are verdicts) and unchanged by all who saw them."
+        ),
     ),
     key=("job_name", "audit_job", "worker", "label", "created_on"),
 )
@@ -420,13 +425,49 @@ FORECAST = Table(
         Column("open_count", "bigint", "Not begun; null where the size of the input is not known."),
         Column("tasks_per_hour", "double", "Over the hours somebody worked, latest first; null without answers."),
         Column("as_of", "timestamp", "UTC: newest answer or label of all jobs; forecasts start here."),
-        Column("eta", "timestamp", "When half of the simulated futures are done; null for a finished job."),
+        Column(
+            "eta",
+            "timestamp",
+            "When half of the simulated futures are done; null for a finished job, and beyond 90 days.",
+        ),
         Column("eta_lower", "timestamp", "When 2.5 % of them are."),
-        Column("eta_upper", "timestamp", "When 97.5 % of them are."),
-        Column("expires_at", "timestamp", "When the job ends by itself: 30 days after its start."),
-        Column("expiry_risk", "double", "Share of the simulated futures that are not done by then; 0 when finished."),
+        Column("eta_upper", "timestamp", "When 97.5 % of them are; null beyond 90 days."),
+        Column(
+            "expires_at",
+            "timestamp",
+            "The latest time at which the job ends by itself. Ground Truth ends it 30 days after its creation, which "
+            "no output tells: these are 30 days after the first acceptance.",
+        ),
+        Column(
+            "expiry_risk",
+            "double",
+            "Share of the simulated futures that are not done by then, so the least risk; 0 when finished.",
+        ),
     ),
     key=("job_name",),
+)
+
+_LAST = "when the last unfinished job is done, in the same future of each"
+BATCH_FORECAST = Table(
+    "batch_forecast",
+    "A batch with unfinished jobs: when the last of them, and the last of all batches, will be done. Of the jobs' own "
+    "times in table forecast the largest is too early.",
+    (
+        Column("batch", "string", "As in table job."),
+        Column("unfinished_count", "bigint", "Its jobs that are not done."),
+        Column(
+            "last_eta",
+            "timestamp",
+            f"Median over the simulated futures of {_LAST}; null beyond 90 days, or when nothing can be told of a job.",
+        ),
+        Column("last_eta_lower", "timestamp", "Their 2.5 % quantile."),
+        Column("last_eta_upper", "timestamp", "Their 97.5 % quantile."),
+        Column("all_unfinished_count", "bigint", "Of all batches: the same in every row."),
+        Column("all_eta", "timestamp", "As last_eta, of all batches: the same in every row."),
+        Column("all_eta_lower", "timestamp", "Likewise."),
+        Column("all_eta_upper", "timestamp", "Likewise."),
+    ),
+    key=("batch",),
 )
 
 COST = Table(
@@ -503,7 +544,7 @@ OBJECT_AGREEMENT = Table(
         Column("object_id", "string", "As in table task; null in a chance set."),
         Column("chance_set", "string", "Answers to different objects compared, to learn what chance does; else null."),
         Column("metric", "string", "As in table agreement."),
-        Column("threshold", "double", "IoU, of metric hota: it has a row for each."),
+        Column("threshold", "double", "IoU, of metrics hota and level_hota: a row for each."),
         Column("label", "string", "Class; null where neither answer has a shape."),
         Column("worker", "string", "User name; null in a chance set, or when nobody knows."),
         Column("other_worker", "string", "User name; after `worker` by name."),
@@ -517,7 +558,19 @@ OBJECT_AGREEMENT = Table(
     key=("job_name", "object_id", "chance_set", "metric", "threshold", "label", "worker", "other_worker"),
 )
 
-PARTS = (OBJECT_AGREEMENT, AUDIT_PART, FIRST_PASS_PART, ADJUSTMENT_PART)
+FUTURE = Table(
+    "future",
+    "When an unfinished job is done in one of its simulated futures.",
+    (
+        Column("job_name", "string", "As in table job."),
+        Column("batch", "string", "As in table job."),
+        Column("future_no", "int", "0 to 999: one number is one future of all jobs."),
+        Column("done_at", "timestamp", "Null beyond 90 days, or when nothing can be told."),
+    ),
+    key=("job_name", "future_no"),
+)
+
+PARTS = (OBJECT_AGREEMENT, FUTURE, AUDIT_PART, FIRST_PASS_PART, ADJUSTMENT_PART)
 """What analyses make for the SQL of the insight tables: staged like these, read by their SQL, never published."""
 
 INSIGHT_TABLES = (
@@ -540,6 +593,7 @@ INSIGHT_TABLES = (
     DRIFT,
     PROGRESS,
     FORECAST,
+    BATCH_FORECAST,
     COST,
     ACCEPTED_COST,
     FINDING,

@@ -155,14 +155,23 @@ def levels(moved=0.0, more=(), shape="box"):
 def test_two_levels_of_one_sequence():
     rows = agreed(**levels())
     assert {each["job_name"] for each in rows} == {"audit"}
-    for metric in ("hota", "mota", "idf1"):
+    assert {each["metric"] for each in rows} == {"level_hota", "level_mota", "level_idf1"}  # not among answers'
+    for metric in ("level_hota", "level_mota", "level_idf1"):
         row = found(rows, metric=metric, scope="pair", worker="ann", other_worker="zoe")
         assert row["value"] == pytest.approx(1)  # frames the audit did not see are no errors
         assert row["object_count"] == 1
     moved = agreed(**levels(moved=5.0))  # IoU 1/3: HOTA's six lowest thresholds of 19 match
-    assert found(moved, metric="hota", scope="job")["value"] == pytest.approx(6 / 19)
-    assert found(moved, metric="mota", scope="job")["value"] == pytest.approx(-1)
-    assert found(moved, metric="idf1", scope="job")["value"] == 0
+    assert found(moved, metric="level_hota", scope="job")["value"] == pytest.approx(6 / 19)
+    assert found(moved, metric="level_mota", scope="job")["value"] == pytest.approx(-1)
+    assert found(moved, metric="level_idf1", scope="job")["value"] == 0
+
+
+def test_nobody_is_a_pair_with_himself():
+    told = levels()
+    told["answer"][1] |= {"username": "ann", "worker_id": "id-ann"}
+    rows = agreed(**told)
+    assert found(rows, metric="level_hota", scope="job")["value"] == pytest.approx(1)
+    assert [each for each in rows if each["scope"] == "pair"] == []
 
 
 def test_levels_with_several_answers_are_not_compared():
