@@ -1,6 +1,7 @@
 -- The data objects that more than one job of a chain labeled, or that carry verdicts: their labels on every level, who
 -- answered them, the frames that each level holds of a sequence, and the shapes of each answer where there are several.
 -- A chain is a job, the jobs that audit or adjust its labels, and so on, four at most: its name is that of the first one.
+-- A verification makes no labels: who follows it is given those of the job before it (`label_job`).
 -- A job that follows none and that none follows has nothing to compare: the verdicts on its labels audit_count.sql sums
 -- up, and here are only those of verifications and of several workers.
 -- A data object is the same in two jobs where its source is; of one source listed twice the n-th with the n-th. Where a
@@ -13,6 +14,11 @@ WITH lineage AS (
     j.modality,
     j.task_type,
     b.job_name AS base_job,
+    CASE
+      WHEN coalesce(b.task_type, '') <> 'label-verification' THEN b.job_name
+      WHEN coalesce(c.task_type, '') <> 'label-verification' THEN c.job_name
+      ELSE d.job_name
+    END AS label_job,
     coalesce(d.job_name, c.job_name, b.job_name, j.job_name) AS root_job
   FROM job j
   LEFT JOIN job b ON j.base_job = b.job_name AND b.job_name <> j.job_name
@@ -33,19 +39,19 @@ verdict AS (
 link AS (
   SELECT
     l.job_name,
-    l.base_job,
+    l.label_job,
     l.root_job,
     max(CASE WHEN v.job_name IS NULL THEN 0 ELSE 1 END) AS judges,
     max(CASE WHEN l.base_job IS NULL AND f.base_job IS NULL THEN 1 ELSE 0 END) AS alone
   FROM lineage l
   LEFT JOIN follower f ON l.job_name = f.base_job
   LEFT JOIN verdict v ON l.job_name = v.job_name
-  GROUP BY l.job_name, l.base_job, l.root_job
+  GROUP BY l.job_name, l.label_job, l.root_job
 ),
 named AS (
   SELECT
     t.*,
-    l.base_job,
+    l.label_job,
     l.root_job,
     l.judges,
     regexp_extract(t.source_ref, '/audits/([^/]+/.+)/[^/]+[.]json$', 1) AS cut_from,
@@ -128,7 +134,7 @@ SELECT
   o.job_name,
   o.modality,
   o.task_type,
-  o.base_job,
+  o.label_job AS base_job,
   o.object_id,
   o.source_ref,
   CAST(o.created_at AS DATE) AS created_on,
@@ -159,8 +165,8 @@ LEFT JOIN known k ON o.job_name = k.job_name
 UNION ALL
 SELECT
   'answerer', o.root_job, o.bucket, o.data_object, o.job_name, NULL, NULL, NULL, o.object_id, NULL, NULL, NULL, NULL,
-  NULL, NULL, NULL, a.worker_id, a.sub, a.username, NULL, NULL, a.answer_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-  NULL, NULL
+  NULL, NULL, NULL, a.worker_id, a.sub, a.username, NULL, NULL, a.answer_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+  NULL, NULL, NULL
 FROM object o
 JOIN answer a ON o.job_name = a.job_name AND o.object_id = a.object_id
 UNION ALL

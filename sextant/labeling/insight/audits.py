@@ -47,7 +47,9 @@ def passes(verdict: str) -> bool:
 @dataclass(frozen=True)
 class Level:
     """One job of a chain. `objects` are its rows of kind object, `labels` those of kind label; `at` gives the row of
-    kind object for each code of a data object, -1 where the job does not have it.
+    kind object for each code of a data object, -1 where the job does not have it. Of sequences `spots` are the frames
+    that the job holds (`Chain.spot`), sorted, and `spot_objects` the rows of kind object that they belong to; `partial`
+    marks the data objects of which the job tells its frames.
     """
 
     name: str
@@ -60,6 +62,19 @@ class Level:
     labels: Integers
     answers: Integers
     at: Integers
+    spots: Integers
+    spot_objects: Integers
+    partial: Mask
+
+    def objects_of(self, chain: Chain, rows: Integers) -> Integers:
+        """The rows of kind object in which this job holds the frames of some rows; -1 where it never saw them."""
+        of = chain.object[rows]
+        result = np.where(self.partial[of], -1, self.at[of])
+        if len(self.spots):
+            place = np.minimum(np.searchsorted(self.spots, chain.spot[rows]), len(self.spots) - 1)
+            held = self.spots[place] == chain.spot[rows]
+            result[held] = self.spot_objects[place[held]]
+        return result
 
     @property
     def head(self) -> dict[str, object]:
@@ -76,7 +91,9 @@ class Story:
     """What is known of every label of a chain so far, level by level. Arrays of shape (rows,).
 
     `maker` is the person who made the label as it is: of the first level, or of the level that changed it last; -1
-    when nobody knows. `state` is the row in which the label first was as it is now.
+    when nobody knows. `state` is the row in which the label first was as it is now. `seen_by` numbers the level that
+    was the first to see a label of the level before, -1 where none did; `stands` tells whether all who saw it let it
+    stand. `sheet` gives the row of kind object of each row's task.
     """
 
     def __init__(self, chain: Chain, audit: str) -> None:
@@ -84,7 +101,13 @@ class Story:
         self.levels = _levels(chain)
         self.maker = np.full(len(chain.kind), -1, np.int64)
         self.state = np.arange(len(chain.kind))
-        self.task = np.unique(combined(chain.job, chain.object), return_inverse=True)[1].reshape(-1)
+        self.seen_by = np.full(len(chain.kind), -1, np.int64)
+        self.stands = np.ones(len(chain.kind), bool)
+        self.task = chain.task
+        objects = chain.rows("object")
+        of_task = np.full(int(self.task.max(initial=-1)) + 1, -1, np.int64)
+        of_task[self.task[objects]] = objects
+        self.sheet: Integers = of_task[self.task]
         answerers = chain.rows("answerer")
         who = np.unique(np.column_stack([self.task[answerers], chain.workers[answerers]]), axis=0)
         who = who[who[:, 1] >= 0]
@@ -114,18 +137,30 @@ class Story:
             result = np.where(self.workers_of_task[self.task[labels]] > 1, of[labels], result)
         return result
 
+    def see(self, level: Level, labels: Integers, accepted: Mask) -> None:
+        """Notes which labels of the level before a level saw, and which of them it let stand."""
+        fresh = labels[self.seen_by[labels] < 0]
+        self.seen_by[fresh] = self.levels.index(level)
+        self.stands[labels] &= accepted
+
 
 def _levels(chain: Chain) -> list[Level]:
     """The jobs, each after its base."""
     size = int(chain.object.max(initial=-1)) + 1
     found: dict[str, Level] = {}
-    kinds = {kind: chain.rows(kind) for kind in ("object", "label", "answer")}
+    kinds = {kind: chain.rows(kind) for kind in ("object", "label", "answer", "frame")}
     columns = {name: chain.text(name) for name in ("job_name", "modality", "task_type", "base_job", "known", "counted")}
     for code in np.unique(chain.job[kinds["object"]]):
         mine = {kind: rows[chain.job[rows] == code] for kind, rows in kinds.items()}
         name, modality, task_type, base, known, counted = (each[mine["object"][0]] for each in columns.values())
         at = np.full(size, -1, np.int64)
         at[chain.object[mine["object"]]] = mine["object"]
+        partial = np.zeros(size, bool)
+        partial[chain.object[mine["frame"]]] = True
+        held = np.r_[mine["frame"], mine["label"][partial[chain.object[mine["label"]]]]]
+        spots, first = np.unique(chain.spot[held], return_index=True)
+        sheet = np.full(int(chain.task.max(initial=-1)) + 1, -1, np.int64)
+        sheet[chain.task[mine["object"]]] = mine["object"]
         found[name] = Level(
             name,
             modality,
@@ -137,6 +172,9 @@ def _levels(chain: Chain) -> list[Level]:
             mine["label"],
             mine["answer"],
             at,
+            spots,
+            sheet[chain.task[held[first]]],
+            partial,
         )
     ordered: list[Level] = []
     left = dict(sorted(found.items()))
@@ -151,6 +189,8 @@ def _levels(chain: Chain) -> list[Level]:
 
 def compare(table: pa.Table) -> Mapping[str, Sequence[Mapping[str, object]]]:
     """Verdicts and changes of some data objects of one chain of jobs.
+
+    Two levels are compared in the frames that both hold: an audit may see a part of a sequence.
 
     The worker of a label is the only one who answered its data object on the first level; where several did, the one
     whose answer's shape resembles it most (`levels.origins`), and nobody when two do so equally. A label that a middle
@@ -183,16 +223,16 @@ def compare(table: pa.Table) -> Mapping[str, Sequence[Mapping[str, object]]]:
         done.add(level.name)
         if level.task_type == VERIFICATION:
             judged.append(_verified(story, level, base))
-            if base and base.base not in by_name:
-                rows["first_pass_part"] += _first_pass_verified(story, level, base)
+            if base:
+                story.see(level, *_good(story, level, base))
             continue
         made = story.answered(level, level.labels)
         story.maker[level.labels] = made
-        if base is None or base.task_type == VERIFICATION:
+        if base is None:
             judged.append(_judged(story, level, None, level.labels, level.labels))
             continue
-        old = base.labels[level.at[chain.object[base.labels]] >= 0]
-        new = level.labels[base.at[chain.object[level.labels]] >= 0]
+        old = base.labels[level.objects_of(chain, base.labels) >= 0]
+        new = level.labels[base.objects_of(chain, level.labels) >= 0]
         changes = difference(
             chain,
             old,
@@ -204,13 +244,15 @@ def compare(table: pa.Table) -> Mapping[str, Sequence[Mapping[str, object]]]:
         judged.append(_judged(story, level, base, changes.matched.base, changes.matched.new))
         foreign = np.setdiff1d(level.labels, new)
         judged.append(_judged(story, level, None, foreign, foreign))
-        if base.base not in by_name:
-            rows["first_pass_part"] += _first_pass(story, level, base, changes)
+        story.see(level, *_untouched(story, changes))
         _count_changes(rows, story, level, base, changes)
         kept = changes.unchanged
         story.maker[changes.matched.new[kept]] = story.maker[changes.matched.base[kept]]
         story.state[changes.matched.new[kept]] = story.state[changes.matched.base[kept]]
     rows["audit_part"] = _verdicts(story, judged)
+    for base in story.levels:
+        if base.base not in by_name:
+            rows["first_pass_part"] += _first_pass(story, base)
     return rows
 
 
@@ -259,16 +301,16 @@ def _verified(story: Story, level: Level, base: Level | None) -> _Judged:
     """The verdicts of a verification on whole data objects: each worker's own, where his answer is known."""
     chain = story.chain
     labels = chain.text("label")
-    rows = level.labels[np.unique(chain.object[level.labels], return_index=True)[1]]
-    row_of = np.full(int(chain.object.max(initial=-1)) + 1, -1, np.int64)
-    row_of[chain.object[rows]] = rows
+    rows = level.labels[np.unique(chain.task[level.labels], return_index=True)[1]]
+    row_of = np.full(int(chain.task.max(initial=-1)) + 1, -1, np.int64)
+    row_of[chain.task[rows]] = rows
     crowd = story.workers_of_task[story.task[rows]] > 1
-    answers = level.answers[row_of[chain.object[level.answers]] >= 0]
+    answers = level.answers[row_of[chain.task[level.answers]] >= 0]
     # A worker who answered twice is heard once, with his last answer.
-    answers = answers[::-1][occurrence(combined(chain.object[answers], chain.workers[answers] + 1)[::-1]) == 0][::-1]
-    answers = answers[np.isin(chain.object[answers], chain.object[rows[crowd]])]
-    unheard = rows[crowd & ~np.isin(chain.object[rows], chain.object[answers])]
-    row = np.concatenate([rows[~crowd], row_of[chain.object[answers]], unheard])
+    answers = answers[::-1][occurrence(combined(chain.task[answers], chain.workers[answers] + 1)[::-1]) == 0][::-1]
+    answers = answers[np.isin(chain.task[answers], chain.task[rows[crowd]])]
+    unheard = rows[crowd & ~np.isin(chain.task[rows], chain.task[answers])]
+    row = np.concatenate([rows[~crowd], row_of[chain.task[answers]], unheard])
     auditor = np.concatenate(
         [story.sole[story.task[rows[~crowd]]], chain.workers[answers], np.full(len(unheard), -1, np.int64)]
     )
@@ -307,7 +349,7 @@ def _verdicts(story: Story, judged: list[_Judged]) -> list[dict[str, object]]:
             "worker": story.name[maker],
             "auditor": story.name[each.auditor],
             "label": label,
-            "created_on": story.day[each.level.at[chain.object[each.row]]],
+            "created_on": story.day[story.sheet[each.row]],
             "audited_count": np.ones(len(each.row), np.int64),
             "passed_count": each.passed.astype(np.int64),
             "self_audited_count": ((maker == each.auditor) & (maker >= 0)).astype(np.int64),
@@ -397,36 +439,45 @@ def _summed(frame: Mapping[str, Any], head: Mapping[str, object]) -> list[dict[s
 # --- first pass and changes -----------------------------------------------------------------------------------------
 
 
-def _first_pass(story: Story, level: Level, base: Level, changes: Difference) -> list[dict[str, object]]:
-    """Labels of the first level that the next one saw, and those it let stand."""
+def _untouched(story: Story, changes: Difference) -> tuple[Integers, Mask]:
+    """Labels that a level saw of the level before, and those it let stand: not changed, and no verdict fails them."""
     verdict = story.verdict[changes.matched.new]
     stands = changes.unchanged & np.array([each == "" or passes(each) for each in verdict], bool)
-    seen = np.r_[changes.matched.base, changes.matched.removed]
-    return _accepted(story, level, base, seen, np.r_[stands, np.zeros(len(changes.matched.removed), bool)])
+    removed = changes.matched.removed
+    return np.r_[changes.matched.base, removed], np.r_[stands, np.zeros(len(removed), bool)]
 
 
-def _first_pass_verified(story: Story, level: Level, base: Level) -> list[dict[str, object]]:
-    """Labels of data objects with a verdict; a bad one is on all of them."""
+def _good(story: Story, level: Level, base: Level) -> tuple[Integers, Mask]:
+    """Labels of data objects with a verdict, and those that it passes; a bad one is on all of them."""
     chain = story.chain
     text = chain.text("label")
-    good = np.zeros(len(level.at), bool)
+    good = np.ones(len(level.at), bool)
     told = np.zeros(len(level.at), bool)
     for row in level.labels:
         told[chain.object[row]] = True
-        good[chain.object[row]] = passes(text[row] or "")
+        good[chain.object[row]] &= passes(text[row] or "")
     seen = base.labels[told[chain.object[base.labels]]]
-    return _accepted(story, level, base, seen, good[chain.object[seen]])
+    return seen, good[chain.object[seen]]
 
 
-def _accepted(story: Story, level: Level, base: Level, seen: Integers, accepted: Mask) -> list[dict[str, object]]:
-    frame = {
-        "worker": story.name[story.maker[seen]],
-        "label": story.chain.text("label")[seen],
-        "created_on": story.day[base.at[story.chain.object[seen]]],
-        "label_count": np.ones(len(seen), np.int64),
-        "accepted_count": accepted.astype(np.int64),
-    }
-    return _summed(frame, {**base.head, "audit_job": level.name})
+def _first_pass(story: Story, base: Level) -> list[dict[str, object]]:
+    """Labels of a first level by the job that was the first to see them; those that all who saw them let stand are
+    accepted. So every label is there once, whether it was verified, audited or both.
+    """
+    cells: list[dict[str, object]] = []
+    for number in np.unique(story.seen_by[base.labels]):
+        if number < 0:
+            continue
+        seen = base.labels[story.seen_by[base.labels] == number]
+        frame = {
+            "worker": story.name[story.maker[seen]],
+            "label": story.chain.text("label")[seen],
+            "created_on": story.day[story.sheet[seen]],
+            "label_count": np.ones(len(seen), np.int64),
+            "accepted_count": story.stands[seen].astype(np.int64),
+        }
+        cells += _summed(frame, {**base.head, "audit_job": story.levels[number].name})
+    return cells
 
 
 CHANGES = ("moved", "relabelled", "attribute")
@@ -437,10 +488,8 @@ def _count_changes(rows: Rows, story: Story, level: Level, base: Level, changes:
     chain, matched = story.chain, changes.matched
     label = chain.text("label")
     first = next((each for each in story.levels if each.base not in {one.name for one in story.levels}), base)
-    # Whose work a data object was on the first level, for what was added to it; who answered this level.
-    present = level.at >= 0
-    auditor_of, worker_of = np.full(len(level.at), -1, np.int64), np.full(len(level.at), -1, np.int64)
-    auditor_of[present] = story.sole[story.task[level.at[present]]]
+    # Whose work a data object was on the first level, for what was added to it.
+    worker_of = np.full(len(level.at), -1, np.int64)
     labeled = first.at >= 0
     worker_of[labeled] = story.sole[story.task[first.at[labeled]]]
     head = {**level.head, "base_job": base.name}
@@ -451,15 +500,15 @@ def _count_changes(rows: Rows, story: Story, level: Level, base: Level, changes:
     for change, old, new in (("added", None, matched.added), ("removed", matched.removed, None)):
         none = np.full(len(matched.added if old is None else matched.removed), -1, np.int64)
         sets[change] = none if old is None else old, none if new is None else new, np.full(len(none), np.nan)
-    size = len(level.at)
+    size = len(chain.kind)
     count: dict[str, Integers] = {}
     people: dict[str, tuple[Integers, Integers]] = {}
     for change, (old, new, iou) in sets.items():
         shown = np.where(new >= 0, new, old)
-        of = chain.object[shown]
-        count[change] = np.bincount(of, minlength=size)
-        worker = np.where(old >= 0, story.maker[old], worker_of[of])
-        auditor = np.where(new >= 0, story.maker[new], auditor_of[of])
+        sheet = level.objects_of(chain, shown)
+        count[change] = np.bincount(sheet, minlength=size)
+        worker = np.where(old >= 0, story.maker[old], worker_of[chain.object[shown]])
+        auditor = np.where(new >= 0, story.maker[new], story.sole[story.task[sheet]])
         people[change] = (worker, auditor)
         frame = {
             "worker": story.name[worker],
@@ -467,28 +516,26 @@ def _count_changes(rows: Rows, story: Story, level: Level, base: Level, changes:
             "label": label[shown],
             "change": np.full(len(shown), change, dtype=object),
             "iou_from": pa.array(np.clip(np.floor(iou * 10 + 1e-9), 0, 9) / 10, pa.float64(), from_pandas=True),
-            "created_on": story.day[level.at[of]],
+            "created_on": story.day[sheet],
             "label_count": np.ones(len(shown), np.int64),
         }
         rows["adjustment_part"] += _summed(frame, head)
     rows["adjustment"] += _listed(story, level, changes, head, people)
-    total, pairs = np.zeros(size), np.zeros(size)
     boxes = np.isfinite(changes.iou)
-    np.add.at(total, chain.object[matched.new[boxes]], changes.iou[boxes])
-    np.add.at(pairs, chain.object[matched.new[boxes]], 1)
+    of = level.objects_of(chain, matched.new[boxes])
+    total, pairs = np.bincount(of, changes.iou[boxes], size), np.bincount(of, minlength=size)
     seconds = floats(chain.table["seconds"])
     object_id, source_ref = chain.text("object_id"), chain.text("source_ref")
-    for at in np.flatnonzero((level.at >= 0) & (base.at >= 0)):
-        row = level.at[at]
+    for row in level.objects[base.at[chain.object[level.objects]] >= 0]:
         rows["adjustment_task"].append(
             {
                 **head,
                 "object_id": object_id[row],
                 "source_ref": source_ref[row],
-                "worker": story.name[worker_of[at]],
-                "auditor": story.name[auditor_of[at]],
-                **{f"{each}_count": int(count[each][at]) for each in count},
-                "mean_iou": total[at] / pairs[at] if pairs[at] else None,
+                "worker": story.name[worker_of[chain.object[row]]],
+                "auditor": story.name[story.sole[story.task[row]]],
+                **{f"{each}_count": int(count[each][row]) for each in count},
+                "mean_iou": total[row] / pairs[row] if pairs[row] else None,
                 "seconds": float(seconds[row]),
                 "created_on": story.day[row],
             }
@@ -526,9 +573,11 @@ def _listed(
     cells = dict(zip(wanted, chain.table.select(names).take(np.array(wanted, np.int64)).to_pylist(), strict=True))
     object_id, source_ref = chain.table["object_id"], chain.table["source_ref"]
     listed: list[dict[str, object]] = []
-    for change, old, new, iou, worker, auditor, (name, before, after) in found:
+    tasks = level.objects_of(
+        chain, np.array([new if new >= 0 else old for _, old, new, *_ in found], np.int64)
+    ).tolist()
+    for (change, old, new, iou, worker, auditor, (name, before, after)), task in zip(found, tasks, strict=True):
         shown = cells[new if new >= 0 else old]
-        task = int(level.at[chain.object[new if new >= 0 else old]])
         listed.append(
             {
                 **head,

@@ -2,7 +2,7 @@
 
 A batch labels a data object on the first level, and audits or adjusts its labels on the next ones: a chain of jobs,
 each telling its `base_job`. `Chain` holds some data objects of one chain as arrays; `match` finds the labels of one
-level among those of another; `makers` says which worker a consolidated label came from.
+level among those of another; `best_worker` says which worker a consolidated label came from.
 """
 
 from __future__ import annotations
@@ -46,8 +46,9 @@ CANDIDATES = 2_000_000
 class Chain:
     """Rows of some data objects of one chain of jobs: what `levels.sql` gives.
 
-    `kind` tells the rows apart: `object` (one data object of one job), `answerer` (a worker who answered it), `label`
-    (a consolidated label), `answer` (a shape or class of one worker's answer, where an object has several answers).
+    `kind` tells the rows apart: `object` (one data object of one job, or the part of it that one task of the job is),
+    `answerer` (a worker who answered it), `label` (a consolidated label), `frame` (a frame of a sequence that the job
+    holds), `answer` (a shape or class of one worker's answer, where an object has several answers).
     Arrays are of shape (rows,) over all kinds; codes number equal values from 0.
     """
 
@@ -56,7 +57,9 @@ class Chain:
         self.kind: NDArray[Any] = self.text("kind")
         self.object = codes(self.table["data_object"])
         self.job = codes(self.table["job_name"])
-        self.frame = codes(self.table["frame_no"])
+        of_task = combined(self.job, self.object, codes(self.table["object_id"]))
+        self.task: Integers = np.unique(of_task, return_inverse=True)[1].reshape(-1)
+        self.frame = self._frames()
         self.instance = codes(self.table["instance_id"])
         self.tracked = np.asarray(pc.is_valid(self.table["instance_id"]).to_numpy(), dtype=bool)
         self.label = codes(self.table["label"])
@@ -65,6 +68,29 @@ class Chain:
         self.box: Floats = np.column_stack(
             [floats(self.table[name]) for name in ("left_px", "top_px", "width_px", "height_px")]
         )
+
+    def _frames(self) -> Integers:
+        """Codes of frames: by their file, for a job that sees a part of a sequence may number its frames anew; by
+        their number where not every label and frame tells its file. The file of an answer's frame is that which the
+        task has under its number.
+        """
+        number, name = codes(self.table["frame_no"]), codes(self.table["frame"])
+        told, named = (np.asarray(pc.is_valid(self.table[each]).to_numpy(), bool) for each in ("frame_no", "frame"))
+        known = told & np.isin(self.kind, ["label", "frame"])
+        if not named[known].all():
+            return number
+        keys, first = np.unique(combined(self.task, number)[known], return_index=True)
+        if len(keys):
+            own = combined(self.task, number)
+            at = np.minimum(np.searchsorted(keys, own), len(keys) - 1)
+            found = told & (keys[at] == own)
+            name = np.where(found, name[known][first][at], name)
+        return name
+
+    @cached_property
+    def spot(self) -> Integers:
+        """A number for each frame of each data object."""
+        return combined(self.object, self.frame)
 
     @cached_property
     def place(self) -> Integers:

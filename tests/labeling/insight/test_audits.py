@@ -42,7 +42,8 @@ def job(
             }
         )
         rows += [
-            {**place, "kind": "answerer", "worker_id": f"id-{who}", "sub": None, "username": who} for who in answerers
+            {**place, "object_id": str(at), "kind": "answerer", "worker_id": f"id-{who}", "sub": None, "username": who}
+            for who in answerers
         ]
         rows += [
             {**place, "object_id": str(at), "row_id": f"{name}-{data_object}-{n}", "kind": "label", **label}
@@ -57,8 +58,8 @@ def car(instance, left=0.0, *, label="Car", frame=0, **attributes):
     return {"shape": "box", "label": label, "frame_no": frame, "attributes": attributes, **sides, **named}
 
 
-def answer(name, data_object, who, label):
-    place = {"root_job": "first", "bucket": "", "job_name": name, "data_object": data_object}
+def answer(name, data_object, who, label, at=0):
+    place = {"root_job": "first", "bucket": "", "job_name": name, "data_object": data_object, "object_id": str(at)}
     return {**place, "kind": "answer", "worker_id": f"id-{who}", "username": who, **label}
 
 
@@ -307,7 +308,8 @@ def verification(verdicts, answers=()):
     }
     rows = job("first", None, first, task_type="object-detection")
     rows += job("second", "first", second, task_type="label-verification")
-    rows += [answer("second", name, who, {"shape": "class", "label": said}) for name, who, said in answers]
+    place = {name: at for at, name in enumerate(second)}
+    rows += [answer("second", name, who, {"shape": "class", "label": said}, place[name]) for name, who, said in answers]
     return compare(chain_table(rows))
 
 
@@ -331,7 +333,7 @@ def test_a_verified_image_of_two_workers_is_nobodys():
     rows += job("second", "first", second, task_type="label-verification")
     for who, lefts in (("ana", (1, 52)), ("bela", (2, 51))):
         rows += [answer("first", "x", who, drawn(left)) for left in lefts]
-    rows += [answer("first", "y", "bela", drawn(left)) for left in (0, 50)]
+    rows += [answer("first", "y", "bela", drawn(left), at=1) for left in (0, 50)]
     made = compare(chain_table(rows))
     assert counted(made["audit_part"], "worker", "auditor") == {
         (None, "hana"): {"audited": 1, "passed": 1},

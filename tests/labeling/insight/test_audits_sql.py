@@ -1,4 +1,4 @@
-"""Which data objects are compared, and what the verdicts on a single job's labels add up to: the SQL beside `audits`."""
+"""Which data objects are compared, and what the verdicts on a single job add up to: the SQL beside `audits`."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -113,3 +113,166 @@ def test_remarks_have_no_pass_rate():
     labels = [label("one", 0, n, "s3://0", audit="Pass", remark=str(n)) for n in range(51)]
     spark = lake(job=[job("one")], task=[task("one", 0, "s3://0", 0)], annotation=labels, **tallies(labels))
     assert {(row["attribute"], row["audited_count"]) for row in table(spark, "audit_count")} == {("", 51)}
+
+
+# --- levels -----------------------------------------------------------------------------------------------------------
+
+
+def counts(made):
+    """Sums of what three tables tell: verdicts by worker, first pass by the job that saw it, changes."""
+    audits, first, changes = Counter(), Counter(), Counter()
+    for row in made["audit_part"]:
+        if row["attribute"] == "":
+            audits[row["audited_job"], row["worker"], row["auditor"], "audited"] += row["audited_count"]
+            audits[row["audited_job"], row["worker"], row["auditor"], "passed"] += row["passed_count"]
+    for row in made["first_pass_part"]:
+        first[row["audit_job"], "seen"] += row["label_count"]
+        first[row["audit_job"], "accepted"] += row["accepted_count"]
+    for row in made["adjustment_part"]:
+        changes[row["job_name"], row["change"]] += row["label_count"]
+    return +audits, +first, +changes
+
+
+def chain(*levels):
+    """A lake of jobs: each (name, base, worker, tasks, task type or none), a task (source, frame numbers, labels)."""
+    lake_of = {"job": [], "task": [], "answer": [], "annotation": [], "frame": []}
+    for name, base, worker, tasks, *kind in levels:
+        more = {"task_type": kind[0]} if kind else {}
+        lake_of["job"].append(job(name, base, **more))
+        for at, (source, numbers, labels) in enumerate(tasks):
+            shown = {"frame_count": len(numbers), "annotation_count": len(labels), **more}
+            lake_of["task"].append(task(name, at, source, **shown))
+            lake_of["answer"].append(answer(name, at, worker))
+            lake_of["frame"] += frames(name, at, *numbers)
+            lake_of["annotation"] += [{**each, "job_name": name, "object_id": str(at)} for each in labels]
+    return lake(**lake_of, **tallies(lake_of["annotation"]))
+
+
+def track(*numbers, left=0.0, verdict=None):
+    """One car in some frames."""
+    said = {"audit": verdict} if verdict else {}
+    return [label("", "", 0, "", left, frame=number, **said) for number in numbers]
+
+
+TEN = range(10)
+
+
+def test_frames_that_the_next_level_never_saw_are_not_removed():
+    # The part's sequence file numbers its frames anew: they are known by their names.
+    part = [{**each, "frame_no": at} for at, each in enumerate(track(4, 5, verdict="Pass"))]
+    spark = chain(
+        ("clip", None, "ana", [("s3://x", TEN, track(*TEN))]), ("audit", "clip", "hana", [("s3://x", (), part)])
+    )
+    framed = [{"job_name": "audit", "object_id": "0", "frame_no": at, "frame": f"{at + 4}.jpg"} for at in (0, 1)]
+    rows = [*frames("clip", 0, *TEN), *framed]
+    spark.createDataFrame(
+        [tuple(row.get(name) for name in spark.table("frame").columns) for row in rows], spark.table("frame").schema
+    ).createOrReplaceTempView("frame")
+    audits, first, changes = counts(analysed(spark, "levels"))
+    assert first == {("audit", "seen"): 2, ("audit", "accepted"): 2}
+    assert changes == {("audit", "unchanged"): 2}
+    assert audits == {("clip", "ana", "hana", "audited"): 2, ("clip", "ana", "hana", "passed"): 2}
+
+
+def test_a_frame_that_was_emptied_was_seen():
+    spark = chain(
+        ("clip", None, "ana", [("s3://x", TEN, track(*TEN))]),
+        ("audit", "clip", "hana", [("s3://x", (4, 5, 6), track(4, 5, verdict="Pass"))]),
+    )
+    _, first, changes = counts(analysed(spark, "levels"))
+    assert first == {("audit", "seen"): 3, ("audit", "accepted"): 2}
+    assert changes == {("audit", "unchanged"): 2, ("audit", "removed"): 1}
+
+
+def test_windows_of_a_directed_audit_are_of_the_sequence_they_were_cut_from():
+    folder = "s3://out/audits/clip/1"
+    windows = [
+        (f"{folder}/1-2.json", (1, 2), track(1, 2, verdict="Pass")),
+        (f"{folder}/6-8.json", (6, 7, 8), [*track(6, 7, verdict="Pass"), *track(8, left=4.0, verdict="Fail")]),
+    ]
+    spark = chain(
+        ("clip", None, "ana", [("s3://x", TEN, track(*TEN)), ("s3://y", TEN, track(*TEN))]),
+        ("audit", "clip", "hana", windows),
+    )
+    made = analysed(spark, "levels")
+    audits, first, changes = counts(made)
+    assert audits == {("clip", "ana", "hana", "audited"): 5, ("clip", "ana", "hana", "passed"): 4}
+    assert first == {("audit", "seen"): 5, ("audit", "accepted"): 4}
+    assert changes == {("audit", "unchanged"): 4, ("audit", "moved"): 1}
+    tasks = {row["object_id"]: row for row in made["adjustment_task"]}
+    assert {key: (row["source_ref"], row["unchanged_count"], row["moved_count"]) for key, row in tasks.items()} == {
+        "0": (windows[0][0], 2, 0),
+        "1": (windows[1][0], 2, 1),
+    }
+    assert {row["worker"] for row in tasks.values()} == {"ana"}
+    (moved,) = made["adjustment"]
+    assert (moved["object_id"], moved["frame_no"], moved["worker"], moved["auditor"]) == ("1", 8, "ana", "hana")
+
+
+def test_two_auditors_of_two_windows_have_each_their_own():
+    folder = "s3://out/audits/clip/0"
+    spark = chain(
+        ("clip", None, "ana", [("s3://x", TEN, track(*TEN))]),
+        ("audit", "clip", "hana", [(f"{folder}/{n}-{n}.json", (n,), track(n, verdict="Pass")) for n in (1, 4)]),
+    )
+    rows = [answer("clip", 0, "ana"), answer("audit", 0, "hana"), answer("audit", 1, "emre")]
+    answers = spark.table("answer")
+    spark.createDataFrame(
+        [tuple(row.get(name) for name in answers.columns) for row in rows], answers.schema
+    ).createOrReplaceTempView("answer")
+    audits, _, _ = counts(analysed(spark, "levels"))
+    expected = {("clip", "ana", who, what): 1 for who in ("hana", "emre") for what in ("audited", "passed")}
+    assert audits == expected
+
+
+VERDICT = "label-verification"
+
+
+def said(verdict):
+    return [{**label("", "", 0, ""), "shape": "verdict", "label": verdict, "instance_id": None, "left_px": None}]
+
+
+def test_who_follows_a_verification_is_compared_with_the_labels_it_judged():
+    before = [label("", "", n, "", 50.0 * n, moving="yes") for n in range(4)]
+    after = [
+        before[0],
+        {**before[1], "left_px": 53.0},
+        {**before[2], "attributes": {"moving": "no"}},
+        label("", "", 9, "", 400.0, moving="no"),
+    ]
+    spark = chain(
+        ("clip", None, "ana", [("s3://x", (0,), before)]),
+        ("seen", "clip", "hana", [("s3://x", (0,), said("good"))], VERDICT),
+        ("fix", "seen", "emre", [("s3://x", (0,), after)]),
+    )
+    made = analysed(spark, "levels")
+    audits, first, changes = counts(made)
+    assert changes == {("fix", name): 1 for name in ("unchanged", "moved", "attribute", "removed", "added")}
+    assert {row["base_job"] for row in made["adjustment"]} == {"clip"}
+    assert audits == {("clip", "ana", "hana", "audited"): 1, ("clip", "ana", "hana", "passed"): 1}
+    # Each of the four labels once, though two jobs saw them; one is as it was.
+    assert first == {("fix", "seen"): 4, ("fix", "accepted"): 1}
+
+
+def test_a_verification_of_some_data_objects_hands_on_all_of_them():
+    spark = chain(
+        ("clip", None, "ana", [("s3://x", (0,), track(0)), ("s3://y", (0,), track(0))]),
+        ("seen", "clip", "hana", [("s3://x", (0,), said("bad"))], VERDICT),
+        ("fix", "seen", "emre", [("s3://x", (0,), track(0)), ("s3://y", (0,), track(0))]),
+    )
+    _, first, changes = counts(analysed(spark, "levels"))
+    assert changes == {("fix", "unchanged"): 2}
+    assert first == {("fix", "seen"): 2, ("fix", "accepted"): 1}
+
+
+def test_labels_that_two_audits_saw_are_seen_once():
+    verdicts = [("Pass", "Pass"), ("Pass", "Fail"), ("Fail", "Pass")]
+    first_level = [each for frame in range(3) for each in track(frame)]
+    audits = [[each for n, pair in enumerate(verdicts) for each in track(n, verdict=pair[who])] for who in (0, 1)]
+    spark = chain(
+        ("clip", None, "ana", [("s3://x", range(3), first_level)]),
+        ("b", "clip", "hana", [("s3://x", range(3), audits[0])]),
+        ("c", "clip", "emre", [("s3://x", range(3), audits[1])]),
+    )
+    _, first, _ = counts(analysed(spark, "levels"))
+    assert first == {("b", "seen"): 3, ("b", "accepted"): 1}
