@@ -7,7 +7,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sextant import aws
-from sextant.console.http import application
+from sextant.console.http import answer, application
 from sextant.environment import environment
 from sextant.labeling.dashboards import api
 from sextant.labeling.dashboards.athena import Lake
@@ -32,4 +32,4 @@ app = application("Sextant labeling dashboards", routes, logger, faults=api.FAUL
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answers one request of an HTTP API (payload format 2.0)."""
     metrics.add_metric(name="Requests", unit=MetricUnit.Count, value=1)
-    return app.resolve(event, context)
+    return answer(app, event, context)

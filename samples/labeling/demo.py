@@ -124,8 +124,8 @@ def run_on(
     deployed = Deployed.of(outputs[STACK])
     _run(session, deployed, inputs, report)
     athena = session.client("athena")
-    views = [each.name for each in (*VIEWS, *INSIGHT_TABLES)]
-    return client.export_reports(athena, deployed, views, folder, report)
+    names = [view.name for view in VIEWS] + [table.name for table in INSIGHT_TABLES]
+    return client.export_reports(athena, deployed, names, folder, report)
 
 
 def report_page(session: boto3.session.Session, outputs: Mapping[str, Mapping[str, str]], report: Report) -> str:

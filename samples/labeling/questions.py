@@ -609,6 +609,11 @@ def _operations(world: World) -> list[Question]:
             [[job.folder, len(job.tasks) + len(job.waiting), len(job.tasks), len(job.waiting)] for job in unfinished],
         ),
         Question(
+            "unfinished jobs, by batch and in all",
+            "SELECT batch, unfinished_count, all_unfinished_count FROM batch_forecast",
+            [[job.folder.partition("-")[0], 1, len(unfinished)] for job in unfinished],
+        ),
+        Question(
             "job that will expire unfinished",
             "SELECT job_name FROM forecast WHERE expiry_risk > 0.5",
             [["yard-first_level-signals"]],

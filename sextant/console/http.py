@@ -1,7 +1,7 @@
 """The console's API as HTTP: one application shape for every system's function, faults, and conditional requests."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -40,7 +40,7 @@ def fault(error: Exception, remedy: str = "Go back and choose again.") -> Error:
         return Error(status=error.status, code=error.code, message=str(error), remedy=error.remedy)
     if isinstance(error, ForbiddenError):
         return Error(status=403, code="Forbidden", message=str(error), remedy=error.remedy)
-    faults: list[dict[str, Any]] = list(getattr(error, "errors", list)())
+    faults: Sequence[Mapping[str, Any]] = error.errors() if isinstance(error, RequestValidationError) else ()
     detail = tuple(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in faults)
     return Error(
         status=422,
