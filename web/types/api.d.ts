@@ -114,7 +114,7 @@ export type Settings = { you: You; environment: EnvironmentSettings; versions: R
 /** A run that was just started. */
 export type Started = { system: "labeling" | "slides" | "health" | "captions" | "narration" | "inspection"; id: string };
 
-/** `as_of` is when the newest run ended in which every step succeeded: the data shown is that run's. None: there was none in the last 25 runs. `running_since` is set while a run is under way, `failure` if the newest ended run failed. */
+/** How fresh the tables are, and what becomes of them. `as_of` is when the newest run brought them: of a failed one whose job succeeded that job's end, for no report depends on the crawlers after it. None: there was no such run among the last 25. `running_since` is set while a run is under way, `failure` if the newest ended run failed. */
 export type State = { as_of: string | null; running_since: string | null; failure: Failure | null };
 
 /** One step of a run. `name` is the resource's, `title` what people call it; `attempts` counts retries too. */
