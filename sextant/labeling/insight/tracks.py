@@ -330,6 +330,7 @@ def _rows(
                 "first_frame_no": int(tracks.number[tracks.moment[starts[at]]]),
                 "last_frame_no": int(tracks.number[tracks.moment[ends[at] - 1]]),
                 "frame_count": int(ends[at] - starts[at]),
+                "step_count": int(count[at]),
                 "mean_iou": float(total[at] / count[at]) if count[at] else None,
                 "minimum_iou": float(least[at]) if count[at] else None,
                 **{f"{each}_count": int(tally[each][at]) for each in ISSUES},

@@ -103,6 +103,7 @@ def test_a_clean_sequence_has_no_findings():
     assert rows["Car:1"]["mean_iou"] == pytest.approx(97 / 103)
     assert rows["Car:1"]["minimum_iou"] == pytest.approx(97 / 103)
     assert rows["Car:3"]["mean_iou"] == 1.0
+    assert {name: row["step_count"] for name, row in rows.items()} == {"Car:1": 29, "Car:2": 19, "Car:3": 29}
     assert {name: row["worker"] for name, row in rows.items()} == {"Car:1": "ana", "Car:2": "bela", "Car:3": "ana"}
     assert all(row[f"{each}_count"] == 0 for row in rows.values() for each in tracks.ISSUES)
 
@@ -182,6 +183,14 @@ def test_one_defect_is_one_finding(defect, expected):
 def test_limits(box, found):
     boxes = [("0", 0, 1, (95.0, 50.0, 100.0, 40.0), RED), ("0", 1, 1, box, RED)]
     assert [each[1] for each in issues(group(boxes))] == found
+
+
+def test_steps_over_a_gap_are_none():
+    """Frames 0 to 11 and 13 to 29: 29 boxes, 11 and 16 steps."""
+    boxes = clean()
+    del boxes[1, 12]
+    (row,) = [each for each in tracks.inspect(group(listed(boxes)))["track"] if each["instance_name"] == "Car:1"]
+    assert (row["frame_count"], row["step_count"], row["mean_iou"]) == (29, 27, pytest.approx(97 / 103))
 
 
 def test_one_missing_frame_is_a_gap():
