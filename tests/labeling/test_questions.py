@@ -59,6 +59,7 @@ NAMES = [
     "batch whose classes drifted",
     "answers and seconds, by job and hour",
     "unfinished jobs, objects begun and open",
+    "unfinished jobs, by batch and in all",
     "job that will expire unfinished",
     "cost in US dollars and units, by kind",
     "hours of rework on later levels",

@@ -117,7 +117,7 @@ ANALYSES: tuple[Analysis, ...] = (
     ),
     Analysis("straight_lining", ("job_name",), _SEQUENCE, "straight_lining:compute", ("answer_flag",)),
     Analysis("drift", ("task_type", "subject"), ("scope", "item", "value"), "drift:compute", ("drift",)),
-    Analysis("forecast", ("job_name",), ("kind", "hour"), "progress:compute", ("forecast",)),
+    Analysis("forecast", ("job_name",), ("kind", "hour"), "progress:compute", ("forecast", "future")),
     Analysis("cost", ("job_name",), ("kind", "username", "spent_on"), "cost:compute", ("cost",)),
 )
 """Every analysis. One may read the tables of others: they run in the order that this asks for."""
