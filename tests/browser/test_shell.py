@@ -64,7 +64,10 @@ def site(site_of):
 
 
 def ready(page):
-    page.wait_for_function("() => document.querySelector('main h1') && !document.querySelector('main .loading')")
+    page.wait_for_function(
+        """() => document.querySelector('main h1') && !document.querySelector('main .loading')
+              && ![...document.querySelectorAll('main [role=status]')].some((each) => each.innerText === 'Loading…')"""
+    )
 
 
 def opened(open_page, site, path="", **options):
@@ -258,7 +261,6 @@ def test_the_pauses_between_polls_grow_and_are_bounded(open_page, site):
 
 def test_the_quarantine_lists_reason_detail_size_and_source(open_page, site):
     page = opened(open_page, site, "quarantine")
-    page.wait_for_selector(".rejected")
     assert "6 findings in 6 objects" in page.get_by_role("status").inner_text()
     expected = sorted(REJECTED, key=lambda each: (each["source"], each["reason"]))
     for entry, row in zip(page.locator(".rejected").all(), expected, strict=True):
