@@ -1,58 +1,24 @@
 """Which data objects are compared, and what the verdicts on a single job add up to: the SQL beside `audits`."""
 
 from collections import Counter
-from datetime import UTC, datetime
 
 import pytest
 
+from tests.labeling.insight.chains import (
+    DAY,
+    KIND,
+    VERDICT,
+    answer,
+    chain,
+    frames,
+    job,
+    label,
+    said,
+    tallies,
+    task,
+    track,
+)
 from tests.labeling.insight.lake import analysed, lake, table
-
-KIND = {"modality": "VideoObjectTracking", "task_type": "video-object-tracking"}
-DAY = datetime(2026, 9, 1, 10, tzinfo=UTC)
-
-
-def job(name, base=None, **more):
-    return {"job_name": name, "batch": "b", "base_job": base, **KIND, **more}
-
-
-def task(name, at, source, workers=1, **more):
-    placed = {"job_name": name, "object_id": str(at), "source_ref": source, "status": "labeled", "created_at": DAY}
-    return {**placed, "worker_count": workers, "annotation_count": 1, "frame_count": 1, **KIND, **more}
-
-
-def answer(name, at, who):
-    said = {"answer_id": f"{name}-{at}-{who}", "job_name": name, "object_id": str(at), "submitted_at": DAY}
-    return {**said, "worker_id": f"id-{who}", "username": who}
-
-
-def label(name, at, number, source, left=0.0, *, frame=0, **attributes):
-    sides = {"left_px": left, "top_px": 0.0, "width_px": 10.0, "height_px": 10.0, "shape": "box", "label": "Car"}
-    placed = {"job_name": name, "object_id": str(at), "source_ref": source, "frame_no": frame, "frame": f"{frame}.jpg"}
-    named = {"annotation_id": f"{name}-{at}-{frame}-{number}", "instance_id": f"car-{number}", "attributes": attributes}
-    return {**placed, **sides, **named, "created_at": DAY}
-
-
-def frames(name, at, *numbers):
-    return [{"job_name": name, "object_id": str(at), "frame_no": n, "frame": f"{n}.jpg"} for n in numbers]
-
-
-def tallies(labels):
-    """The tables label_count and attribute_count of some labels."""
-    whole, each = Counter(), Counter()
-    for row in labels:
-        whole[row["job_name"], row["label"], tuple(sorted(row["attributes"].items()))] += 1
-        each.update((row["job_name"], row["label"], *pair) for pair in [("", ""), *row["attributes"].items()])
-    on = DAY.date()
-    return {
-        "label_count": [
-            {"job_name": name, "label": of, "attributes": dict(said), "annotation_count": n, "created_on": on}
-            for (name, of, said), n in whole.items()
-        ],
-        "attribute_count": [
-            {"job_name": name, "label": of, "attribute": key, "value": value, "annotation_count": n, "created_on": on}
-            for (name, of, key, value), n in each.items()
-        ],
-    }
 
 
 def lone(answers, workers):
@@ -133,27 +99,6 @@ def counts(made):
     return +audits, +first, +changes
 
 
-def chain(*levels):
-    """A lake of jobs: each (name, base, worker, tasks, task type or none), a task (source, frame numbers, labels)."""
-    lake_of = {"job": [], "task": [], "answer": [], "annotation": [], "frame": []}
-    for name, base, worker, tasks, *kind in levels:
-        more = {"task_type": kind[0]} if kind else {}
-        lake_of["job"].append(job(name, base, **more))
-        for at, (source, numbers, labels) in enumerate(tasks):
-            shown = {"frame_count": len(numbers), "annotation_count": len(labels), **more}
-            lake_of["task"].append(task(name, at, source, **shown))
-            lake_of["answer"].append(answer(name, at, worker))
-            lake_of["frame"] += frames(name, at, *numbers)
-            lake_of["annotation"] += [{**each, "job_name": name, "object_id": str(at)} for each in labels]
-    return lake(**lake_of, **tallies(lake_of["annotation"]))
-
-
-def track(*numbers, left=0.0, verdict=None):
-    """One car in some frames."""
-    said = {"audit": verdict} if verdict else {}
-    return [label("", "", 0, "", left, frame=number, **said) for number in numbers]
-
-
 TEN = range(10)
 
 
@@ -223,13 +168,6 @@ def test_two_auditors_of_two_windows_have_each_their_own():
     audits, _, _ = counts(analysed(spark, "levels"))
     expected = {("clip", "ana", who, what): 1 for who in ("hana", "emre") for what in ("audited", "passed")}
     assert audits == expected
-
-
-VERDICT = "label-verification"
-
-
-def said(verdict):
-    return [{**label("", "", 0, ""), "shape": "verdict", "label": verdict, "instance_id": None, "left_px": None}]
 
 
 def test_who_follows_a_verification_is_compared_with_the_labels_it_judged():

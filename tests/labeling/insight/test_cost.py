@@ -1,3 +1,4 @@
+import random
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 
@@ -6,6 +7,7 @@ import pytest
 from sextant.labeling.insight import cost
 from sextant.labeling.insight.audits import PASSED
 from sextant.labeling.layout import TASK_TYPES
+from tests.labeling.insight.chains import VERDICT, chain, label, said, track
 from tests.labeling.insight.lake import analysed, lake, table
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -137,10 +139,6 @@ def test_nobody_is_paid_for_more_than_the_time_there_was(seconds, hours):
 # --- accepted labels ------------------------------------------------------------------------------------------------
 
 
-def label(job, number, ref, **more):
-    return {"annotation_id": f"{job}{number}", "job_name": job, "source_ref": ref, "shape": "box", **more}
-
-
 def spent(day, usd, *, rework=False, batch="b"):
     return {"batch": batch, "spent_on": date(2026, 3, day), "amount_usd": usd, "rework": rework, "kind": "labor"}
 
@@ -150,42 +148,148 @@ def batch_cost(settings=None, **tables):
     return {row["batch"]: row for row in rows}["b"]
 
 
-def test_labels_hold_that_the_last_level_did_not_fail():
+def accepted(*levels):
+    """Labels and accepted labels of the batch of a chain."""
+    (row,) = table(chain(*levels), "accepted_cost")
+    return row["label_count"], row["accepted_count"]
+
+
+def boxes(*verdicts):
+    """Labels of one image; each with a verdict, or with none."""
+    return [label("", "", n, "", 50.0 * n, **({"audit": one} if one else {})) for n, one in enumerate(verdicts)]
+
+
+ONE = (0,)
+FOUR = boxes(None, None, None, None)
+
+
+def test_cost_of_labels_that_the_last_level_did_not_fail():
     row = batch_cost(
-        task=[task("c", 0) | {"source_ref": "x"}],
+        task=[
+            task("a", 0) | {"source_ref": "x"},
+            task("a", 1) | {"source_ref": "y"},
+            task("c", 0) | {"source_ref": "x"},
+        ],
         annotation=[
-            *(label("a", n, "x") for n in range(4)),
-            *(label("a", n, "y") for n in range(4, 7)),  # the second level never saw it
-            label("c", 0, "x", attributes={"audit": "Pass"}),
-            label("c", 1, "x", attributes={"audit": " fail"}),
-            label("c", 2, "x", attributes={"moving": "fail"}),  # has no verdict
+            *(label("a", 0, n, "x") for n in range(4)),
+            *(label("a", 1, n, "y") for n in range(3)),  # the second level never saw it
+            label("c", 0, 0, "x", audit="Pass"),
+            label("c", 0, 1, "x", audit=" fail"),
+            label("c", 0, 2, "x", moving="fail"),  # has no verdict
+            label("c", 0, 3, "x", audit=""),  # nor has this
         ],
         cost=[spent(2, 10.0), spent(3, 5.0, rework=True)],
     )
-    assert (row["label_count"], row["accepted_count"]) == (7, 5)
-    assert (row["amount_usd"], row["rework_usd"], row["usd_per_accepted"]) == (15.0, 5.0, 3.0)
+    assert (row["label_count"], row["accepted_count"]) == (7, 6)
+    assert (row["amount_usd"], row["rework_usd"], row["usd_per_accepted"]) == (15.0, 5.0, 2.5)
     assert (row["budget_usd"], row["burn_usd_per_day"], row["exhausted_on"]) == (None, 7.5, None)
 
 
 def test_a_verification_fails_the_labels_of_its_data_object():
-    jobs = [*JOBS[:1], {"job_name": "v", "batch": "b", "task_type": "label-verification", "base_job": "a"}]
-    row = batch_cost(
-        job=jobs,
-        task=[task("v", n) | {"source_ref": ref} for n, ref in enumerate("xy")],
-        annotation=[
-            label("a", 0, "x"),
-            label("a", 1, "y"),
-            label("a", 2, "y"),
-            label("v", 0, "x", shape="verdict", label="bad"),
-            label("v", 1, "y", shape="verdict", label="Good"),
-        ],
-    )
-    assert (row["label_count"], row["accepted_count"], row["amount_usd"]) == (3, 2, 0.0)
+    first = ("a", None, "ana", [("x", ONE, boxes(None)), ("y", ONE, boxes(None, None))])
+    verified = ("v", "a", "hana", [("x", ONE, said("bad")), ("y", ONE, said("Good"))], VERDICT)
+    assert accepted(first, verified) == (3, 2)
 
 
-def test_the_words_that_pass_are_those_of_the_audits():
-    text = files("glue_scripts.labeling.insight").joinpath("accepted_cost.sql").read_text("utf-8")
-    assert text.count("('pass', 'good', 'correct', 'yes')") == 2
+def test_a_label_is_counted_once_where_jobs_tell_no_sources():
+    assert accepted(("a", None, "ana", [(None, ONE, FOUR)]), ("c", "a", "hana", [(None, ONE, FOUR)])) == (4, 4)
+
+
+def test_who_follows_a_verification_takes_on_the_labels_it_judged():
+    first = ("a", None, "ana", [("x", ONE, boxes(None)), ("y", ONE, boxes(None)), ("z", ONE, boxes(None))])
+    verified = ("v", "a", "hana", [("x", ONE, said("good")), ("y", ONE, said("bad")), ("z", ONE, said("bad"))], VERDICT)
+    adjusted = ("c", "v", "emre", [("x", ONE, boxes("Fail")), ("y", ONE, boxes(None))])
+    # The label of y was set right, that of z nobody took on.
+    assert accepted(first, verified, adjusted) == (3, 1)
+
+
+def test_windows_of_a_directed_audit_take_on_their_frames_alone():
+    folder = "s3://out/audits/clip/0"
+    first = ("clip", None, "ana", [("s3://x", range(10), track(*range(10)))])
+    windows = [
+        (f"{folder}/1-2.json", (1, 2), [*track(1, verdict="Pass"), *track(2, verdict="Fail")]),
+        (f"{folder}/7-7.json", (7,), track(7, verdict="Fail")),
+    ]
+    assert accepted(first, ("audit", "clip", "hana", windows)) == (10, 8)
+
+
+def test_frames_that_the_next_level_emptied_hold_nothing():
+    first = ("clip", None, "ana", [("s3://x", range(10), track(*range(10)))])
+    part = ("audit", "clip", "hana", [("s3://x", (4, 5, 6), track(4, 5, verdict="Pass"))])
+    assert accepted(first, part) == (10, 9)
+
+
+def test_of_two_audits_of_one_job_the_later_level_counts():
+    first = ("a", None, "ana", [("x", ONE, FOUR)])
+    two = [
+        (name, "a", "hana", [("x", ONE, boxes(*verdicts))])
+        for name, verdicts in (("c", ["Pass"] * 4), ("d", ["Fail"] * 4))
+    ]
+    assert accepted(first, *two) == (4, 0)
+    assert accepted(first, two[0], ("d", "c", "hana", two[1][3])) == (4, 0)
+    assert accepted(first, two[0]) == (4, 4)
+
+
+@pytest.mark.parametrize(("verdicts", "held"), [(("Pass", "Fail", None, ""), 3), ((None,), 1), (("no",), 0)])
+def test_a_single_job_that_carries_verdicts(verdicts, held):
+    assert accepted(("a", None, "hana", [("x", ONE, boxes(*verdicts))])) == (len(verdicts), held)
+
+
+def test_a_batch_that_goes_on_with_the_labels_of_another():
+    spark = chain(("a", None, "ana", [("x", ONE, FOUR)]), ("c", "a", "hana", [("x", ONE, boxes("Pass", "Fail"))]))
+    jobs = [{"job_name": "a", "batch": "b"}, {"job_name": "c", "batch": "other", "base_job": "a"}]
+    columns = spark.table("job").columns
+    spark.createDataFrame(
+        [tuple(({"task_type": "object-detection"} | row).get(name) for name in columns) for row in jobs],
+        spark.table("job").schema,
+    ).createOrReplaceTempView("job")
+    found = {row["batch"]: (row["label_count"], row["accepted_count"]) for row in table(spark, "accepted_cost")}
+    assert found == {"b": (4, 4), "other": (2, 1)}
+
+
+def test_no_more_labels_hold_than_there_are():
+    """Chains at random in which nobody adds a label: a frame's label is counted once, by the last who holds it."""
+    rng = random.Random(5)
+    kinds = [None, "whole", "part", "windows", "verdict"]
+    for _ in range(12):
+        levels = [("j0", None, "ana", [("s3://x", range(6), track(*range(6))), ("s3://y", range(6), track(*range(6)))])]
+        owner = {}
+        last = {(at, number): True for at in range(2) for number in range(6)}
+        base, shown = "j0", "j0"
+        for depth in (1, 2, 3):
+            kind, name = rng.choice(kinds), f"j{depth}"
+            sizes = {"whole": 6, "part": 3, "windows": 2}
+            if kind is None:
+                break
+            tasks = []
+            for at, source in enumerate(("s3://x", "s3://y")):
+                if kind == "verdict":
+                    good = rng.random() < 0.5
+                    tasks.append((source, ONE, said("good" if good else "bad")))
+                    if not good:
+                        last |= {key: False for key in last if key[0] == at and owner.get(key, "j0") == base}
+                    continue
+                numbers = sorted(rng.sample(range(6), sizes[kind]))
+                place = f"s3://out/audits/j0/{at}/{numbers[0]}-{numbers[-1]}.json" if kind == "windows" else source
+                labels = []
+                for number in numbers:
+                    passed = rng.random() < 0.7
+                    last[at, number] = passed
+                    owner[at, number] = name
+                    labels += track(number, verdict="Pass" if passed else "Fail")
+                tasks.append((place, tuple(numbers), labels))
+            levels.append((name, shown, "hana", tasks, *([VERDICT] if kind == "verdict" else [])))
+            shown = name
+            base = base if kind == "verdict" else name
+        labels, held = accepted(*levels)
+        assert held <= labels == 12
+        assert held == sum(last.values())
+
+
+@pytest.mark.parametrize(("name", "times"), [("accepted_cost", 3), ("audit_count", 1)])
+def test_the_words_that_pass_are_those_of_the_audits(name, times):
+    text = files("glue_scripts.labeling.insight").joinpath(f"{name}.sql").read_text("utf-8")
+    assert text.count("('pass', 'good', 'correct', 'yes')") == times
     assert {"pass", "good", "correct", "yes"} == PASSED
 
 
@@ -207,3 +311,13 @@ def test_the_budget_ends_when_it_is_spent(budget, unfinished, eta, ends):
     row = batch_cost({"budget_usd": budget}, cost=[spent(2, 10.0), spent(5, 10.0)], forecast=[state])
     assert row["exhausted_on"] == ends
     assert row["burn_usd_per_day"] == 10.0
+
+
+def test_the_end_of_a_batch_is_unknown_while_that_of_one_job_is():
+    states = [
+        {"job_name": name, "batch": "b", "in_progress_count": 0, "open_count": count, "eta": eta}
+        for name, count, eta in (("a", 1, None), ("c", 1, START + timedelta(days=5)), ("e", 0, None))
+    ]
+    days = [spent(2, 10.0), spent(5, 10.0)]
+    assert batch_cost({"budget_usd": 50.0}, cost=days, forecast=states)["exhausted_on"] == date(2026, 3, 11)
+    assert batch_cost({"budget_usd": 50.0}, cost=days, forecast=states[1:])["exhausted_on"] is None
