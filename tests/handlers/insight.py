@@ -275,15 +275,17 @@ INSIGHTS = {
             "modality": modality,
             "audited_count": audited,
             "passed_count": passed,
+            "compared_count": compared,
+            "compared_passed_count": compared_passed,
             "expected_share": expected,
             "deviation": deviation,
             "double_count": 20,
             "double_agreed_count": 18,
             "self_audited_count": 5,
         }
-        for modality, audited, passed, expected, deviation in (
-            (AUDITS, 100, 90, 0.8, 2.5),
-            (TRACKING, 50, 40, None, None),
+        for modality, audited, passed, compared, compared_passed, expected, deviation in (
+            (AUDITS, 100, 90, 60, 57, 0.8, 2.5),
+            (TRACKING, 50, 40, 0, 0, None, None),
         )
     ],
     "adjustment_count": [
@@ -461,6 +463,35 @@ INSIGHTS = {
             expires_at=NOON + dt.timedelta(days=30),
             expiry_risk=0.01,
         ),
+        of(
+            HARBOUR,
+            level="",
+            batch="harbour",
+            task_count=100,
+            labeled_count=10,
+            in_progress_count=0,
+            open_count=90,
+            tasks_per_hour=4.0,
+            as_of=NOON,
+            eta=NOON + dt.timedelta(hours=9),
+            eta_lower=NOON + dt.timedelta(hours=7),
+            expires_at=NOON + dt.timedelta(days=30),
+            expiry_risk=0.0,
+        ),
+    ],
+    "batch_forecast": [
+        {
+            "batch": batch,
+            "unfinished_count": 1,
+            "last_eta": NOON + dt.timedelta(hours=eta),
+            "last_eta_lower": NOON + dt.timedelta(hours=lower),
+            "last_eta_upper": None if upper is None else NOON + dt.timedelta(hours=upper),
+            "all_unfinished_count": 2,
+            # Later than both: the last of two is done only when both are.
+            "all_eta": NOON + dt.timedelta(hours=11),
+            "all_eta_lower": NOON + dt.timedelta(hours=8),
+        }
+        for batch, eta, lower, upper in (("street", 8, 6, 30), ("harbour", 9, 7, None))
     ],
     "cost": [
         of(

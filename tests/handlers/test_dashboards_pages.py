@@ -1,5 +1,8 @@
 """Every report's SQL on the Athena engine, over rows that can be added up by hand (`tests.handlers.insight`)."""
 
+import datetime as dt
+from collections import Counter
+
 import pytest
 
 from sextant.labeling.dashboards.athena import Lake, run
@@ -7,7 +10,8 @@ from sextant.labeling.dashboards.model import Filters, Specification
 from sextant.labeling.dashboards.query import query
 from sextant.labeling.dashboards.spec import SPECIFICATION
 from sextant.labeling.insight.intervals import p_chart, wilson
-from tests.handlers.insight import AUDIT, FIRST, HARBOUR
+from tests.handlers import lake
+from tests.handlers.insight import AUDIT, FIRST, HARBOUR, MARCH
 from tests.handlers.lake import DATABASE, WORKGROUP, LakeAthena, truth
 
 LAKE = Lake(DATABASE=DATABASE, WORKGROUP=WORKGROUP)
@@ -191,7 +195,7 @@ def test_cost_budget_progress_and_forecast(ask):
     assert (row["usd"], row["rework_usd"], row["prices_of"]) == (50, 12, "2026-10-01")
     (row,) = ask("cost", "spent", worker=("ada",))
     assert (row["usd"], row["rework_usd"]) == (30, None)
-    (row,) = ask("cost", "eta")
+    (row,) = ask("cost", "eta", batch=("street",))
     assert (row["done_share"], row["tasks"], row["open"], row["unfinished"]) == (0.6, 20, 5, 1)
     assert (row["eta"], row["eta_lower"], row["eta_upper"]) == (
         "2026-03-02T20:00:00.000Z",
@@ -204,6 +208,103 @@ def test_cost_budget_progress_and_forecast(ask):
     ]
     rows = {row["job"]: row for row in ask("cost", "forecast")}
     assert (rows[FIRST]["eta"], rows[AUDIT]["done_share"]) == (None, 0.2)
+    assert {job: row["rate"] for job, row in rows.items()} == {FIRST: 2, AUDIT: 1, HARBOUR: 4}
+
+
+def test_the_last_of_two_jobs_has_a_time_of_its_own(ask):
+    """The largest of their medians would be 21:00: too early, for both have to be done."""
+    for page in ("overview", "cost"):
+        (row,) = ask(page, "eta")
+        assert (row["eta"], row["eta_lower"], row["eta_upper"], row["unfinished"]) == (
+            "2026-03-02T23:00:00.000Z", "2026-03-02T20:00:00.000Z", None, 2,
+        )  # fmt: skip
+    rows = {row["batch"]: row for row in ask("overview", "progress")}
+    assert (rows["street"]["eta"], rows["harbour"]["eta"]) == ("2026-03-02T20:00:00.000Z", "2026-03-02T21:00:00.000Z")
+    (row,) = ask("cost", "eta", job=(FIRST,))
+    assert (row["eta"], row["unfinished"]) == (None, 0)
+
+
+def forecast(job, batch, unfinished, eta):
+    """A job and its forecast; `eta` are hours from midnight: its own, that of its batch's last job, that of all."""
+    own, last, every = (each and dt.datetime(2026, 3, 2, each, tzinfo=dt.UTC) for each in eta)
+    return {"job_name": job, "batch": batch, "modality": f"of {job}"}, {
+        "job_name": job, "batch": batch, "in_progress_count": 0, "open_count": unfinished, "eta": own,
+        "task_count": 10, "labeled_count": 10 - (unfinished or 0),
+    }, {"batch": batch, "last_eta": last, "all_eta": every}  # fmt: skip
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Asks when the last job is done, in a lake of these forecasts."""
+    opened = []
+
+    def asked(*rows):
+        waiting = Counter(one["batch"] for _, one, _ in rows if one["open_count"])
+        batches = {
+            each["batch"]: each | {"unfinished_count": waiting[each["batch"]], "all_unfinished_count": waiting.total()}
+            for _, _, each in rows
+            if waiting[each["batch"]]
+        }
+        given = {"forecast": [each for _, each, _ in rows], "batch_forecast": list(batches.values())}
+        monkeypatch.setattr(lake, "INSIGHTS", given)
+        monkeypatch.setattr(lake, "_rows", lambda _: [("job", [each for each, _, _ in rows])])
+        opened.append(athena := LakeAthena(truth()))
+
+        def when(**chosen):
+            answer = run(athena, LAKE, query(SPECIFICATION, "cost", "eta", Filters(**chosen)))
+            row = dict(zip([each.name for each in answer.columns], answer.rows[0], strict=True))
+            return row["eta"] and int(row["eta"][11:13]), row["unfinished"]
+
+        return when
+
+    yield asked
+    for each in opened:
+        each.close()
+
+
+def test_a_time_is_told_of_what_was_simulated_together_and_of_nothing_else(told):
+    when = told(
+        forecast("a1", "a", 5, (10, 12, 18)),
+        forecast("a2", "a", 5, (11, 12, 18)),
+        forecast("a3", "a", 0, (None, 12, 18)),
+        forecast("b1", "b", 5, (13, 15, 18)),
+        forecast("b2", "b", 5, (14, 15, 18)),
+        forecast("b3", "b", 5, (9, 15, 18)),
+        forecast("c1", "c", 5, (16, 16, 18)),
+    )
+    assert when() == (18, 6)
+    assert when(batch=("a",)) == (12, 2)
+    assert when(batch=("a",), job=("a2", "a3")) == (11, 1)
+    assert when(batch=("b",), job=("b1", "b2")) == (None, 2)
+    assert when(batch=("a", "b")) == (None, 5)
+    assert when(batch=("a", "b"), job=("a3", "b1", "b2", "b3")) == (15, 3), "a finished job of a changes nothing"
+    assert when(job=("a1", "b1", "b2")) == (None, 3), "as many as b has, and not of b alone"
+
+
+def test_an_unknown_end_of_one_job_is_no_end_of_the_others(told):
+    when = told(forecast("a1", "a", 5, (None, None, None)), forecast("a2", "a", 5, (11, None, None)))
+    assert when() == (None, 2)
+    assert when(job=("a2",)) == (11, 1)
+
+
+def test_spent_per_working_day_is_of_days_and_no_sum_of_rates(monkeypatch):
+    cost = [
+        {"job_name": job, "batch": job, "username": "ada", "spent_on": MARCH + dt.timedelta(days=day),
+         "amount_usd": 100.0, "kind": "labor", "rework": False}
+        for job, day in (("a", 0), ("b", 1))
+    ]  # fmt: skip
+    monkeypatch.setattr(lake, "INSIGHTS", {"cost": cost})
+    athena = LakeAthena(truth())
+    answer = run(athena, LAKE, query(SPECIFICATION, "cost", "spent", Filters()))
+    row = dict(zip([each.name for each in answer.columns], answer.rows[0], strict=True))
+    athena.close()
+    assert (row["usd"], row["burn"], row["days"]) == (200, 100, 2)
+    assert not any(
+        "burn" in visual.measures and not visual.rows
+        for dashboard in SPECIFICATION.dashboards
+        for visual in dashboard.visuals
+        if visual.dataset == "batches"
+    ), "a batch's rate does not add up"
 
 
 def test_what_needs_a_person(ask):

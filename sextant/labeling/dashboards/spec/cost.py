@@ -34,6 +34,13 @@ COST = Dataset(
             title="Rework", unit="usd", n="usd", adds=True, sql="sum(amount_usd) FILTER (WHERE rework)"
         ),
         "units": Measure(title="Units", unit="number", sql="sum(unit_count)"),
+        "burn": Measure(
+            title="Spent per working day",
+            unit="usd",
+            n="days",
+            sql="sum(amount_usd) / CAST(nullif(count(DISTINCT spent_on), 0) AS double)",
+        ),
+        "days": Measure(title="Days with work", sql="count(DISTINCT spent_on)"),
         "prices_of": Measure(title="Prices of", unit="day", sql="max(prices_of)"),
     },
     filters={**JOB_FILTERS, **USERNAME_FILTER, **days("spent_on")},
@@ -61,7 +68,8 @@ BATCHES = Dataset(
             sql="sum(CASE WHEN budget_usd IS NOT NULL THEN amount_usd END) / nullif(sum(budget_usd), 0E0)",
         ),
         "budgeted": Measure(title="Batches with a budget", adds=True, sql="count(budget_usd)"),
-        "burn": Measure(title="Spent per working day", unit="usd", sql="sum(burn_usd_per_day)"),
+        # Of one batch: a visual that shows it groups by batch. Data set cost has that of several.
+        "burn": Measure(title="Spent per working day", unit="usd", sql="max(burn_usd_per_day)"),
         "exhausted_on": Measure(title="Budget ends on", unit="day", sql="min(exhausted_on)"),
     },
     filters={"batch": "batch IN ({values})"},
@@ -84,9 +92,31 @@ PROGRESS = Dataset(
     },
     filters={**JOB_FILTERS, **days("CAST(hour AS date)")},
 )
+
+
+def _last(end: str = "") -> str:
+    """When the last of the jobs shown is done, for which there is a simulation: one job, a batch, or all there are.
+
+    Of any other choice the largest of their times would be too early, so there is none. Finished jobs have null in all
+    of these columns.
+    """
+    waiting = "count(unfinished_count)"
+    return (
+        f"CASE WHEN {waiting} = 1 THEN max(eta{end})"
+        f" WHEN {waiting} = max(all_unfinished_count) THEN max(all_eta{end})"
+        f" WHEN {waiting} = max(unfinished_count) THEN"
+        f" CASE WHEN count(DISTINCT waiting) = 1 THEN max(last_eta{end}) END END"
+    )
+
+
 FORECAST = Dataset(
     counts="jobs",
-    source="forecast",
+    source=(
+        "(SELECT forecast.*, told.unfinished_count, told.last_eta, told.last_eta_lower, told.last_eta_upper,"
+        " told.all_unfinished_count, told.all_eta, told.all_eta_lower, told.all_eta_upper, told.batch AS waiting"
+        " FROM forecast LEFT JOIN batch_forecast AS told"
+        " ON forecast.batch = told.batch AND (in_progress_count > 0 OR open_count > 0)) AS forecast"
+    ),
     dimensions={"job": JOB, "batch": BATCH, "level": LEVEL, "modality": MODALITY},
     measures={
         "done_share": Measure(
@@ -99,19 +129,24 @@ FORECAST = Dataset(
         "labeled": Measure(title="Done tasks", adds=True, sql="sum(labeled_count)"),
         "in_progress": Measure(title="In progress", adds=True, sql="sum(in_progress_count)"),
         "open": Measure(title="Not begun", adds=True, sql="sum(open_count)"),
-        "rate": Measure(title="Tasks per hour", unit="rate", sql="sum(tasks_per_hour)"),
-        "unfinished": Measure(title="Unfinished jobs", adds=True, sql="count(eta)"),
+        "rate": Measure(title="Tasks per hour", unit="rate", sql="max(tasks_per_hour)"),
+        "unfinished": Measure(title="Unfinished jobs", adds=True, sql="count(unfinished_count)"),
         "eta": Measure(
-            title="Done by", unit="timestamp", n="unfinished", lower="eta_lower", upper="eta_upper", sql="max(eta)"
+            title="Done by", unit="timestamp", n="unfinished", lower="eta_lower", upper="eta_upper", sql=_last()
         ),
         "seen_from": Measure(title="Newest work", unit="timestamp", sql="max(as_of)"),
-        "eta_lower": Measure(title="Done by, at the earliest", unit="timestamp", sql="max(eta_lower)"),
-        "eta_upper": Measure(title="Done by, at the latest", unit="timestamp", sql="max(eta_upper)"),
-        "expires_at": Measure(title="Expires", unit="timestamp", sql="min(expires_at)"),
-        "expiry_risk": Measure(title="Risk of expiry", unit="share", sql="max(expiry_risk)"),
+        "eta_lower": Measure(title="Done by, at the earliest", unit="timestamp", sql=_last("_lower")),
+        "eta_upper": Measure(title="Done by, at the latest", unit="timestamp", sql=_last("_upper")),
+        "expires_at": Measure(title="Expires, at the latest", unit="timestamp", sql="min(expires_at)"),
+        "expiry_risk": Measure(title="Risk of expiry, at least", unit="share", sql="max(expiry_risk)"),
         "as_of": Measure(title="Forecast from", unit="timestamp", sql="max(as_of)"),
     },
     filters=JOB_FILTERS,
+)
+
+LAST_JOB = (
+    "Seen from the newest work: by then all are done in half of the simulated futures, 95 % of them end within the"
+    " interval. Told of one job, a batch or all of them, within 90 days."
 )
 
 DASHBOARD = Dashboard(
@@ -130,21 +165,26 @@ DASHBOARD = Dashboard(
             span=1,
         ),
         Visual(
-            id="spent", type="kpi", title="Spent", dataset="cost", measures=("usd", "rework_usd", "prices_of"), span=1
+            id="spent",
+            type="kpi",
+            title="Spent",
+            dataset="cost",
+            measures=("usd", "rework_usd", "burn", "prices_of"),
+            span=1,
         ),
         Visual(
             id="budget",
             type="kpi",
             title="Budget used",
             dataset="batches",
-            measures=("burned", "usd", "budget_usd", "burn", "exhausted_on"),
+            measures=("burned", "usd", "budget_usd", "exhausted_on"),
             span=1,
         ),
         Visual(
             id="eta",
             type="kpi",
             title="Last job done by",
-            note="Seen from the newest work: half of the simulated futures are done by then, 95 % within the interval.",
+            note=LAST_JOB,
             dataset="forecast",
             measures=("eta", "seen_from", "done_share", "open", "expiry_risk"),
             span=1,
@@ -215,6 +255,7 @@ DASHBOARD = Dashboard(
             id="forecast",
             type="table",
             title="Progress and forecast per job",
+            note="Ground Truth ends a job 30 days after its creation: at the latest, 30 days after its first answer.",
             dataset="forecast",
             rows=("job", "level"),
             measures=(
