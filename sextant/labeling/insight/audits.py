@@ -610,8 +610,9 @@ def reliability(table: pa.Table) -> Mapping[str, Sequence[Mapping[str, object]]]
     out). Under the hypothesis that all judge alike, with the stratum's share p, the difference between his passes and
     the expected ones has the variance p (1 - p) n (n + m) / m, n his verdicts and m the others'; strata add up as in
     W. G. Cochran, Some methods for strengthening the common chi-squared tests, Biometrics 10 (1954). Strata that nobody
-    else judged say nothing and are left out. Boxes of one track are no independent cases, so the deviation of audits of
-    tracks is larger than it seems: it ranks auditors, it does not prove anything.
+    else judged say nothing and are left out, as are labels of unknown workers, who are not one person: `expected_share`
+    is to be held against `compared_passed_count` of `compared_count`. Boxes of one track are no independent cases, so
+    the deviation of audits of tracks is larger than it seems: it ranks auditors, it does not prove anything.
 
     Args:
         table: columns modality, auditor, worker, label, audited_count, passed_count, double_count,
@@ -633,7 +634,8 @@ def reliability(table: pa.Table) -> Mapping[str, Sequence[Mapping[str, object]]]
     all_n, all_k = np.bincount(stratum, n)[stratum], np.bincount(stratum, k)[stratum]
     m = all_n - n
     with np.errstate(divide="ignore", invalid="ignore"):
-        compared = (m > 0) & (n > 0)
+        known = np.array([each is not None for each in text["worker"]], bool)
+        compared = known & (m > 0) & (n > 0)
         expected = np.where(compared, n * (all_k - k) / m, 0.0)
         p = all_k / all_n
         variance = np.where(compared, p * (1 - p) * n * all_n / m, 0.0)
@@ -654,6 +656,8 @@ def reliability(table: pa.Table) -> Mapping[str, Sequence[Mapping[str, object]]]
                 "pass_share": total["passed_count"] / total["audited_count"] if total["audited_count"] else None,
                 "lower": float(lower),
                 "upper": float(upper),
+                "compared_count": int(base),
+                "compared_passed_count": int(k[mine & compared].sum()),
                 "expected_share": float(expected[mine].sum()) / base if base else None,
                 "deviation": off / spread if spread else 0.0 if base else None,
             }

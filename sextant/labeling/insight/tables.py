@@ -190,11 +190,21 @@ AUDITOR_QUALITY = Table(
         _LOWER,
         _UPPER,
         Column(
+            "compared_count",
+            "bigint",
+            "Of the verdicts, those on labels of known workers and of classes that other auditors judged of them, too.",
+        ),
+        Column("compared_passed_count", "bigint", "Of those, passed."),
+        Column(
             "expected_share",
             "double",
-            "What the other auditors pass of labels of the same workers and classes; null without others.",
+            "What the others pass of the compared labels' workers and classes; null without others.",
         ),
-        Column("deviation", "double", "Standard errors between both shares; beyond ±3 somebody should look."),
+        Column(
+            "deviation",
+            "double",
+            "Standard errors between the shares of the compared labels; beyond ±3 somebody should look.",
+        ),
         Column("double_count", "bigint", "Labels another auditor judged too."),
         Column("double_agreed_count", "bigint", "Of those, judged alike."),
         Column("self_audited_count", "bigint", "Own labels audited: should be 0."),

@@ -478,6 +478,7 @@ def test_an_auditor_against_the_others_on_the_same_work():
     found = {row["auditor"]: row for row in made["auditor_quality"]}
     strict = found["strict"]
     assert (strict["audited_count"], strict["passed_count"], strict["pass_share"]) == (150, 70, pytest.approx(70 / 150))
+    assert (strict["compared_count"], strict["compared_passed_count"]) == (100, 60)
     assert strict["expected_share"] == pytest.approx(270 / 300)
     p = 330 / 400
     assert strict["deviation"] == pytest.approx((60 - 90) / np.sqrt(p * (1 - p) * 100 * 400 / 300))
@@ -503,10 +504,27 @@ def test_a_hard_worker_makes_no_strict_auditor():
 def test_an_auditor_alone():
     (row,) = reliability(judged(("one", "ana", "Car", 3, 3)))["auditor_quality"]
     assert (row["expected_share"], row["deviation"], row["upper"]) == (None, None, 1.0)
+    assert (row["compared_count"], row["compared_passed_count"]) == (0, 0)
+
+
+def test_labels_of_unknown_workers_are_not_one_persons():
+    rows = reliability(judged(("one", None, "Car", 100, 90), ("two", None, "Car", 100, 50)))["auditor_quality"]
+    assert [(row["audited_count"], row["compared_count"], row["expected_share"]) for row in rows] == [
+        (100, 0, None)
+    ] * 2
+    assert [row["deviation"] for row in rows] == [None, None]
+
+
+def test_both_shares_are_of_the_same_labels():
+    """Two judge one worker's work alike, and one of them the bad work of another alone."""
+    rows = judged(("one", "ana", "Car", 100, 90), ("two", "ana", "Car", 100, 90), ("one", "bela", "Car", 100, 10))
+    one, _ = reliability(rows)["auditor_quality"]
+    assert (one["pass_share"], one["expected_share"], one["deviation"]) == (0.5, 0.9, 0.0)
+    assert one["compared_passed_count"] / one["compared_count"] == 0.9
 
 
 def test_all_pass_everything():
-    rows = reliability(judged(("one", None, "Car", 5, 5), ("two", None, "Car", 5, 5)))["auditor_quality"]
+    rows = reliability(judged(("one", "ana", "Car", 5, 5), ("two", "ana", "Car", 5, 5)))["auditor_quality"]
     assert [(row["expected_share"], row["deviation"]) for row in rows] == [(1.0, 0.0), (1.0, 0.0)]
 
 
