@@ -10,7 +10,7 @@ from sextant.labeling.insight.tables import INSIGHT_TABLES, PARTS
 from sextant.labeling.staging import STAGED
 from sextant.labeling.tables import TABLES, spark_schema
 
-SETTINGS = "wage_usd_per_hour double, budget_usd double, audit_attribute string"
+SETTINGS = "wage_usd_per_hour double, budget_usd double, audit_attribute string, input_path string, output_path string"
 SCHEMAS = {each.name: spark_schema(each) for each in (*STAGED, *TABLES, *INSIGHT_TABLES, *PARTS)} | {
     "settings": SETTINGS
 }

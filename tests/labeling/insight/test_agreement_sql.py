@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from sextant.labeling.insight.analysis import steps
 from tests.labeling.insight.lake import analysed, lake
 
 START = datetime(2026, 11, 1, 8, tzinfo=UTC)
@@ -101,6 +102,19 @@ def test_boxes_of_two_workers_with_chance_sets():
     chance = [each for each in parts if each.get("chance_set") is not None]
     assert {each["chance_set"] for each in chance} == {"0", "1"}  # seven objects: five and two
     assert all(each["agreed"] == 0 for each in chance)
+
+
+def test_chance_is_learned_from_five_hundred_objects():
+    boxes = {"task_type": "object-detection", "label_count": 1}
+    answers = [
+        answer(2 * o + w, str(o), worker, **boxes) for o in range(503) for w, worker in enumerate(("ann", "bob"))
+    ]
+    spark = lake(answer=answers, answer_annotation=[shape(0, "Car")])
+    (step,) = [each for each in steps() if each.name == "shape_comparison"]
+    rows = spark.sql(step.query).collect()
+    drawn = [(row["chance_set"], row["object_id"]) for row in rows if row["chance_set"] is not None]
+    assert len({item for _, item in drawn}) == len(drawn) == 500
+    assert {each: [one for one, _ in drawn].count(each) for each, _ in drawn} == {str(n): 5 for n in range(100)}
 
 
 def test_answers_of_unknown_shape_are_not_empty():

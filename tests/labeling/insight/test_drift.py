@@ -238,3 +238,23 @@ def test_free_text_is_no_thousand_values():
     row = rows_of(labels, [{"job_name": "j", "batch": "b"}])["attribute.note", "day", "2026-03-02"]
     assert not row["drifted"]
     assert row["case_count"] == 200
+
+
+def test_a_track_counts_by_its_first_class():
+    """Ducks on one day and geese on the other, which the frames after the first take for the opposite."""
+    tracks = [
+        image("j", number, number % 2, label, frame_no=frame, instance_id=f"t{number}")
+        | {"annotation_id": f"{number}-{frame}"}
+        for number in range(80)
+        for frame, label in enumerate(("duck", "goose", "goose") if number % 2 else ("goose", "duck", "duck"))
+    ]
+    given = [
+        {"answer_id": f"a{each['object_id']}", "job_name": "j", "task_type": "image-classification", "position": 0}
+        | {name: each[name] for name in ("frame_no", "instance_id", "label", "attributes")}
+        | {"username": f"w{int(each['object_id']) % 2}"}
+        for each in tracks
+    ]
+    found = rows_of(tracks, [{"job_name": "j", "batch": "b"}], given)
+    ducks = found["label", "day", "2026-03-03"]
+    assert (ducks["case_count"], ducks["largest"]) == (40, "goose: 0.0%, others 100.0%")
+    assert found["label", "worker", "w1"]["largest"] == "goose: 0.0%, others 100.0%"

@@ -157,6 +157,14 @@ def test_the_same_box_twice():
     assert findings(data) == []
 
 
+@pytest.mark.parametrize(("height", "count"), [(31.5, 1), (32.0, 0)])
+def test_the_same_box_is_one_of_nineteen_twentieths(height, count):
+    """Beside a box of 40 by 30 one that is only higher: IoU 30 / 31.5 = 0.952, and 30 / 32 = 0.9375."""
+    data = clean()
+    data["annotation"].append(shape(4, "t3", height_px=height))
+    assert [finding for finding, _, _ in findings(data)] == ["duplicate_label"] * count
+
+
 def test_an_image_with_one_box_drawn_three_times():
     data = clean()
     data["annotation"] += [

@@ -69,6 +69,13 @@ def test_quantiles_without_ones_own_answers_are_those_of_the_others():
         assert others == pytest.approx(np.quantile(logs[workers != worker], shares))
 
 
+def test_the_fence_by_hand():
+    # Quartiles 2, 4 and 6: three quartile distances beyond the upper one.
+    assert pace.idle_limit(np.arange(9.0)) == 6 + 3 * 4
+    # Where times spread less than that, three times the median.
+    assert pace.idle_limit(np.log(np.linspace(10.0, 10.2, 9))) == pytest.approx(np.log(30.3))
+
+
 @pytest.mark.parametrize(("answers", "workers"), [(25, 3), (40, 4), (100, 5), (1_000, 10)])
 def test_honest_work_is_seldom_called_rushed_and_hardly_ever_idle(answers, workers):
     rushed = idle = 0

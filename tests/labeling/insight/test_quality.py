@@ -420,3 +420,15 @@ def test_many_classes_are_bearable():
     answers = Answers(unit, worker, label, objects, 50, labels)
     found, _ = dawid_skene(answers).best(objects)
     assert (found == right).mean() > 0.95
+
+
+def test_workers_of_nine_answers_are_not_correlated():
+    """Three workers answer thirty objects, a fourth ten and a fifth nine of them, each with some errors."""
+    wrong = {0: 7, 1: 5, 2: 3, 3: 4, 4: 4}
+    shown = {0: 30, 1: 30, 2: 30, 3: 10, 4: 9}
+    rows = [
+        (f"o{o:02}", f"w{w}", "ab"[(o + (o % wrong[w] == wrong[w] - 1)) % 2], "ab"[o % 2], None)
+        for w, count in shown.items()
+        for o in range(count)
+    ]
+    assert found_measure(quality(table(rows)), "worker_correlation")["case_count"] == 4

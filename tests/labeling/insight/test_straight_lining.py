@@ -160,3 +160,22 @@ def test_values_given_without_looking_are_found():
     assert {row["worker_id"] for row in rows} == {"w3"}
     assert len(rows) == 6
     assert {row["value"] for row in rows} == {48.0}  # vehicles, not their frames
+
+
+@pytest.mark.parametrize(("length", "found"), [(16, []), (17, [(17.0, 17.0)])])
+def test_the_limit_of_an_attribute_is_among_all_its_values(length, found):
+    """Of colleagues' values half are x, and half of what follows is: at most 0.504 by Wilson. Of 100 values the first
+    run beyond 0.001 / 100 is of 17: 0.504^17 = 8.9e-6. Beyond 0.001 alone 11 would do."""
+    counts = {("w0", "x"): (60, 60, 30), ("w0", "y"): (40, 39, 10)}
+    counts |= {("w1", each): (50_000, 50_000, 25_000) for each in "xy"}
+    empty = dict.fromkeys((*lines.FLAGGED, "run_length", "answer_count", "followed_count", "repeated_count"))
+    names = ("answer_count", "followed_count", "repeated_count")
+    rows = [
+        {**empty, "kind": "tally", "worker_id": who, "attribute": "lit", "value": value}
+        | dict(zip(names, told, strict=True))
+        for (who, value), told in counts.items()
+    ]
+    run = {"worker_id": "w0", "answer_id": "a", "attribute": "lit", "value": "x", "run_length": length}
+    rows.append({**empty, "kind": "run", **run})
+    made = lines.compute(pa.Table.from_pylist(rows))["answer_flag"]
+    assert [(row["value"], row["reference"]) for row in made] == found

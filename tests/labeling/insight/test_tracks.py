@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sextant.labeling.insight import tracks
+from sextant.labeling.insight.analysis import steps
+from tests.labeling.insight.lake import analysed, lake
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = Path(os.environ.get("SEXTANT_DATA", ROOT.parent / "shared" / "data")) / "groundtruth"
@@ -337,6 +339,49 @@ def test_the_real_track_has_the_measured_findings():
     assert sum(each[4] for each in found if each[1] == "frozen") == 6
     assert [each for each in found if each[1] == "missing_attribute"] == [("Car:3", "missing_attribute", 9, 299, 291)]
     assert not [each for each in found if each[1] == "identity_swap"]
+
+
+# --- through the SQL --------------------------------------------------------------------------------------------------
+
+VIDEO = {"job_name": "job", "modality": "VideoObjectTracking", "task_type": "video-object-tracking"}
+CLIP = {**VIDEO, "object_id": "0"}
+
+
+def clip(frames):
+    """A sequence with one standing car."""
+    numbered = [{**CLIP, "frame_no": number, "frame": f"{number}.jpg"} for number in range(frames)]
+    box = {"label": "Car", "shape": "box", "left_px": 1.0, "top_px": 1.0, "width_px": 9.0, "height_px": 9.0}
+    return {
+        "job": [{**VIDEO, "annotation_count": frames}],
+        "task": [{**CLIP, "status": "labeled", "source_ref": "s3://clip", "worker_count": 1}],
+        "frame": numbered,
+        "annotation": [
+            {**each, **box, "annotation_id": f"{each['frame_no']:04}", "instance_id": "c", "attributes": {}}
+            for each in numbered
+        ],
+    }
+
+
+@pytest.mark.parametrize(("told", "missing"), [(2, 1), (1, 0)])
+def test_an_attribute_that_half_of_a_class_has_is_expected_of_all(told, missing):
+    counts = [{"job_name": "job", "label": "Car", "attribute": "", "value": "", "annotation_count": 4}]
+    counts.append({"job_name": "job", "label": "Car", "attribute": "color", "value": "red", "annotation_count": told})
+    tables = clip(4) | {"attribute_count": counts}
+    for row in tables["annotation"][:told]:
+        row["attributes"] = {"color": "red"}
+    made = analysed(lake(**tables), "tracks")
+    assert [row["issue"] for row in made["track_issue"] if row["issue"] == "missing_attribute"] == (
+        ["missing_attribute"] * missing
+    )
+
+
+def test_a_directed_audit_reads_three_frames_around_a_finding():
+    issue = {"issue": "jump", "frame_no": 20, "last_frame_no": 21, "instance_id": "c"}
+    spark = lake({"output_path": "s3://out"}, **clip(40), track_issue=[{**CLIP, **issue}])
+    (step,) = [each for each in steps() if each.name == "directed_audit"]
+    rows = spark.sql(step.query).collect()
+    for kind in ("frame", "label"):
+        assert sorted(row["frame_no"] for row in rows if row["kind"] == kind) == list(range(17, 25))
 
 
 # --- directed audits --------------------------------------------------------------------------------------------------
