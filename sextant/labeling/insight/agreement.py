@@ -22,7 +22,7 @@ import numpy as np
 
 from sextant.labeling.insight.analysis import seed
 from sextant.labeling.insight.bootstrap import FEWEST_OBJECTS, Resampling, interval, resampling
-from sextant.labeling.insight.columns import coded, distinct, floats
+from sextant.labeling.insight.columns import JOB, coded, distinct, floats
 from sextant.labeling.insight.overlap import across_groups, same_group
 from sextant.labeling.insight.tracking_metrics import THRESHOLDS, hota_value
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     Statistic = Callable[[Resampling, Integers, Integers, int], Floats]
 
 Row = dict[str, Any]
-JOB = ("job_name", "modality", "task_type")
 ITEMS_AT_ONCE = 1024
 COLUMNS_AT_ONCE = 2048
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     Column = pa.ChunkedArray[Any]
     Integers = NDArray[np.int64]
 
+JOB = ("job_name", "modality", "task_type")
+"""What every row about one job begins with."""
+
 
 def floats(column: Column) -> NDArray[np.float64]:
     """Numbers; NaN where there is none."""
@@ -28,16 +31,13 @@ def integers(column: Column) -> Integers:
 
 
 def codes(column: Column) -> Integers:
-    """Values as numbers from 0 on, in the order in which they first occur; null is a value."""
+    """Values as numbers from 0 on, in the order in which they first occur; null is a value. For whom their order and
+    what they are is all one: `coded` sorts them.
+    """
     encoded = pc.call_function(
         "dictionary_encode", [column.combine_chunks()], pc.DictionaryEncodeOptions(null_encoding="encode")
     )
     return np.asarray(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
-
-
-def micros(column: Column) -> Integers:
-    """Instants as microseconds since 1970 in UTC; 0 where there is none."""
-    return integers(column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64()))
 
 
 def coded(column: Column) -> tuple[Integers, list[Any]]:

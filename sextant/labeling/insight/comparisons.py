@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sextant.labeling.insight import spans, tracking_metrics
-from sextant.labeling.insight.columns import coded, distinct, floats, integers
+from sextant.labeling.insight.columns import JOB, coded, distinct, floats, integers
 from sextant.labeling.insight.overlap import across_groups, best_matching, box_iou, chunks_of_pairs, same_group
 from sextant.labeling.insight.tracking_metrics import THRESHOLDS, Tracks
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 Row = dict[str, Any]
-JOB = ("job_name", "modality", "task_type")
 BOX = ("left_px", "top_px", "width_px", "height_px")
 SPAN = ("start_offset", "end_offset")
 OVERLAP = 0.5

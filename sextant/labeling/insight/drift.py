@@ -42,7 +42,7 @@ class Comparison:
     bins: int
 
 
-def compare(item: Floats, reference: Floats) -> Comparison:
+def distances(item: Floats, reference: Floats) -> Comparison:
     """Population stability index and Jensen-Shannon distance of two distributions, given as counts by value.
 
     The index is the sum of (p - q) ln(p / q) over the values, rare ones together (Kullback and Leibler's J, 1951);
@@ -227,7 +227,7 @@ def against_others(counts: Floats, varied: Dispersion) -> tuple[Floats, list[tup
         # Where nothing else is left, all others are the reference.
         reference = np.where(reference.sum(axis=1, keepdims=True) > 0, reference, counts.sum(axis=0) - counts)
         found = [
-            (made := compare(item, other), threshold(made.bins, item.sum(), other.sum(), varied))
+            (made := distances(item, other), threshold(made.bins, item.sum(), other.sum(), varied))
             for item, other in zip(counts, reference, strict=True)
         ]
         far = np.where(left_out, 0.0, [beyond(*each) for each in found])

@@ -20,7 +20,7 @@ from scipy.sparse import csr_array
 
 from sextant.labeling.insight.analysis import seed
 from sextant.labeling.insight.bootstrap import interval, resampling
-from sextant.labeling.insight.columns import coded, distinct
+from sextant.labeling.insight.columns import JOB, coded, distinct
 from sextant.labeling.insight.intervals import wilson
 from sextant.labeling.insight.overlap import across_groups
 from sextant.labeling.interval_sql import Z95
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     """Worker, right class, given class and number of answers, shape (n,) each."""
 
 Row = dict[str, Any]
-JOB = ("job_name", "modality", "task_type")
 SMOOTHING = 0.5
 """Answers added to every cell of every confusion matrix (Jeffreys), so that a worker who never erred may err."""
 ENTRIES = 2_000_000

@@ -12,7 +12,7 @@ INDEPENDENT = drift.Dispersion()
 
 
 def test_index_and_distance_by_hand():
-    found = drift.compare(np.array([30.0, 10.0]), np.array([50.0, 50.0]))
+    found = drift.distances(np.array([30.0, 10.0]), np.array([50.0, 50.0]))
     p, q = 30.5 / 41, 50.5 / 101
     assert found.psi == pytest.approx((p - q) * log(p / q) + (q - p) * log((1 - p) / (1 - q)))
     # Halves of the distances to the mean distribution (5/8, 3/8), to base 2.
@@ -22,16 +22,16 @@ def test_index_and_distance_by_hand():
 
 
 def test_equal_distributions_do_not_differ_and_disjoint_ones_do_wholly():
-    assert drift.compare(np.array([5.0, 5.0]), np.array([5.0, 5.0])) == drift.Comparison(0.0, 0.0, 2)
-    assert drift.compare(np.array([9.0, 0.0]), np.array([0.0, 9.0])).js == pytest.approx(1.0)
+    assert drift.distances(np.array([5.0, 5.0]), np.array([5.0, 5.0])) == drift.Comparison(0.0, 0.0, 2)
+    assert drift.distances(np.array([9.0, 0.0]), np.array([0.0, 9.0])).js == pytest.approx(1.0)
 
 
 def test_rare_values_are_put_together():
     counts = np.array([500.0, 480.0, 8.0, 7.0, 5.0])
-    assert drift.compare(counts, counts).bins == 5
-    assert drift.compare(counts / 5, counts / 5).bins == 3
-    assert drift.compare(np.array([1.0, 0.0, 0.0]), np.array([10.0, 9.0, 1.0])).bins == 2
-    assert drift.compare(np.array([3.0]), np.array([10.0])) == drift.Comparison(0.0, 0.0, 1)
+    assert drift.distances(counts, counts).bins == 5
+    assert drift.distances(counts / 5, counts / 5).bins == 3
+    assert drift.distances(np.array([1.0, 0.0, 0.0]), np.array([10.0, 9.0, 1.0])).bins == 2
+    assert drift.distances(np.array([3.0]), np.array([10.0])) == drift.Comparison(0.0, 0.0, 1)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_without_drift_the_threshold_is_passed_once_in_a_hundred(shares, item, r
     for mine, theirs in zip(
         rng.multinomial(item, shares, 1_500), rng.multinomial(reference, shares, 1_500), strict=True
     ):
-        found = drift.compare(mine.astype(float), theirs.astype(float))
+        found = drift.distances(mine.astype(float), theirs.astype(float))
         alarms += found.psi > drift.threshold(found.bins, item, reference, INDEPENDENT)
     assert alarms <= 27  # 15 expected, and three standard deviations
 
