@@ -1,6 +1,7 @@
 """The whole job over a batch whose second level saw only some data objects, in another order, under other ids."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,8 @@ def response(worker, seconds):
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory):
-    source, out = tmp_path_factory.mktemp("audited"), tmp_path_factory.mktemp("published")
+def source(tmp_path_factory):
+    source = tmp_path_factory.mktemp("audited")
     files = {}
     roots = {
         "cars": "VideoObjectTracking/day-first_level-cars/output/cars",
@@ -89,6 +90,12 @@ def target(tmp_path_factory):
         path = source / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(body if isinstance(body, str) else json.dumps(body))
+    return source
+
+
+@pytest.fixture(scope="module")
+def target(source, tmp_path_factory):
+    out = tmp_path_factory.mktemp("published")
     run_job(source, out)
     return out
 
@@ -170,3 +177,48 @@ def test_a_jump_leads_to_an_audit_of_the_frames_around_it(target):
     assert [each["frame-no"] for each in listed["frames"]] == list(range(4, 12))
     labels = json.loads(Path(document["cars-ref"]).read_text())["tracking-annotations"]
     assert [each["annotations"][0]["left"] for each in labels] == [left(2, number) for number in range(4, 12)]
+
+
+def test_the_audit_of_a_directed_manifest_reaches_the_worker(source, target, tmp_path):
+    """The manifest as the job wrote it, an audit's output over it as Ground Truth gives it, and the job again."""
+    grown, out = tmp_path / "grown", tmp_path / "out"
+    shutil.copytree(source, grown)
+    (line,) = (target / "audits/day-first_level-cars/directed.manifest").read_text().splitlines()
+    document = json.loads(line)
+    document["cars-ref-metadata"]["job-name"] = "labeling-job/cars"  # as Ground Truth calls it: so the base is found
+    labels = json.loads(Path(document["cars-ref"]).read_text())
+    for frame in labels["tracking-annotations"]:
+        (car,) = frame["annotations"]
+        failed = int(frame["frame-no"]) == 7
+        car["label-category-attributes"]["audit"] = "Fail" if failed else "Pass"
+        car["left"] -= 300 if failed else 0
+    job = grown / "VideoObjectTrackingAudit/day-second_level-cars-window/output/cars-window"
+    key = "annotations/consolidated-annotation/output/0/SeqLabel.json"
+    metadata = {**METADATA, "job-name": "labeling-job/cars-window", "creation-date": "2026-09-03T10:00:00.000000"}
+    audited = {
+        "cars-window-ref": f"s3://batches/batch_manifests/{job.relative_to(grown).as_posix()}/{key}",
+        "cars-window-ref-metadata": metadata,
+    }
+    written = {
+        key: json.dumps(labels),
+        "annotations/worker-response/iteration-1/0/2026-09-03_09:00:00.json": json.dumps(response("ivo", 20.0)),
+        "manifests/output/output.manifest": json.dumps({**document, **audited}) + "\n",
+    }
+    for path, text in written.items():
+        (job / path).parent.mkdir(parents=True)
+        (job / path).write_text(text)
+    run_job(grown, out)
+    name, base = "day-second_level-cars-window", "day-first_level-cars"
+    verdicts = [row for row in rows(out, "audit_count") if row["job_name"] == name and row["attribute"] == ""]
+    assert summed(verdicts, ("audited_job", "worker", "auditor"), "audited_count", "passed_count") == {
+        (base, "sub-ana", "sub-ivo"): [8, 7]
+    }
+    (moved,) = [row for row in rows(out, "adjustment") if row["job_name"] == name]
+    assert (moved["frame_no"], moved["change"], moved["worker"], moved["auditor"]) == (7, "moved", "sub-ana", "sub-ivo")
+    # Nobody else saw the third clip. Four clips of 12 labels, of which the other audit fails four.
+    first = summed(
+        [row for row in rows(out, "first_pass") if row["audit_job"] == name], (), "label_count", "accepted_count"
+    )
+    assert first == {(): [8, 7]}
+    (cost,) = [row for row in rows(out, "accepted_cost") if row["batch"] == "day"]
+    assert (cost["label_count"], cost["accepted_count"]) == (48, 48 - 4 - 1)
