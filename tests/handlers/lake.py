@@ -184,6 +184,8 @@ def _rows(facts):
         {
             "job_name": j, "modality": m, "task_type": kind, "level": level, "base_job": BASE_JOBS.get(j),
             "batch": "street" if level else "harbour",
+            "failed_count": sum(x["job"] == j and x["status"] == "failed" for x in facts.tasks),
+            "finished_at": max(dt.datetime.combine(x["day"], noon) for x in facts.tasks if x["job"] == j),
         }
         for j, (m, level) in JOBS.items()
     ]  # fmt: skip

@@ -97,6 +97,21 @@ def ask(facts):
     athena.close()
 
 
+@pytest.mark.parametrize(
+    ("dashboard", "visual", "cut"),
+    [("cost", "throughput", 1), ("workers", "answers-per-day", 4)],
+)
+def test_a_long_series_loses_its_oldest_end(ask, monkeypatch, dashboard, visual, cut):
+    whole = ask(dashboard, visual)
+    assert [row[0] for row in whole.rows] == sorted(row[0] for row in whole.rows)
+    assert not whole.truncated
+    shown = SPECIFICATION.dashboard(dashboard).visual(visual)
+    monkeypatch.setitem(shown.__dict__, "limit", len(whole.rows) - cut)
+    newest = ask(dashboard, visual)
+    assert newest.rows == whole.rows[cut:]
+    assert newest.truncated
+
+
 def test_vehicles_by_type_under_filters(facts, ask):
     job = '=harbour, "north"'
     expected = Counter(

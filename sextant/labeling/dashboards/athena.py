@@ -125,9 +125,10 @@ def run(
     except BotoCoreError as error:
         raise QueryError(502, type(error).__name__, f"Athena cannot be reached: {error}", "Try again later.") from error
     statistics = execution.get("Statistics", {})
+    kept = rows[: query.limit]
     return Answer(
         columns=columns,
-        rows=rows[: query.limit],
+        rows=kept[::-1] if query.newest_first else kept,
         truncated=len(rows) > query.limit,
         not_applied=query.not_applied,
         as_of=execution["Status"]["SubmissionDateTime"],

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from sextant.labeling.dashboards.model import Dataset, Filters, Specification
+from sextant.labeling.dashboards.model import Dataset, Filters, Specification, Visual
 
 _PLACE = re.compile(r"\{(name|values)\}")
 
@@ -17,13 +17,15 @@ class UnknownReportError(LookupError):
 class Query(NamedTuple):
     """`sql` holds one `?` for each of `parameters`. `not_applied` are the chosen filters that this visual lacks or must
     not apply to itself, as `worker` or `label_attribute.audit`. `limit` is one less than the rows the SQL asks for: one
-    row more means that the answer was cut.
+    row more means that the answer was cut. With `newest_first` rows arrive from the newest to the oldest, so that the
+    oldest are cut; readers get them the other way around.
     """
 
     sql: str
     parameters: tuple[str, ...]
     not_applied: tuple[str, ...]
     limit: int
+    newest_first: bool = False
 
 
 class Condition(NamedTuple):
@@ -65,13 +67,21 @@ def query(spec: Specification, dashboard_id: str, visual_id: str, filters: Filte
     if applied:
         lines.append("WHERE " + "\n  AND ".join(each.sql for each in applied))
     if groups:
-        positions = ", ".join(str(1 + i) for i in range(len(groups)))
-        lines.append(f"GROUP BY {positions}")
-        by_value = f"{len(groups) + 1} DESC, " if visual.sort == "value" else ""
-        lines.append(f"ORDER BY {by_value}{positions}")
+        positions = [str(1 + i) for i in range(len(groups))]
+        lines.append(f"GROUP BY {', '.join(positions)}")
+        by_value = [f"{len(groups) + 1} DESC"] if visual.sort == "value" else []
+        # Turned around, missing values come last again.
+        by_group = [f"{each} DESC NULLS FIRST" for each in positions] if over_time(dataset, visual) else positions
+        lines.append(f"ORDER BY {', '.join(by_value + by_group)}")
         lines.append(f"LIMIT {visual.limit + 1}")
     parameters = tuple(value for each in applied for value in each.parameters)
-    return Query("\n".join(lines), parameters, not_applied, visual.limit)
+    return Query("\n".join(lines), parameters, not_applied, visual.limit, over_time(dataset, visual))
+
+
+def over_time(dataset: Dataset, visual: Visual) -> bool:
+    """Whether the rows go from old to new: of a long series the newest matter."""
+    first = dataset.dimensions.get(visual.rows[0]) if visual.rows and visual.sort == "group" else None
+    return first is not None and first.kind in ("day", "time")
 
 
 def conditions(

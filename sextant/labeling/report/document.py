@@ -5,12 +5,13 @@ The page is the specification's, like the console's and QuickSight's: a visual a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from xml.etree import ElementTree as ET
 
 from sextant.labeling.dashboards.athena import Answer, QueryError
+from sextant.labeling.dashboards.query import over_time
 from sextant.labeling.report import figures
-from sextant.labeling.report.words import alias, group, natural, text
+from sextant.labeling.report.words import alias, group, moment, natural, text
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from sextant.labeling.dashboards.model import Dashboard, Dataset, Specification, Visual
 
+T = TypeVar("T")
 MOST_ROWS = 15
 """Rows of one chart or table; the page says how many there are beside them."""
 
@@ -113,8 +115,9 @@ def _report(body: ET.Element, visual: Visual, dataset: Dataset, outcome: Answer 
     if visual.type in ("pivot", "heat"):
         shown = _matrix(body, visual, dataset, found)
     elif chart is None:
-        _table(body, visual, dataset, found[:MOST_ROWS])
-        shown = len(found[:MOST_ROWS])
+        listed = _most(found, visual, dataset)
+        _table(body, visual, dataset, listed)
+        shown = len(listed)
     else:
         body.append(chart[0])
         shown = chart[1]
@@ -122,7 +125,13 @@ def _report(body: ET.Element, visual: Visual, dataset: Dataset, outcome: Answer 
             _legend(body, chart[2])
     if shown < len(found) or outcome.truncated:
         more = "more than " if outcome.truncated else ""
-        _quiet(body, f"{shown} of {more}{len(found):,} rows; the console has all.")
+        which = "The newest " if over_time(dataset, visual) else ""
+        _quiet(body, f"{which}{shown} of {more}{len(found):,} rows; the console has all.")
+
+
+def _most(rows: list[T], visual: Visual, dataset: Dataset) -> list[T]:
+    """As many as one chart or table holds: the first, of a series the newest."""
+    return rows[-MOST_ROWS:] if over_time(dataset, visual) else rows[:MOST_ROWS]
 
 
 Drawn = tuple[ET.Element, int, "Sequence[str]"]
@@ -139,7 +148,7 @@ def _bars(visual: Visual, dataset: Dataset, found: list[dict[str, Any]]) -> Draw
         parts = rows.setdefault(" · ".join(group(each[key]) for key in keys), {})
         if each[name] is not None:
             parts[part] = parts.get(part, 0.0) + float(each[name])
-    shown = list(rows.items())[:MOST_ROWS]
+    shown = _most(list(rows.items()), visual, dataset)
     made = [
         figures.Bar(key, [parts.get(each, 0.0) for each in series], text(sum(parts.values()) if parts else None, unit))
         for key, parts in shown
@@ -151,6 +160,8 @@ def _bars(visual: Visual, dataset: Dataset, found: list[dict[str, Any]]) -> Draw
 
 def _lines(visual: Visual, dataset: Dataset, found: list[dict[str, Any]]) -> Drawn | None:
     key = alias(visual.rows[0])
+    time = dataset.dimensions[key].kind == "time" if key in dataset.dimensions else False
+    found = [each | {key: moment(each[key])} for each in found if each[key]] if time else found
     places = list(dict.fromkeys(group(each[key]) for each in found))
     if visual.type == "control":
         series: Sequence[str] = [dataset.measures[each].title for each in visual.measures]
@@ -170,7 +181,7 @@ def _dots(visual: Visual, dataset: Dataset, found: list[dict[str, Any]]) -> Draw
     name = visual.measures[0]
     measure = dataset.measures[name]
     keys = [alias(each) for each in (*visual.rows, *((visual.columns,) if visual.columns else ()))]
-    measured = [each for each in found if each[name] is not None][:MOST_ROWS]
+    measured = _most([each for each in found if each[name] is not None], visual, dataset)
     if not measured:
         return None
     made = [
@@ -237,7 +248,7 @@ def _matrix(body: ET.Element, visual: Visual, dataset: Dataset, found: list[dict
     cells: dict[str, dict[str, Any]] = {}
     for each in found:
         cells.setdefault(" · ".join(group(each[key]) for key in keys), {})[group(each[across])] = each[name]
-    shown = list(cells.items())[:MOST_ROWS]
+    shown = _most(list(cells.items()), visual, dataset)
     table = ET.SubElement(ET.SubElement(body, "div", {"class": "wide"}), "table")
     row = ET.SubElement(table, "tr")
     ET.SubElement(row, "th")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ def text(found: Any, unit: Unit) -> str:
     if found is None:
         return NOTHING
     if not isinstance(found, (int, float)):
-        return str(found)
+        return moment(found) if unit == "timestamp" else str(found)
     match unit:
         case "seconds":
             return duration(found)
@@ -31,6 +32,11 @@ def text(found: Any, unit: Unit) -> str:
             return f"${found:,.2f}"
         case _:
             return f"{found:,.0f}"
+
+
+def moment(instant: str) -> str:
+    """`02 Mar 2026, 20:00 UTC`, of an answer's ISO 8601."""
+    return f"{dt.datetime.fromisoformat(instant):%d %b %Y, %H:%M} UTC"
 
 
 def duration(seconds: float) -> str:

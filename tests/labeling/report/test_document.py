@@ -65,12 +65,12 @@ def test_the_report_loads_and_runs_nothing(found):
     assert page.names.count("svg") > 5
 
 
-def one(rows, kind="hbar", **more):
-    """A report of one visual over these rows of (name, count)."""
+def one(rows, kind="hbar", of="text", **more):
+    """A report of one visual over these rows of (name, count); `of` is the names' kind."""
     data = Dataset(
         counts="labels",
         source="t",
-        dimensions={"name": Dimension(title="Name", sql="name")},
+        dimensions={"name": Dimension(title="Name", kind=of, sql="name")},
         measures={"n": Measure(title="Labels", sql="sum(n)")},
         filters={},
     )
@@ -108,6 +108,21 @@ def test_no_name_becomes_markup(name):
 def test_what_is_left_out_is_told():
     page = Page(one([(f"job-{n}", n) for n in range(40)]))
     assert "15 of 40 rows; the console has all." in page.texts
+
+
+@pytest.mark.parametrize("kind", ["bar", "table"])
+def test_of_a_long_series_the_newest_are_shown(kind):
+    page = Page(one([(f"2026-03-{n:02d}", n) for n in range(1, 29)], kind=kind, of="day", sort="group"))
+    assert [each for each in page.texts if each.startswith("2026-")] == [f"2026-03-{n}" for n in range(14, 29)]
+    assert "The newest 15 of 28 rows; the console has all." in page.texts
+
+
+def test_places_of_a_line_are_times_as_people_write_them():
+    page = Page(
+        one([(f"2026-03-02T{n:02d}:00:00.000Z", n) for n in range(9, 12)], kind="line", of="time", sort="group")
+    )
+    shown = [each for each in page.texts if "Mar 2026" in each]
+    assert shown == ["02 Mar 2026, 09:00 UTC", "02 Mar 2026, 10:00 UTC", "02 Mar 2026, 11:00 UTC"]
 
 
 def test_groups_in_natural_order_and_unrecorded_last():
@@ -165,6 +180,7 @@ def test_the_palette_is_the_consoles():
         (1234.5, "usd", "$1,234.50"),
         (7325, "seconds", "2 h 2 min"),
         ("2026-11-21", "day", "2026-11-21"),
+        ("2026-03-02T20:00:00.000Z", "timestamp", "02 Mar 2026, 20:00 UTC"),
     ],
 )
 def test_values_carry_their_units(value, unit, told):
