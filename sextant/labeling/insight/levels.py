@@ -71,20 +71,19 @@ class Chain:
 
     def _frames(self) -> Integers:
         """Codes of frames: by their file, for a job that sees a part of a sequence may number its frames anew; by
-        their number where not every label and frame tells its file. The file of an answer's frame is that which the
-        task has under its number.
+        their number where a label or frame does not tell its file, or two frames of a task have one. The file of an
+        answer's frame is that which the task has under its number.
         """
         number, name = codes(self.table["frame_no"]), codes(self.table["frame"])
         told, named = (np.asarray(pc.is_valid(self.table[each]).to_numpy(), bool) for each in ("frame_no", "frame"))
         known = told & np.isin(self.kind, ["label", "frame"])
-        if not named[known].all():
+        own = combined(self.task, number)
+        keys, first = np.unique(own[known], return_index=True)
+        if not named[known].all() or len(np.unique(combined(self.task, name)[known])) < len(keys):
             return number
-        keys, first = np.unique(combined(self.task, number)[known], return_index=True)
         if len(keys):
-            own = combined(self.task, number)
             at = np.minimum(np.searchsorted(keys, own), len(keys) - 1)
-            found = told & (keys[at] == own)
-            name = np.where(found, name[known][first][at], name)
+            name = np.where(told & (keys[at] == own), name[known][first][at], name)
         return name
 
     @cached_property
@@ -119,7 +118,8 @@ class Chain:
 
     def text(self, name: str) -> NDArray[Any]:
         """A column as Python values; None where there is none."""
-        return np.asarray(self.table[name].to_pylist(), dtype=object)
+        code, values = coded(self.table[name])
+        return np.array([*values, None], dtype=object)[code]
 
 
 def persons(worker_id: Column, sub: Column) -> Integers:

@@ -90,6 +90,18 @@ def test_frames_and_shapes_are_kept_apart():
     assert pairs(*chain([box(0)], [line])) == (set(), [0], [0])
 
 
+def test_frames_are_known_by_their_file():
+    base = [box(0, frame_no=number, frame=f"{number}.jpg", instance_id="a") for number in range(4)]
+    new = [box(0, frame_no=at, frame=f"{number}.jpg", instance_id="a") for at, number in enumerate((2, 3))]
+    assert pairs(*chain(base, new)) == ({(2, 0), (3, 1)}, [0, 1], [])
+
+
+@pytest.mark.parametrize("files", [("0.jpg", None, "2.jpg"), ("0.jpg", "0.jpg", "2.jpg")])
+def test_frames_without_a_file_of_their_own_are_known_by_their_number(files):
+    base = [box(0, frame_no=number, frame=file, instance_id="a") for number, file in enumerate(files)]
+    assert pairs(*chain(base, base[1:])) == ({(1, 0), (2, 1)}, [0], [])
+
+
 SPAN = shape("span", {"startOffset": 3, "endOffset": 9})
 
 
@@ -224,6 +236,13 @@ def test_two_who_say_the_same_are_no_one():
     answers += drew("chidi", {"shape": "class", "label": "snow"})
     assert came_from([{"shape": "class", "label": "rain"}], answers) == {}
     assert came_from([{"shape": "class", "label": "snow"}], answers) == {0: "chidi"}
+
+
+def test_answers_lie_in_the_frame_that_their_task_has_under_their_number():
+    # A window's first frame is the sequence's eighth; the answer's file is its own.
+    answers = [*drew("ana", box(1, frame_no=0, frame=None)), *drew("bela", box(1, frame_no=1, frame="x.json"))]
+    labels = [box(0, frame_no=0, frame="7.jpg"), box(0, frame_no=1, frame="8.jpg")]
+    assert came_from(labels, answers) == {0: "ana", 1: "bela"}
 
 
 def test_one_worker_twice_is_one_worker():
