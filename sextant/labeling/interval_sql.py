@@ -26,8 +26,9 @@ def wilson_sql(successes: str, trials: str, z: float = Z95) -> tuple[str, str]:
     z2 = repr(z * z)
     centre = f"({k} + {z2} / 2.0E0) / ({n} + {z2})"
     half = f"{z!r} * sqrt({k} * ({n} - {k}) / {n} + {z2} / 4.0E0) / ({n} + {z2})"
-    lower = f"CASE WHEN {k} = 0.0E0 THEN {n} * 0.0E0 ELSE greatest({centre} - {half}, 0.0E0) END"
-    upper = f"CASE WHEN {k} = {n} THEN 1.0E0 ELSE least({centre} + {half}, 1.0E0) END"
+    # The edge comes first: QuickSight, which has no least, takes the second of two when a comparison is with null.
+    lower = f"CASE WHEN {k} = 0.0E0 THEN {n} * 0.0E0 ELSE greatest(0.0E0, {centre} - {half}) END"
+    upper = f"CASE WHEN {k} = {n} THEN 1.0E0 ELSE least(1.0E0, {centre} + {half}) END"
     return lower, upper
 
 
@@ -42,4 +43,4 @@ def p_chart_sql(defects: str, inspected: str, over: str = "OVER ()") -> tuple[st
     n = f"CAST(nullif({inspected}, 0) AS double)"
     centre = f"CAST(sum({defects}) {over} AS double) / CAST(nullif(sum({inspected}) {over}, 0) AS double)"
     half = f"{SIGMAS!r} * sqrt(({centre}) * (1.0E0 - ({centre})) / {n})"
-    return centre, f"greatest({centre} - {half}, 0.0E0)", f"least({centre} + {half}, 1.0E0)"
+    return centre, f"greatest(0.0E0, {centre} - {half})", f"least(1.0E0, {centre} + {half})"

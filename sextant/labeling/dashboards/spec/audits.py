@@ -18,6 +18,8 @@ from sextant.labeling.dashboards.spec.common import (
     MODALITY,
     OBJECT,
     OBJECT_FILTER,
+    TRACKED,
+    WHISKERS,
     WORKER,
     WORKER_CONTROL,
     WORKER_FILTER,
@@ -27,6 +29,7 @@ from sextant.labeling.dashboards.spec.common import (
     share,
     with_job,
 )
+from sextant.labeling.dashboards.spec.workers import LEVEL_AGREEMENT
 
 _CHANGE_FILTER = {"change": "change IN ({values})"}
 
@@ -105,11 +108,20 @@ AUDITORS = Dataset(
             n="audited",
             n_title="Verdicts",
         ),
+        **share(
+            "compared_rate",
+            "Passes of workers and classes that others judge",
+            "sum(compared_passed_count)",
+            "sum(compared_count)",
+            n="compared",
+            n_title="Verdicts on these",
+        ),
         "expected": Measure(
             title="Others pass of the same workers and classes",
             unit="share",
-            sql="sum(expected_share * audited_count)"
-            " / nullif(sum(CASE WHEN expected_share IS NOT NULL THEN audited_count END), 0)",
+            n="compared",
+            sql="sum(expected_share * compared_count)"
+            " / nullif(sum(CASE WHEN expected_share IS NOT NULL THEN compared_count END), 0)",
         ),
         "deviation": Measure(title="Standard errors apart", unit="number", sql="max(deviation)"),
         **share(
@@ -221,7 +233,7 @@ DASHBOARD = Dashboard(
             id="first-pass",
             type="kpi",
             title="First-pass yield",
-            note="Labels of the first level that the next one passed and left as they were.",
+            note=f"Labels of the first level that the next one passed and left as they were. {TRACKED}",
             dataset="first_pass",
             measures=("first_pass_yield", "accepted"),
             span=1,
@@ -230,6 +242,7 @@ DASHBOARD = Dashboard(
             id="pass-rate",
             type="kpi",
             title="Audit pass rate",
+            note=TRACKED,
             dataset="verdicts",
             measures=("pass_rate", "passed", "failed"),
             span=1,
@@ -255,7 +268,7 @@ DASHBOARD = Dashboard(
             id="pass-rate-per-worker",
             type="interval",
             title="Audit pass rate per worker",
-            note="Whiskers are 95 % intervals (Wilson): where they overlap, the difference may be chance.",
+            note=WHISKERS,
             dataset="verdicts",
             rows=("worker",),
             measures=("pass_rate",),
@@ -265,6 +278,7 @@ DASHBOARD = Dashboard(
             id="first-pass-per-worker",
             type="interval",
             title="First-pass yield per worker",
+            note=WHISKERS,
             dataset="first_pass",
             rows=("worker",),
             measures=("first_pass_yield",),
@@ -273,6 +287,7 @@ DASHBOARD = Dashboard(
             id="pass-rate-per-label",
             type="interval",
             title="Audit pass rate per class",
+            note=WHISKERS,
             dataset="verdicts",
             rows=("label",),
             measures=("pass_rate",),
@@ -282,6 +297,7 @@ DASHBOARD = Dashboard(
             id="pass-rate-per-attribute",
             type="interval",
             title="Audit pass rate per attribute value",
+            note=WHISKERS,
             dataset="verdicts_by_attribute",
             rows=("attribute", "value"),
             measures=("pass_rate",),
@@ -292,7 +308,8 @@ DASHBOARD = Dashboard(
             id="pass-rate-control",
             type="control",
             title="Audit pass rate, day by day",
-            note="p-chart: a day beyond the limits (3 standard errors of its own n) is no chance.",
+            note="p-chart: a day beyond the limits (3 standard errors of its own n) is hardly chance where labels are"
+            " single ones. Frames of one track pass and fail together: of tracked objects it may well be.",
             dataset="verdicts",
             rows=("day",),
             measures=("pass_rate", *CONTROL),
@@ -304,7 +321,8 @@ DASHBOARD = Dashboard(
             id="first-pass-per-batch",
             type="control",
             title="First-pass yield, batch by batch",
-            note="p-chart over batches.",
+            note="p-chart over batches. Frames of one track pass and fail together: of tracked objects a batch may be"
+            " beyond the limits by chance.",
             dataset="first_pass",
             rows=("batch",),
             measures=("first_pass_yield", *CONTROL),
@@ -356,11 +374,23 @@ DASHBOARD = Dashboard(
             id="auditors",
             type="table",
             title="Auditors",
-            note="More than 3 standard errors from what the others pass of the same workers and classes: look there.",
+            note="More than 3 standard errors from what the others pass of the same workers and classes: look there. Of"
+            " tracked objects the distance seems larger than it is.",
             dataset="auditors",
             rows=("auditor", "modality"),
-            measures=("pass_rate", "expected", "deviation", "double_agreement", "self_audited"),
+            measures=("pass_rate", "compared_rate", "expected", "deviation", "double_agreement", "self_audited"),
             span=4,
+        ),
+        Visual(
+            id="level-agreement",
+            type="interval",
+            title="Tracks of two levels",
+            note="How far the tracks of a level are those of the level before, which it started from.",
+            dataset="level_agreement",
+            rows=("job",),
+            columns="metric",
+            measures=("agreement",),
+            sort="group",
         ),
         Visual(
             id="rework-per-job",
@@ -397,6 +427,7 @@ DATASETS = {
     "verdicts": VERDICTS,
     "verdicts_by_attribute": VERDICTS_BY_ATTRIBUTE,
     "auditors": AUDITORS,
+    "level_agreement": LEVEL_AGREEMENT,
     "changes": CHANGES,
     "overlaps": OVERLAPS,
     "rework": REWORK,

@@ -108,6 +108,12 @@ def statistic(name: str, title: str, column: str, *, unit: Unit, n: str, bounds:
     return made
 
 
+WHISKERS = (
+    "Whiskers are 95 % intervals (Wilson): where they overlap, the difference may be chance. They take each label as a"
+    " case of its own; frames of one track are not, so of tracked objects they are too short."
+)
+TRACKED = "Frames of one track pass and fail together: of tracked objects the interval is too short."
+
 JOBS = Dataset(
     counts="jobs",
     source="job",

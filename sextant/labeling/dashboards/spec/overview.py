@@ -2,7 +2,15 @@
 
 from sextant.labeling.dashboards.model import Dashboard, Visual
 from sextant.labeling.dashboards.spec import annotations, audits, cost, tracks, workers
-from sextant.labeling.dashboards.spec.common import JOB_CONTROLS, JOB_OPTIONS, JOBS, WORKER_CONTROL, options
+from sextant.labeling.dashboards.spec.common import (
+    JOB_CONTROLS,
+    JOB_OPTIONS,
+    JOBS,
+    TRACKED,
+    WHISKERS,
+    WORKER_CONTROL,
+    options,
+)
 
 DASHBOARD = Dashboard(
     id="overview",
@@ -23,7 +31,7 @@ DASHBOARD = Dashboard(
             id="first-pass",
             type="kpi",
             title="First-pass yield",
-            note="Labels of the first level that the next one passed and left as they were.",
+            note=f"Labels of the first level that the next one passed and left as they were. {TRACKED}",
             dataset="first_pass",
             measures=("first_pass_yield", "accepted"),
             span=1,
@@ -133,7 +141,7 @@ DASHBOARD = Dashboard(
             id="pass-rate-per-worker",
             type="interval",
             title="Audit pass rate per worker",
-            note="Whiskers are 95 % intervals (Wilson): where they overlap, the difference may be chance.",
+            note=WHISKERS,
             dataset="verdicts",
             rows=("worker",),
             measures=("pass_rate",),

@@ -60,9 +60,10 @@ TRACKS = Dataset(
         "mean_overlap": Measure(
             title="Mean overlap (IoU) from frame to frame",
             unit="number",
-            n="frames",
-            sql="sum(mean_iou * frame_count) / nullif(sum(CASE WHEN mean_iou IS NOT NULL THEN frame_count END), 0)",
+            n="steps",
+            sql="sum(mean_iou * step_count) / nullif(sum(CASE WHEN mean_iou IS NOT NULL THEN step_count END), 0)",
         ),
+        "steps": Measure(title="Pairs of frames compared", adds=True, sql="sum(step_count)"),
         "least_overlap": Measure(title="Least overlap", unit="number", sql="min(minimum_iou)"),
         "first": Measure(title="First frame", unit="number", sql="min(first_frame_no)"),
         "last": Measure(title="Last frame", unit="number", sql="max(last_frame_no)"),

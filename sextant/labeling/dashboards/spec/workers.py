@@ -24,7 +24,7 @@ _WORKER = Dimension(title="Worker", filter="worker", sql="username")
 _METRIC = Dimension(
     title="Metric",
     sql="CASE metric WHEN 'alpha' THEN 'Krippendorff alpha' WHEN 'iou_alpha' THEN 'IoU alpha'"
-    " WHEN 'iou_f1' THEN 'IoU F1' WHEN 'span_f1' THEN 'Span F1' ELSE upper(metric) END",
+    " WHEN 'iou_f1' THEN 'IoU F1' WHEN 'span_f1' THEN 'Span F1' ELSE upper(replace(metric, 'level_', '')) END",
 )
 
 WORK = Dataset(
@@ -104,14 +104,17 @@ def _agreement(condition: str, **filters: str) -> Dataset:
     )
 
 
-AGREEMENT = _agreement("scope = 'job'")
+# A level starts from the labels of the level before: that both agree says nothing of how workers agree.
+_WORKERS = "substr(metric, 1, 6) <> 'level_'"
+AGREEMENT = _agreement(f"scope = 'job' AND {_WORKERS}")
+LEVEL_AGREEMENT = _agreement("scope = 'job' AND substr(metric, 1, 6) = 'level_'")
 HEADLINE_AGREEMENT = _agreement("scope = 'job' AND metric IN ('alpha', 'iou_f1', 'span_f1', 'hota')")
 """One metric for each type of task."""
-AGREEMENT_BY_LABEL = _agreement("scope = 'label'", **LABEL_FILTER)
+AGREEMENT_BY_LABEL = _agreement(f"scope = 'label' AND {_WORKERS}", **LABEL_FILTER)
 # Both sides of a pair, so that the matrix is whole.
 _PAIR = (
-    "SELECT job_name, modality, metric, value, {} AS worker, {} AS other_worker, object_count, pair_count"
-    " FROM agreement WHERE scope = 'pair'"
+    "SELECT job_name, modality, metric, value, {} AS worker, {} AS other_worker, object_count, pair_count"  # noqa: S608
+    f" FROM agreement WHERE scope = 'pair' AND {_WORKERS}"
 )
 AGREEMENT_BY_PAIR = Dataset(
     counts="pairs of workers",
@@ -124,7 +127,7 @@ AGREEMENT_BY_PAIR = Dataset(
     measures={name: AGREEMENT.measures[name] for name in ("mean", "pairs")},
     filters={**JOB_FILTERS, **WORKER_FILTER},
 )
-AGREEMENT_BY_DAY = _agreement("scope = 'day'", **days("day"))
+AGREEMENT_BY_DAY = _agreement(f"scope = 'day' AND {_WORKERS}", **days("day"))
 QUALITY = Dataset(
     counts="answers",
     source="worker_quality",
@@ -354,7 +357,8 @@ DASHBOARD = Dashboard(
             id="accuracy",
             type="interval",
             title="Accuracy of each worker",
-            note="Whiskers are 95 % intervals. Dawid-Skene needs no gold: it learns from who agrees with whom.",
+            note="Whiskers are 95 % intervals. Dawid-Skene needs no gold: it learns from who agrees with whom, which"
+            " takes three answers to a data object; with fewer it says nothing.",
             dataset="quality",
             rows=("worker", "job"),
             columns="method",
