@@ -214,3 +214,24 @@ def test_labels_that_two_audits_saw_are_seen_once():
     )
     _, first, _ = counts(analysed(spark, "levels"))
     assert first == {("b", "seen"): 3, ("b", "accepted"): 1}
+
+
+def test_frames_that_the_level_before_never_saw_are_not_added():
+    spark = chain(
+        ("clip", None, "ana", [("s3://x", TEN, track(*TEN))]),
+        ("audit", "clip", "hana", [("s3://x", (4, 5), track(4, 5, verdict="Pass"))]),
+        ("last", "audit", "emre", [("s3://x", TEN, track(*TEN, verdict="Pass"))]),
+    )
+    audits, first, changes = counts(analysed(spark, "levels"))
+    assert changes == {("audit", "unchanged"): 2, ("last", "unchanged"): 2}
+    assert first == {("audit", "seen"): 2, ("audit", "accepted"): 2}
+    assert audits["audit", "ana", "emre", "audited"] == 2
+    assert audits[None, None, "emre", "audited"] == 8
+
+
+def test_of_the_verdicts_on_parts_of_a_sequence_one_bad_one_is_enough():
+    parts = [(f"s3://out/audits/clip/0/{n}-{n}.json", (n,), said(word)) for n, word in ((1, "bad"), (4, "good"))]
+    spark = chain(("clip", None, "ana", [("s3://x", TEN, track(*TEN))]), ("seen", "clip", "hana", parts, VERDICT))
+    audits, first, _ = counts(analysed(spark, "levels"))
+    assert first == {("seen", "seen"): 10}
+    assert audits == {("clip", "ana", "hana", "audited"): 2, ("clip", "ana", "hana", "passed"): 1}

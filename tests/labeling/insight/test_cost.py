@@ -156,7 +156,7 @@ def accepted(*levels):
 
 def boxes(*verdicts):
     """Labels of one image; each with a verdict, or with none."""
-    return [label("", "", n, "", 50.0 * n, **({"audit": one} if one else {})) for n, one in enumerate(verdicts)]
+    return [label("", "", n, "", 50.0 * n, **({} if one is None else {"audit": one})) for n, one in enumerate(verdicts)]
 
 
 ONE = (0,)
