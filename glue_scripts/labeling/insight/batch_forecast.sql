@@ -2,7 +2,7 @@
 -- last of them is; bounds and median are the 25th, 500th and 975th of the 1,000 futures, as of a single job. The largest
 -- of the jobs' own medians would be too early. A future in which a job is not done within what is simulated, or nobody
 -- knows when, comes after all others.
-WITH last AS (
+WITH ended AS (
   SELECT batch, future_no, CASE WHEN count(done_at) = count(*) THEN max(done_at) END AS done_at
   FROM future
   GROUP BY batch, future_no
@@ -20,7 +20,7 @@ of_batch AS (
       row_number() OVER (
         PARTITION BY batch ORDER BY CASE WHEN done_at IS NULL THEN 1 ELSE 0 END, done_at, future_no
       ) AS place
-    FROM last
+    FROM ended
   ) ranked
   GROUP BY batch
 ),
@@ -35,7 +35,7 @@ of_all AS (
       row_number() OVER (ORDER BY CASE WHEN done_at IS NULL THEN 1 ELSE 0 END, done_at, future_no) AS place
     FROM (
       SELECT future_no, CASE WHEN count(done_at) = count(*) THEN max(done_at) END AS done_at
-      FROM last
+      FROM ended
       GROUP BY future_no
     ) latest
   ) ranked

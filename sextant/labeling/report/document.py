@@ -267,6 +267,8 @@ def _interval(found: Mapping[str, Any], dataset: Dataset, name: str) -> str:
     measure = dataset.measures[name]
     if not (measure.lower and measure.upper) or found.get(measure.lower) is None:
         return ""
+    if measure.unit == "timestamp" and found[measure.upper] is None:
+        return f"{text(found[measure.lower], measure.unit)} or later"
     return f"{text(found[measure.lower], measure.unit)} to {text(found[measure.upper], measure.unit)}"
 
 

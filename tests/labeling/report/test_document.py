@@ -202,6 +202,15 @@ def test_natural_order():
     ]  # (empty) is a word
 
 
+def test_the_last_job_is_done_at_times_as_people_write_them(found):
+    """An upper bound beyond what is simulated is null."""
+    page = Page(html(SPECIFICATION, found, title="T", made=MADE))
+    at = page.texts.index("Last job done by")
+    assert page.texts[at : at + 4] == [
+        "Last job done by", "02 Mar 2026, 23:00 UTC", "02 Mar 2026, 20:00 UTC or later", "n = 2",
+    ]  # fmt: skip
+
+
 def test_an_error_is_an_outcome():
     failed = QueryError(502, "QueryFailed", "the report's query failed: no table", "Run the workflow.")
     [dashboard, *_] = SPECIFICATION.dashboards
