@@ -88,6 +88,27 @@ def test_several_answers_a_task():
     assert (told["answers_per_task"], told["missing_answer_count"], told["open_count"]) == (3, 20, 10)
 
 
+def test_the_usual_number_of_answers_is_that_of_most_tasks():
+    """Some tasks got more answers than others: not the largest number counts."""
+    task = [
+        {"job_name": "j", "object_id": str(n), "status": "labeled", "answer_count": 3 if n < 20 else 5}
+        for n in range(22)
+    ]
+    job = {"job_name": "j", "started_at": START, "input_count": 40}
+    rows = lake(answer=answers([START]), task=task, job=[job]).sql(_query()).collect()
+    assert {row["answers_per_task"] for row in rows} == {3}
+
+
+def test_a_task_that_takes_three_answers_takes_three_times_as_long():
+    given = [START + timedelta(minutes=6 * n) for n in range(1_200)]  # 10 an hour, five days and nights
+    task = [{"job_name": "j", "object_id": str(n), "status": "labeled", "answer_count": 3} for n in range(400)]
+    job = {"job_name": "j", "started_at": START, "input_count": 500}
+    (row,) = analysed(lake(answer=answers(given), task=task, job=[job]), "forecast")["forecast"]
+    # 100 tasks are 300 answers: 30 hours.
+    assert (row["open_count"], row["tasks_per_hour"]) == (100, pytest.approx(10 / 3))
+    assert timedelta(hours=25) < row["eta"] - row["as_of"] < timedelta(hours=35)
+
+
 def _query():
     from sextant.labeling.insight.analysis import steps
 
