@@ -129,7 +129,8 @@ def run_step(spark: Any, staging: str, step: Step) -> list[str]:
         make(spark, staging, name, step.query, table=insight_table(name))
         return []
     keys, order = step.analysis.keys, step.analysis.order
-    frame = spark.sql(step.query)
+    # Kept first: joining and sorting at the same time takes the memory of both.
+    frame = spark.sql(step.query).cache()
     frame = frame.repartition(PARTITIONS, *keys) if keys else frame.coalesce(1)
     if keys or order:
         frame = frame.sortWithinPartitions(*keys, *order)

@@ -463,7 +463,8 @@ def _base_jobs(found: dict[str, Job], chains: list[dict[str, Any]]) -> dict[str,
                 for other in found.values()
                 if other is not job
                 and other.label_attribute == each["base_attribute"]
-                and each["base"] in ("", titles.get(other.name, ""))
+                # Our own manifests of directed audits name a job as the reports do.
+                and each["base"] in ("", other.name, titles.get(other.name, ""))
             }
             near = {other for other in same if found[other].batch == job.batch}
             options |= near or (same if len(same) == 1 else set())

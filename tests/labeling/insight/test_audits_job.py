@@ -185,7 +185,6 @@ def test_the_audit_of_a_directed_manifest_reaches_the_worker(source, target, tmp
     shutil.copytree(source, grown)
     (line,) = (target / "audits/day-first_level-cars/directed.manifest").read_text().splitlines()
     document = json.loads(line)
-    document["cars-ref-metadata"]["job-name"] = "labeling-job/cars"  # as Ground Truth calls it: so the base is found
     labels = json.loads(Path(document["cars-ref"]).read_text())
     for frame in labels["tracking-annotations"]:
         (car,) = frame["annotations"]
