@@ -177,7 +177,7 @@ DASHBOARD = Dashboard(
             type="kpi",
             title="Budget used",
             dataset="batches",
-            measures=("burned", "usd", "budget_usd", "exhausted_on"),
+            measures=("burned", "usd", "budget_usd"),
             span=1,
         ),
         Visual(

@@ -162,11 +162,10 @@ DASHBOARD = Dashboard(
         Visual(
             id="progress",
             type="table",
-            title="Batches under way",
+            title="Batches and what is left of them",
             dataset="forecast",
             rows=("batch",),
-            measures=("done_share", "tasks", "labeled", "in_progress", "open", "unfinished", "eta", "expiry_risk"),
-            sort="group",
+            measures=("unfinished", "expiry_risk", "eta", "done_share", "tasks", "labeled", "in_progress", "open"),
             span=4,
         ),
         *JOB_OPTIONS,
