@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Column:
-    """One column: `type` is a Hive type name (string, bigint, int, double, boolean, timestamp, date, map<…>)."""
+    """One column: `type` is a Hive type name (string, bigint, int, double, boolean, timestamp, date, map<…>).
+
+    `doc` is its comment in Glue's catalog, which takes 255 characters.
+    """
 
     name: str
     type: str
@@ -400,8 +403,8 @@ def table(name: str) -> Table:
 
 
 def glue_columns(columns: tuple[Column, ...]) -> list[dict[str, str]]:
-    """Columns as the Glue API and CloudFormation take them: Name, Type, Comment (at most 255 characters)."""
-    return [{"Name": each.name, "Type": each.type, "Comment": each.doc[:255]} for each in columns]
+    """Columns as the Glue API takes them: Name, Type, Comment."""
+    return [{"Name": each.name, "Type": each.type, "Comment": each.doc} for each in columns]
 
 
 def spark_schema(table: Table) -> str:

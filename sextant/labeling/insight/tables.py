@@ -42,7 +42,7 @@ AGREEMENT = Table(
             "string",
             "alpha (Krippendorff, of classes), iou_alpha and iou_f1 (boxes), span_f1 (same offsets) and "
             "span_overlap_f1 (a shared character), hota, mota, idf1 (tracks); level_hota, level_mota, "
-            "level_idf1: tracks of one sequence on two levels, which no worker made independently of the other.",
+            "level_idf1: tracks on a level and on the one it adjusts.",
         ),
         Column("scope", "string", "job, label, pair or day: which of the next columns is filled."),
         Column("label", "string", "Class, for scope label."),
