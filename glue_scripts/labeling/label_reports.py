@@ -22,7 +22,8 @@ from typing import Any
 
 from pyspark.sql import SparkSession  # pyrefly: ignore[missing-import]  Glue brings it, or the local engine
 
-from sextant.labeling import etl, storage
+from sextant import storage
+from sextant.labeling import etl
 from sextant.labeling.insight.analysis import RUN_SCHEMA, Step, insight_table, runner, steps, take_back
 from sextant.labeling.insight.tables import INSIGHT_TABLES, PARTS
 from sextant.labeling.staging import STAGED

@@ -20,7 +20,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sextant.labeling import storage
+from sextant import storage
 from sextant.labeling.beside import count_input, parse_categories, parse_gold
 from sextant.labeling.chunk import Chunk
 from sextant.labeling.ground_truth import (

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from samples.labeling import generate
 from samples.labeling.scale import write_answers, write_manifest
-from sextant.labeling import etl, storage
+from sextant import storage
+from sextant.labeling import etl
 from sextant.labeling.tables import TABLES
 from tests.labeling import faults
 from tests.labeling.pipeline import ROOT, SHIM, catalog, published, read, report, rows, run_job, same, start_job

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sextant.labeling import storage
+from sextant import storage
 from sextant.labeling.insight.tables import INSIGHT_TABLES, PARTS
 from sextant.labeling.tables import Column, Table, arrow_schema
 

@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 from botocore.exceptions import ClientError
 
-from sextant.labeling import storage
+from sextant import storage
 from sextant.labeling.insight.adjustment import long_form
 from sextant.labeling.insight.columns import among, coded, codes, floats, integers
 from sextant.labeling.insight.levels import candidates, combined, measurable

@@ -1,6 +1,6 @@
 """Objects in S3 or files in a folder, by one set of functions: `s3://bucket/prefix/` or a path.
 
-The Glue job reads and publishes through these, so the same code runs on AWS, at home and over a folder in a test.
+Jobs and containers read and publish through these, so the same code runs on AWS, at home and over a folder in a test.
 """
 
 from __future__ import annotations
