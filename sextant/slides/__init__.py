@@ -1,0 +1,1 @@
+"""Gigapixel slides: tiles, TFRecord shards, trained classifiers, slide-level scores and heatmaps."""
