@@ -118,6 +118,17 @@ def _attempt(uri: str) -> bytes | GoneError:
         return error
 
 
+def download(uri: str, path: Path) -> None:
+    """Gets an object as a local file, block by block: memory stays small however large it is.
+
+    Raises:
+        GoneError: as for `read`.
+    """
+    with path.open("wb") as file:
+        for block in _blocks(uri):
+            file.write(block)
+
+
 def upload(path: Path, uri: str) -> None:
     """Puts a local file; what was there is replaced as a whole."""
     if is_s3(uri):
