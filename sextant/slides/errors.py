@@ -10,10 +10,11 @@ class SlideError(Exception):
     """
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)
+        super().__init__(reason, detail)  # both, or it could not come back from another process
         self.reason = reason
         self.detail = detail
 
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"
 

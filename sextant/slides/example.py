@@ -1,0 +1,159 @@
+"""`tf.train.Example` by hand: three kinds of lists under names, in the wire format of protobuf.
+
+    message Example { Features features = 1; }
+    message Features { map<string, Feature> feature = 1; }
+    message Feature { oneof kind { BytesList = 1; FloatList = 2; Int64List = 3; } }
+    each list: repeated value = 1, floats and integers packed
+
+(tensorflow/core/example/example.proto, feature.proto.) Containers need no TensorFlow and no generated code for it.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, TypeAlias
+
+from sextant.slides.errors import RecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+Value: TypeAlias = "bytes | int | float"
+
+_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+_BYTES, _FLOATS, _INTEGERS = 1, 2, 3
+
+
+def encode(features: Mapping[str, Sequence[Value]]) -> bytes:
+    """The serialized Example; names in order, so that equal features have equal bytes.
+
+    Raises:
+        TypeError: a list has values of several kinds.
+        OverflowError: an integer has more than 64 bits, or a float more than float32 can hold.
+    """
+    entries = (
+        _field(1, _field(1, name.encode()) + _field(2, _feature(name, features[name]))) for name in sorted(features)
+    )
+    return _field(1, b"".join(entries))
+
+
+def decode(payload: bytes) -> dict[str, list[Value]]:
+    """The lists of a serialized Example by name. Unknown fields are skipped, as protobuf wants.
+
+    Raises:
+        RecordError: these bytes are no Example.
+    """
+    found: dict[str, list[Value]] = {}
+    try:
+        for number, features in _fields(payload):
+            if number != 1 or not isinstance(features, bytes):
+                continue
+            for each, entry in _fields(features):
+                if each == 1 and isinstance(entry, bytes):
+                    parts = dict(_fields(entry))
+                    name, feature = parts.get(1, b""), parts.get(2, b"")
+                    found[_bytes(name).decode()] = _values(_bytes(feature))
+    except (ValueError, IndexError, struct.error) as error:
+        raise RecordError(f"the {len(payload)} bytes are no tf.train.Example: {error}") from error
+    return found
+
+
+def _feature(name: str, values: Sequence[Value]) -> bytes:
+    if not values:
+        return b""
+    kinds = {type(value) for value in values}
+    if kinds == {bytes}:
+        return _field(_BYTES, b"".join(_field(1, value) for value in values))  # type: ignore[arg-type]
+    if kinds == {float}:
+        return _field(_FLOATS, _field(1, struct.pack(f"<{len(values)}f", *values)))
+    if kinds == {int}:
+        return _field(_INTEGERS, _field(1, b"".join(_integer(value) for value in values)))  # type: ignore[arg-type]
+    raise TypeError(f"{name} mixes {', '.join(sorted(kind.__name__ for kind in kinds))}: give bytes, ints or floats")
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return bytes((number << 3 | _LENGTH,)) + _varint(len(content)) + content
+
+
+def _integer(value: int) -> bytes:
+    if not -(1 << 63) <= value < 1 << 63:
+        raise OverflowError(f"{value} does not fit into an int64")
+    return _varint(value & (1 << 64) - 1)
+
+
+def _varint(value: int) -> bytes:
+    if value < 128:
+        return bytes((value,))
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _values(feature: bytes) -> list[Value]:
+    values: list[Value] = []
+    for kind, content in _fields(feature):
+        for number, value in _fields(_bytes(content)):
+            if number != 1:
+                continue
+            if kind == _BYTES:
+                values.append(_bytes(value))
+            elif kind == _FLOATS:  # packed, or one by one as old writers do
+                values.extend(each for (each,) in struct.iter_unpack("<f", _bytes(value)))
+            elif kind == _INTEGERS:
+                values.extend(map(_signed, _varints(value) if isinstance(value, bytes) else [value]))
+    return values
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
+    """Field numbers and contents: an integer of a varint, bytes of all else."""
+    at = 0
+    while at < len(message):
+        tag, at = _read_varint(message, at)
+        number, wire = tag >> 3, tag & 7
+        if wire == _VARINT:
+            value, at = _read_varint(message, at)
+            yield number, value
+            continue
+        if wire == _LENGTH:
+            size, at = _read_varint(message, at)
+        elif wire in (_FIXED32, _FIXED64):
+            size = 4 if wire == _FIXED32 else 8
+        else:
+            raise ValueError(f"wire type {wire} at byte {at}")
+        if at + size > len(message):
+            raise ValueError(f"{size} bytes at byte {at}, and there are {len(message) - at}")
+        yield number, message[at : at + size]
+        at += size
+
+
+def _varints(packed: bytes) -> Iterator[int]:
+    at = 0
+    while at < len(packed):
+        value, at = _read_varint(packed, at)
+        yield value
+
+
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value & (1 << 64) - 1, at
+        shift += 7
+        if shift > 63:
+            raise ValueError(f"an integer of more than 64 bits before byte {at}")
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _bytes(content: bytes | int) -> bytes:
+    if isinstance(content, int):
+        raise ValueError("an integer where bytes belong")  # noqa: TRY004  damaged data, no wrong call
+    return content
