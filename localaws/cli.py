@@ -30,6 +30,7 @@ from rich.text import Text
 from localaws import assembly, deploy, emulator
 from localaws.emulator import Emulator, EmulatorError
 from samples import console
+from sextant.pipeline import PipelineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -425,8 +426,6 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 @contextmanager
 def _failing() -> Iterator[None]:
     """Turns the errors that a user can mend into a plain message and exit code 1."""
-    from sextant.labeling.client import PipelineError  # noqa: PLC0415 - the systems load on demand
-
     try:
         yield
     except (EmulatorError, assembly.SynthesisError, deploy.DeployError, PipelineError) as error:

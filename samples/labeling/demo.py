@@ -18,6 +18,7 @@ from samples.check import Check
 from samples.console import ensure_user
 from samples.labeling import generate
 from samples.labeling.questions import Question
+from sextant import pipeline
 from sextant.labeling import client
 from sextant.labeling.client import Deployed
 from sextant.labeling.dashboards.athena import Lake
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     import boto3
 
-    from sextant.labeling.client import Report
+    from sextant.pipeline import Report
 
 STACK = "local-Labeling"
 CATEGORIES = "label_category_input/"
@@ -83,8 +84,8 @@ def demo(
     issuer = f"https://cognito-idp.{session.region_name}.amazonaws.com/{pool}" if pool else ""
     truth = generate(folder / "sample", subs=subs, issuer=issuer)
     s3 = session.client("s3")
-    client.clear(s3, deployed.batch_bucket, CATEGORIES)
-    client.upload(s3, folder / "sample" / CATEGORIES, deployed.batch_bucket, CATEGORIES, report)
+    pipeline.clear(s3, deployed.batch_bucket, CATEGORIES)
+    pipeline.upload(s3, folder / "sample" / CATEGORIES, deployed.batch_bucket, CATEGORIES, report)
     _run(session, deployed, [folder / "sample" / "batch_manifests"], report)
     athena = session.client("athena")
 
@@ -153,13 +154,13 @@ def quarantine(session: boto3.session.Session, outputs: Mapping[str, str]) -> li
 def _run(session: boto3.session.Session, deployed: Deployed, sources: Sequence[Path], report: Report) -> None:
     """Replaces the input of the local stage by the sources, then runs the workflow."""
     for source in sources:
-        client.files_below(source)  # a source that cannot be read must not cost the input that is there
+        pipeline.files_below(source)  # a source that cannot be read must not cost the input that is there
     s3 = session.client("s3")
-    client.clear(s3, deployed.batch_bucket, deployed.input_prefix)
+    pipeline.clear(s3, deployed.batch_bucket, deployed.input_prefix)
     for number, source in enumerate(sources, start=1):
         # Several inputs stay apart, each in a folder of its own; two may have the same name.
         below = deployed.input_prefix + (f"{number:02d}-{source.resolve().name}/" if len(sources) > 1 else "")
-        client.upload(s3, source, deployed.batch_bucket, below, report)
+        pipeline.upload(s3, source, deployed.batch_bucket, below, report)
     client.run_workflow(session.client("glue"), deployed.workflow, report)
 
 

@@ -8,29 +8,20 @@ from __future__ import annotations
 
 import csv
 import math
-import mimetypes
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
+
+from sextant.pipeline import PipelineError, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-Report: TypeAlias = "Callable[[str, int, int], None]"
-"""Called with what is being done, how much is done and how much there is."""
-
-_UPLOADS = 8
 # A run's graph is a large answer: asked often at first, for runs at home take seconds, then ever more rarely.
 _POLL_SECONDS = (0.3, 10.0)
 # Glue needs minutes to start on AWS; a workflow of five steps that takes longer than this hangs.
 _WORKFLOW_SECONDS = 3600.0
-_MANIFEST_FILES = (".manifest", ".json", ".jsonl")
-
-
-class PipelineError(Exception):
-    """The pipeline stopped. The message names the step, the reason and where to look."""
 
 
 @dataclass(frozen=True)
@@ -62,52 +53,6 @@ class Step:
     name: str
     state: str
     error: str = ""
-
-
-def upload(s3: Any, folder: Path, bucket: str, prefix: str, report: Report | None = None) -> int:
-    """Puts every file below `folder` at the same path below `prefix`; returns how many.
-
-    Raises:
-        PipelineError: the folder is missing or has no file.
-    """
-    files = files_below(folder)
-
-    def put(path: Path) -> None:
-        key = prefix + path.relative_to(folder).as_posix()
-        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        content = "application/json" if path.suffix in _MANIFEST_FILES else kind
-        s3.upload_file(str(path), bucket, key, ExtraArgs={"ContentType": content})
-
-    with ThreadPoolExecutor(_UPLOADS) as pool:
-        for done, _ in enumerate(pool.map(put, files), start=1):
-            if report:
-                report("upload", done, len(files))
-    return len(files)
-
-
-def files_below(folder: Path) -> list[Path]:
-    """The files of an input folder, sorted.
-
-    Raises:
-        PipelineError: the folder is missing or has no file.
-    """
-    if not folder.is_dir():
-        raise PipelineError(f"{folder} is not a folder. Give the folder that holds your Ground Truth jobs' output.")
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    if not files:
-        raise PipelineError(f"{folder} holds no file. Give the folder that holds your Ground Truth jobs' output.")
-    return files
-
-
-def clear(s3: Any, bucket: str, prefix: str) -> int:
-    """Removes what lies below a prefix and returns how many objects that were. Versions stay where they are kept."""
-    removed = 0
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        keys = [{"Key": found["Key"]} for found in page.get("Contents", [])]
-        if keys:
-            s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
-            removed += len(keys)
-    return removed
 
 
 def run_workflow(glue: Any, workflow: str, report: Report | None = None) -> list[Step]:

@@ -25,7 +25,8 @@ from sextant.console.model import (
     StepState,
 )
 from sextant.console.operation import OperationError, told
-from sextant.labeling.client import Deployed, PipelineError, query
+from sextant.labeling.client import Deployed, query
+from sextant.pipeline import PipelineError
 
 SHOWN_BYTES = 2048
 _SEARCHED_BYTES = 4 * 2**20  # of a manifest, for one of its lines

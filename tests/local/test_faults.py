@@ -12,8 +12,10 @@ import pytest
 
 from localaws import deploy, emulator
 from samples.labeling import demo, generate
+from sextant import pipeline
 from sextant.labeling import client
-from sextant.labeling.client import Deployed, PipelineError
+from sextant.labeling.client import Deployed
+from sextant.pipeline import PipelineError
 
 from .test_adapter_contract import function, invoke, role
 
@@ -94,7 +96,7 @@ def test_kill_9_of_the_emulator_in_mid_run_then_up_and_run_again(tmp_path, cloud
         issuer = f"https://cognito-idp.{emulator.REGION}.amazonaws.com/{pool}"
         generate(tmp_path / "sample", subs=subs, issuer=issuer)
         source = tmp_path / "sample" / "batch_manifests"
-        client.upload(session.client("s3"), source, deployed.batch_bucket, deployed.input_prefix)
+        pipeline.upload(session.client("s3"), source, deployed.batch_bucket, deployed.input_prefix)
         until(lambda: max(subs.values()) in (state / "services" / "cognito.json").read_text())
         session.client("glue").start_workflow_run(Name=deployed.workflow)
         until(lambda: jobs_of(running))

@@ -8,6 +8,7 @@ import pytest
 
 from localaws import deploy, emulator
 from samples.labeling import generate
+from sextant import pipeline
 from sextant.labeling import client
 from sextant.labeling.client import Deployed
 from stacks.labeling.queries import CRAWLED_TABLES
@@ -37,8 +38,8 @@ class Lake:
 
     def run(self, folder):
         s3 = self.session.client("s3")
-        client.clear(s3, self.deployed.batch_bucket, self.deployed.input_prefix)
-        client.upload(s3, folder, self.deployed.batch_bucket, self.deployed.input_prefix, lambda *_: None)
+        pipeline.clear(s3, self.deployed.batch_bucket, self.deployed.input_prefix)
+        pipeline.upload(s3, folder, self.deployed.batch_bucket, self.deployed.input_prefix, lambda *_: None)
         client.run_workflow(self.session.client("glue"), self.deployed.workflow, lambda *_: None)
 
     def first_rows(self, table):
