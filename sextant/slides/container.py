@@ -13,7 +13,7 @@ import re
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,21 +26,15 @@ class InputError(Exception):
     """The job cannot be done with what it was given: the message names input, reason and remedy, and needs no trace."""
 
 
-class Hosts(NamedTuple):
-    """The containers of a job: the own position from 0, their count, and their names in order."""
-
-    index: int
-    count: int
-    names: tuple[str, ...]
-
-
 def opt_ml() -> Path:
     """The root of the container's contract: `OPT_ML`, else `/opt/ml`."""
     return Path(os.environ.get("OPT_ML") or "/opt/ml")
 
 
-def hosts() -> Hosts:
-    """Who takes part in the job; a program started without SageMaker is alone.
+def hosts() -> tuple[int, int, tuple[str, ...]]:
+    """The containers of the job: the own position from 0, their count, and their names in order.
+
+    A program that was started without SageMaker is alone.
 
     Every host sees the same order: `algo-2` comes before `algo-10`.
 
@@ -49,13 +43,13 @@ def hosts() -> Hosts:
     """
     found = next((path for path in _configurations("resourceconfig.json") if path.is_file()), None)
     if found is None:
-        return Hosts(0, 1, ("algo-1",))
+        return 0, 1, ("algo-1",)
     resources = _json(found)
     current = resources.get("current_host")
     names = tuple(sorted(resources.get("hosts", []), key=_numbered))
     if current not in names:
         raise InputError(f"{found}: current_host {current!r} is not among the hosts {list(names)}")
-    return Hosts(names.index(current), len(names), names)
+    return names.index(current), len(names), names
 
 
 def hyperparameters() -> dict[str, str]:

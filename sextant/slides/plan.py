@@ -1,0 +1,161 @@
+"""A run's plan: which slide is of which split, label and host, decided once, before any pixel is read.
+
+Patients are split, never slides: all slides of a patient are in one split. The split depends on the salt and on the
+patients' names and labels only: not on the order of rows, on the process or on the machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from typing import TYPE_CHECKING, Annotated, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sextant.slides.settings import TileSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+SALT = "sextant"
+"""Another salt gives another split of the same cohort."""
+
+FRACTIONS = (0.7, 0.2, 0.1)
+"""Of the patients, in the order of `SPLITS`: the original's."""
+
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+_FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PlannedSlide(BaseModel):
+    """A slide to tile: `key` is relative to the slides' folder, `host` counts from 0, `bytes` is what it takes."""
+
+    model_config = _FROZEN
+
+    slide: str
+    key: str
+    patient: str
+    label: str
+    label_index: int
+    split: Split
+    host: int
+    bytes: int
+
+
+class Finding(BaseModel):
+    """What is wrong with a slide, or worth telling: `reason` is a short phrase to count by, `detail` has the remedy."""
+
+    model_config = _FROZEN
+
+    slide: str
+    key: str
+    reason: str
+    detail: str
+
+
+class Plan(BaseModel):
+    """The plan as `plan.json` keeps it. `slides` are in the order of their names; `notes` were told and change nothing.
+
+    `classes` are in the order of the model's outputs: a label's index counts in them.
+    """
+
+    model_config = _FROZEN
+
+    schema_version: Literal[1] = 1
+    classes: tuple[str, ...]
+    salt: str = SALT
+    fractions: tuple[float, float, float] = FRACTIONS
+    hosts: Annotated[int, Field(ge=1)] = 1
+    tiles: TileSettings = TileSettings()
+    slides: tuple[PlannedSlide, ...]
+    quarantined: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        splits: dict[str, str] = {}
+        for each in self.slides:
+            if each.label_index >= len(self.classes) or self.classes[each.label_index] != each.label:
+                raise ValueError(f"slide {each.slide}: label {each.label} is not class {each.label_index}")
+            if splits.setdefault(each.patient, each.split) != each.split:
+                raise ValueError(f"patient {each.patient} is in {splits[each.patient]} and in {each.split}")
+            if each.host >= self.hosts:
+                raise ValueError(f"slide {each.slide} is for host {each.host} of {self.hosts}")
+        return self
+
+    def digest(self) -> str:
+        """SHA-256 of what decides the results: tiles and shards made under another plan are told by it.
+
+        The hosts are left out, and so is what was only told: another number of hosts goes on where the first ended.
+        """
+        decisive = self.model_dump_json(
+            exclude={"hosts": True, "quarantined": True, "notes": True, "slides": {"__all__": {"host"}}}
+        )
+        return hashlib.sha256(decisive.encode()).hexdigest()
+
+
+def split_patients(
+    labels: Mapping[str, frozenset[str]], salt: str = SALT, fractions: tuple[float, float, float] = FRACTIONS
+) -> dict[str, Split]:
+    """The split of every patient, from the labels of the patient's slides.
+
+    Patients with the same set of labels are a stratum. In it they are ordered by SHA-256 of salt and name, and the
+    counts are the fractions' by largest remainder, ties going to the earlier split. A stratum of three or more reaches
+    every split that has a fraction; one of two reaches train and test; a patient alone goes to train.
+
+    Raises:
+        ValueError: the fractions are negative or do not add up to 1, or none is for training.
+    """
+    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9 or not fractions[0]:
+        raise ValueError(f"fractions {fractions}: give three shares of train, valid and test that add up to 1")
+    strata: dict[tuple[str, ...], list[str]] = {}
+    for patient, of_patient in labels.items():
+        strata.setdefault(tuple(sorted(of_patient)), []).append(patient)
+    split: dict[str, Split] = {}
+    for patients in strata.values():
+        ordered = sorted(patients, key=lambda each: hashlib.sha256(f"{salt}\n{each}".encode()).digest())
+        names = [
+            name for name, count in zip(SPLITS, _counts(len(ordered), fractions), strict=True) for _ in range(count)
+        ]
+        split.update(zip(ordered, names, strict=True))
+    return split
+
+
+def _counts(patients: int, fractions: tuple[float, float, float]) -> list[int]:
+    """How many of a stratum's patients go to train, valid and test."""
+    shares = [patients * fraction for fraction in fractions]
+    counts = [int(share + 1e-9) for share in shares]
+    by_remainder = sorted(range(3), key=lambda each: (round(counts[each] - shares[each], 9), each))
+    for each in by_remainder[: patients - sum(counts)]:
+        counts[each] += 1
+    order = [each for each in (0, 2, 1) if fractions[each] > 0]  # what two patients reach: train, then test
+    for each in order[:patients]:
+        if not counts[each]:
+            richest = max(range(3), key=lambda other: (counts[other], -other))
+            counts[richest] -= 1
+            counts[each] += 1
+    return counts
+
+
+def assign_hosts(sizes: Sequence[tuple[str, int]], hosts: int) -> dict[str, int]:
+    """The host of every slide, from (slide, bytes): the largest first, always to the host that has least to do.
+
+    No host has more than 4/3 - 1/(3 hosts) times the bytes of the best assignment there is (Graham 1969).
+    """
+    waiting = [(0, host) for host in range(hosts)]
+    assigned: dict[str, int] = {}
+    for slide, size in sorted(sizes, key=lambda each: (-each[1], each[0])):
+        load, host = heapq.heappop(waiting)
+        assigned[slide] = host
+        heapq.heappush(waiting, (load + size, host))
+    return assigned
+
+
+def labels_of_patients(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    """The label set of every patient, from (patient, label) of the slides."""
+    found: dict[str, set[str]] = {}
+    for patient, label in pairs:
+        found.setdefault(patient, set()).add(label)
+    return {patient: frozenset(labels) for patient, labels in found.items()}
