@@ -21,8 +21,10 @@ class PipelineError(Exception):
     """The pipeline stopped. The message names the step, the reason and where to look."""
 
 
-def upload(s3: Any, folder: Path, bucket: str, prefix: str, report: Report | None = None) -> int:
+def upload(s3: Any, folder: Path, bucket: str, prefix: str, report: Report | None = None, *, last: str = "") -> int:
     """Puts every file below `folder` at the same path below `prefix`; returns how many.
+
+    `last` is the path of the file whose arrival starts the work: it is put when all others are there.
 
     Raises:
         PipelineError: the folder is missing or has no file.
@@ -35,10 +37,13 @@ def upload(s3: Any, folder: Path, bucket: str, prefix: str, report: Report | Non
         content = "application/json" if path.suffix in _MANIFEST_FILES else kind
         s3.upload_file(str(path), bucket, key, ExtraArgs={"ContentType": content})
 
+    at_once = [path for path in files if path != folder / last]
     with ThreadPoolExecutor(_UPLOADS) as pool:
-        for done, _ in enumerate(pool.map(put, files), start=1):
+        for done, _ in enumerate(pool.map(put, at_once), start=1):
             if report:
                 report("upload", done, len(files))
+    for path in set(files) - set(at_once):
+        put(path)
     return len(files)
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from sextant.labeling.views import AUDIT_ATTRIBUTE, FRAME_ATTRIBUTES, LABEL_ATTRIBUTES
 
-System: TypeAlias = Literal["labeling"]
+System: TypeAlias = Literal["labeling", "slides"]
 """The systems this app can deploy."""
 
 SYSTEMS: tuple[System, ...] = get_args(System)
@@ -114,6 +114,41 @@ class QuickSightConfig(_Section):
     """The same for those who may only look; a namespace's ARN stands for everybody in it."""
 
 
+InstanceType: TypeAlias = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
+
+
+class SlidesConfig(_Section):
+    """`[slides]`: from whole-slide images to slide-level scores. A cohort is a folder of a bucket with `slides.csv`."""
+
+    slides_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
+    """An existing bucket with slides, in the same account, that sends its events to EventBridge. None creates one."""
+    slides_key_arn: Arn | None = None
+    """The KMS key of the existing bucket, where it has one of its own."""
+    magnification: Annotated[float, Field(gt=0, le=100)] = 20.0
+    """Tiles are made at this objective power."""
+    tile_px: Annotated[int, Field(ge=64, le=2048, multiple_of=16)] = 512
+    unknown_magnification: Annotated[float, Field(gt=0, le=100)] | None = None
+    """Power of slides that tell neither objective power nor resolution. None: they are quarantined."""
+    salt: str = "sextant"
+    """Decides which patients are in which split: another salt is another split."""
+    tiling_instances: Annotated[int, Field(ge=1, le=100)] = 2
+    tiling_instance_type: InstanceType = "ml.m5.4xlarge"
+    tiling_volume_gb: Annotated[int, Field(ge=1, le=16_384)] = 200
+    """Holds the slides an instance works on at the same time, not all of its slides."""
+    feature_instances: Annotated[int, Field(ge=1, le=100)] = 1
+    feature_instance_type: InstanceType = "ml.c5.4xlarge"
+    training_instance_type: InstanceType = "ml.m5.2xlarge"
+    serving_instance_type: InstanceType = "ml.c5.2xlarge"
+    serving_instances: Annotated[int, Field(ge=1, le=20)] = 1
+    """Of the endpoint of an approved model; it scales out to four times as many."""
+
+    @model_validator(mode="after")
+    def _key_needs_bucket(self) -> SlidesConfig:
+        if self.slides_key_arn and not self.slides_bucket:
+            raise ValueError("slides_key_arn is the key of an existing bucket: name it in slides_bucket")
+        return self
+
+
 class ConsoleConfig(_Section):
     """`[console]`: the web pages. Leave the section out and no console is deployed."""
 
@@ -146,6 +181,7 @@ class EnvironmentConfig(_Section):
     """Of functions', the API's and buckets' access logs. Not of `/aws-glue/*`: Glue makes those groups itself, under
     names the template cannot know; they never expire until somebody sets it (docs/deploy.md, Logs of Glue)."""
     labeling: LabelingConfig = LabelingConfig()
+    slides: SlidesConfig = SlidesConfig()
     console: ConsoleConfig | None = None
     quicksight: QuickSightConfig | None = None
 

@@ -87,6 +87,20 @@ def archive_of(files: Mapping[str, Path]) -> Path:
     return path
 
 
+def image_context(dockerfile: Path, *folders: str) -> Path:
+    """A folder to build an image from: the Dockerfile, what lies beside it, and folders of this repository.
+
+    It lives as long as the process: the CDK copies it into its assembly.
+    """
+    target = Path(tempfile.mkdtemp(dir=_workspace()))
+    found = [(path, path.relative_to(dockerfile.parent)) for path in dockerfile.parent.iterdir() if path.is_file()]
+    found += [(path, path.relative_to(ROOT)) for folder in folders for path in sources(ROOT / folder)]
+    for path, place in found:
+        (target / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target / place)  # without mode and time: they would be another image
+    return target
+
+
 def sources(folder: Path) -> Iterator[Path]:
     """The files under a folder in a fixed order, without caches and hidden files.
 

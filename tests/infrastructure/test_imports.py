@@ -14,7 +14,7 @@ BESIDE = {
     "glue_scripts": set(),
     "processing": set(),
     "training": set(),
-    "sextant": {"console"},
+    "sextant": {"console", "vision_backbone"},
     "samples": set(),
 }
 

@@ -1,0 +1,219 @@
+"""The state machine from a cohort's slides.csv to a registered model, and what starts it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+import aws_cdk.aws_events as events
+import aws_cdk.aws_events_targets as targets
+import aws_cdk.aws_iam as iam
+import aws_cdk.aws_sqs as sqs
+import aws_cdk.aws_stepfunctions as sfn
+import aws_cdk.aws_stepfunctions_tasks as tasks
+from constructs import Construct
+from sextant.slides.evaluation import METRIC_DEFINITIONS
+
+from stacks.building_blocks.alarms import alarm
+from stacks.building_blocks.data_lake import log_group
+from stacks.building_blocks.function import PythonFunction
+from stacks.building_blocks.grants import as_finding
+from stacks.building_blocks.nag import acknowledge
+from stacks.slides import steps
+from stacks.slides.steps import Cluster
+
+if TYPE_CHECKING:
+    import aws_cdk.aws_kms as kms
+    import aws_cdk.aws_lambda as lambda_
+    import aws_cdk.aws_s3 as s3
+    import aws_cdk.aws_sns as sns
+
+    from stacks.config import EnvironmentConfig
+    from stacks.slides.execution import Execution
+
+
+class Pipeline(Construct):
+    """slides.csv → start → plan → tile → pack → features → train → score → evaluate → register."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: EnvironmentConfig,
+        execution: Execution,
+        register: lambda_.Function,
+        slides: s3.IBucket,
+        runs: s3.IBucket,
+        key: kms.Key,
+        alarms: sns.Topic,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        log = log_group(self, "Log", environment=environment, key=key)
+        self.machine = sfn.StateMachine(
+            self,
+            "Machine",
+            definition_body=sfn.DefinitionBody.from_chainable(self._chain(environment, execution, register)),
+            logs=sfn.LogOptions(destination=log, level=sfn.LogLevel.ALL),
+            timeout=cdk.Duration.days(7),
+        )
+        acknowledge(self.machine, "Its log has every transition; the jobs' own logs the rest.", "AwsSolutions-SF2")
+        acknowledge(
+            self.machine,
+            "Delivery of state machines' logs is granted by AWS on all resources only.",
+            "AwsSolutions-IAM5[Resource::*]",
+        )
+        self._grant_jobs(execution)
+        self._start(environment, slides=slides, runs=runs, key=key, alarms=alarms)
+        alarm(
+            self,
+            "RunsFailed",
+            topic=alarms,
+            metric=self.machine.metric_failed(period=cdk.Duration.minutes(5)),
+            threshold=1,
+            description="A run over a cohort of slides failed. The execution names the step and SageMaker's reason; "
+            "the job's log has the rest. What is done is kept: start the run again by putting slides.csv anew, or "
+            "redrive the execution, and it goes on.",
+        )
+
+    def _chain(
+        self, environment: EnvironmentConfig, execution: Execution, register: lambda_.Function
+    ) -> sfn.IChainable:
+        settings, jobs = environment.slides, execution.jobs
+        one = Cluster("ml.m5.2xlarge", volume_gb=200)
+        tiling = Cluster(settings.tiling_instance_type, settings.tiling_instances, settings.tiling_volume_gb)
+        power = settings.unknown_magnification
+        plan = [
+            *("--table", "$.table", "--slides", "$.slides"),
+            *("--hosts", str(tiling.instances), "--salt", settings.salt),
+            *("--size", str(settings.tile_px), "--magnification", f"{settings.magnification:g}"),
+            *(("--unknown-magnification", f"{power:g}") if power else ()),
+        ]
+        states = {
+            "Plan": steps.processing("plan", plan, jobs, one),
+            "Tile": steps.processing("tile", ["--slides", "$.slides"], jobs, tiling),
+            "Pack": steps.processing("pack", [], jobs, one),
+            "Features": steps.processing(
+                "features", [], jobs, Cluster(settings.feature_instance_type, settings.feature_instances)
+            ),
+            "Train": steps.training(jobs, Cluster(settings.training_instance_type), {}, METRIC_DEFINITIONS),
+            "Model": steps.model(jobs),
+            "Score": steps.transform(Cluster(settings.serving_instance_type)),
+            "Evaluate": steps.processing(
+                "evaluate", ["--slides", "$.slides", "--model", "$.model.data"], jobs, Cluster("ml.m5.2xlarge")
+            ),
+        }
+        chain: sfn.Chain | None = None
+        for name, state in states.items():
+            step = sfn.CustomState(self, name, state_json=state)
+            chain = chain.next(step) if chain else sfn.Chain.start(step)
+        assert chain is not None
+        registered = tasks.LambdaInvoke(
+            self,
+            "Register",
+            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
+            lambda_function=register,
+            payload=sfn.TaskInput.from_json_path_at("$"),
+            payload_response_only=True,
+        )
+        return chain.next(registered)
+
+    def _grant_jobs(self, execution: Execution) -> None:
+        """Making, watching and ending jobs: their names begin with a run's; handing them the execution role."""
+        stack = cdk.Stack.of(self)
+
+        def arns(kind: str) -> str:
+            return stack.format_arn(service="sagemaker", resource=kind, resource_name="*")
+
+        for kind in ("Processing", "Training", "Transform"):
+            self.machine.add_to_role_policy(
+                iam.PolicyStatement(
+                    actions=[f"sagemaker:{verb}{kind}Job" for verb in ("Create", "Describe", "Stop")]
+                    + ["sagemaker:AddTags"],
+                    resources=[arns(f"{kind.lower()}-job")],
+                )
+            )
+        self.machine.add_to_role_policy(
+            iam.PolicyStatement(actions=["sagemaker:CreateModel", "sagemaker:AddTags"], resources=[arns("model")])
+        )
+        self.machine.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["iam:PassRole"],
+                resources=[execution.role.role_arn],
+                conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            )
+        )
+        rules = [
+            stack.format_arn(
+                service="events", resource="rule", resource_name=f"StepFunctionsGetEventsForSageMaker{kind}JobsRule"
+            )
+            for kind in ("Processing", "Training", "Transform")
+        ]
+        self.machine.add_to_role_policy(
+            iam.PolicyStatement(actions=["events:PutTargets", "events:PutRule", "events:DescribeRule"], resources=rules)
+        )
+        jobs = [arns(f"{kind}-job") for kind in ("processing", "training", "transform")]
+        acknowledge(
+            self.machine,
+            "Jobs and models are named after their run, whose name is not known beforehand.",
+            *(f"AwsSolutions-IAM5[Resource::{as_finding(execution.role, arn)}]" for arn in (*jobs, arns("model"))),
+        )
+
+    def _start(
+        self,
+        environment: EnvironmentConfig,
+        *,
+        slides: s3.IBucket,
+        runs: s3.IBucket,
+        key: kms.Key,
+        alarms: sns.Topic,
+    ) -> None:
+        """An object called slides.csv → function → an execution of its name."""
+        lost = sqs.Queue(
+            self,
+            "LostStarts",
+            encryption=sqs.QueueEncryption.KMS,
+            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
+            encryption_master_key=key,
+            enforce_ssl=True,
+            retention_period=cdk.Duration.days(14),
+        )
+        made = PythonFunction(
+            self,
+            "Start",
+            environment=environment,
+            handler="lambdas.slides.start.handler",
+            description="Starts a run over the cohort whose slides.csv has arrived",
+            key=key,
+            variables={"MACHINE_ARN": self.machine.state_machine_arn, "RUNS": f"s3://{runs.bucket_name}/runs"},
+            timeout_seconds=30,
+            lost_events=lost,
+        )
+        self.machine.grant_start_execution(made.role)
+        events.Rule(
+            self,
+            "TableArrived",
+            description="A cohort's slides.csv has arrived",
+            event_pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Created"],
+                detail={
+                    "bucket": {"name": [slides.bucket_name]},
+                    "object": {"key": [{"suffix": "/slides.csv"}, "slides.csv"]},
+                },
+            ),
+            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
+            targets=[
+                # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
+                targets.LambdaFunction(made.function)
+            ],
+        )
+        alarm(
+            self,
+            "StartsLost",
+            topic=alarms,
+            metric=lost.metric_approximate_number_of_messages_visible(period=cdk.Duration.minutes(5)),
+            threshold=1,
+            description="A slides.csv arrived and no run was started: the event lies in the queue of lost starts. The "
+            "function's log has the reason; put slides.csv again to start the run.",
+        )

@@ -1,0 +1,91 @@
+"""Slides: whole-slide images in, slide-level scores, heatmaps and a registered model out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+import aws_cdk.aws_kms as kms
+import aws_cdk.aws_s3 as s3
+
+from stacks.building_blocks.alarms import alarm_topic
+from stacks.building_blocks.data_lake import access_log_bucket, data_key, private_bucket
+from stacks.slides.execution import Execution
+from stacks.slides.operation import operation_function
+from stacks.slides.pipeline import Pipeline
+from stacks.slides.registry import Registry
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from stacks.config import EnvironmentConfig
+
+
+class SlidesStack(cdk.Stack):
+    """slides.csv in a bucket → state machine of SageMaker jobs → runs bucket and model registry → endpoint."""
+
+    def __init__(self, scope: Construct, construct_id: str, environment: EnvironmentConfig) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            description="Sextant: whole-slide images to slide-level scores",
+            termination_protection=environment.termination_protection,
+            synthesizer=cdk.DefaultStackSynthesizer(qualifier=environment.bootstrap_qualifier),
+        )
+        key = data_key(self, environment)
+        access_logs = access_log_bucket(self, environment)
+        slides = self._slides_bucket(environment, key, access_logs)
+        runs = private_bucket(
+            self,
+            "Runs",
+            environment=environment,
+            access_logs=access_logs,
+            key=key,
+            unversioned_because="A run writes below its own name only, and can be run again from the slides.",
+        )
+        alarms = alarm_topic(self, environment, key)
+        execution = Execution(self, "Execution", environment=environment, slides=slides, runs=runs)
+        registry = Registry(
+            self, "Registry", environment=environment, execution=execution, runs=runs, key=key, alarms=alarms
+        )
+        pipeline = Pipeline(
+            self,
+            "Pipeline",
+            environment=environment,
+            execution=execution,
+            register=registry.register,
+            slides=slides,
+            runs=runs,
+            key=key,
+            alarms=alarms,
+        )
+        self.operation = operation_function(
+            self,
+            environment=environment,
+            pipeline=pipeline,
+            registry=registry,
+            slides=slides,
+            runs=runs,
+            alarms=alarms,
+            key=key,
+        )
+        cdk.CfnOutput(self, "SlidesBucket", value=slides.bucket_name, description="Put slides, then slides.csv here")
+        cdk.CfnOutput(self, "RunsBucket", value=runs.bucket_name)
+        cdk.CfnOutput(self, "MachineArn", value=pipeline.machine.state_machine_arn)
+        cdk.CfnOutput(self, "ModelPackageGroup", value=registry.group_name)
+
+    def _slides_bucket(self, environment: EnvironmentConfig, key: kms.Key, access_logs: s3.IBucket) -> s3.IBucket:
+        """The bucket with slides: the environment's own, or a new one."""
+        settings = environment.slides
+        if settings.slides_bucket is None:
+            bucket = private_bucket(self, "Slides", environment=environment, access_logs=access_logs, key=key)
+            bucket.enable_event_bridge_notification()
+            return bucket
+        return s3.Bucket.from_bucket_attributes(
+            self,
+            "Slides",
+            bucket_name=settings.slides_bucket,
+            encryption_key=kms.Key.from_key_arn(self, "SlidesKey", settings.slides_key_arn)
+            if settings.slides_key_arn
+            else None,
+        )
