@@ -43,6 +43,7 @@ from ministack.services.cloudformation import provisioners
 
 from localaws.emulator import hold_state
 from localaws.engines import registry
+from localaws.engines.sagemaker.state import plain
 from localaws.front_door import front_door, guarded, sign_in
 from localaws.home import Call, Catalog, Document, Objects, ServiceError, StoredObject, allow_all
 from localaws.records import Records, open_records
@@ -509,12 +510,71 @@ def _install_integrations(built: dict[str, Any], home: EmulatorHome) -> None:
     dispatch["arn:aws:states:::athena:startQueryExecution"] = start_query
     for operation in ("getQueryResults", "getQueryExecution", "stopQueryExecution"):
         dispatch[f"arn:aws:states:::athena:{operation}"] = athena_call(xform_name(operation))
+    dispatch |= _sagemaker_integrations(built["sagemaker"], caller)
     for prefix, handler in list(dispatch.items()):
         dispatch[prefix] = _under_role(prefix.removeprefix("arn:aws:states:::"), handler, home)
 
 
-# The role of the state machine whose task runs now; ministack copies the context into its branches and maps.
+_SAGEMAKER_JOBS = ("Processing", "Training", "Transform")
+
+
+def _sagemaker_integrations(engine: Any, caller: Callable[[], Call]) -> dict[str, Callable[[str, Document], Document]]:
+    """SageMaker's optimised integrations. The result of `.sync` is the Describe response, times in milliseconds."""
+
+    def job(kind: str) -> Callable[[str, Document], Document]:
+        snake, status = kind.lower(), f"{kind}JobStatus"
+
+        def run(resource: str, data: Document) -> Document:
+            made = _sagemaker_task(lambda: getattr(engine, f"create_{snake}_job")(caller(), data))
+            if ".sync" not in resource:
+                return made
+            key = {f"{kind}JobName": data[f"{kind}JobName"]}
+            arn = made[f"{kind}JobArn"]
+
+            def fetch() -> Document:
+                call = caller()
+                call.authorize(f"sagemaker:Describe{kind}Job", arn)
+                found: Document = getattr(engine, f"describe_{snake}_job")(call, key)
+                if found[status] == "InProgress" and _aborted():
+                    call.authorize(f"sagemaker:Stop{kind}Job", arn)
+                    getattr(engine, f"stop_{snake}_job")(call, key)
+                return found
+
+            ended = _sagemaker_task(lambda: _wait(fetch, status, {"InProgress", "Stopping"}))
+            if ended[status] != "Completed":
+                raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(plain(ended)))
+            return plain(ended)
+
+        return run
+
+    def once(operation: str) -> Callable[[str, Document], Document]:
+        return lambda _resource, data: _sagemaker_task(lambda: getattr(engine, operation)(caller(), data))
+
+    # ministack takes the first prefix that fits: createEndpointConfig must stand before createEndpoint.
+    names = ("createModel", "createEndpointConfig", "createEndpoint", "updateEndpoint")
+    base = "arn:aws:states:::sagemaker:create"
+    jobs = {f"{base}{kind}Job": job(kind) for kind in _SAGEMAKER_JOBS}
+    return jobs | {f"arn:aws:states:::sagemaker:{name}": once(xform_name(name)) for name in names}
+
+
+def _sagemaker_task(action: Callable[[], Document]) -> Document:
+    """Step Functions names a refused request of SageMaker after the exception of its Java client."""
+    try:
+        return action()
+    except ServiceError as error:
+        code = error.code if error.code.startswith("Resource") else "AmazonSageMaker"
+        raise stepfunctions._ExecutionError(f"SageMaker.{code}Exception", error.message) from error
+
+
+def _aborted() -> bool:
+    """Whether the execution whose task runs now was stopped from outside."""
+    execution = stepfunctions._executions.get(_execution_arn.get())
+    return execution is not None and execution["status"] != "RUNNING"
+
+
+# The state machine's role and the execution whose task runs now; ministack copies the context into branches and maps.
 _execution_role: contextvars.ContextVar[str] = contextvars.ContextVar("execution_role", default="")
+_execution_arn: contextvars.ContextVar[str] = contextvars.ContextVar("execution_arn", default="")
 
 
 def _enforce_execution_roles(home: EmulatorHome) -> None:
@@ -528,6 +588,7 @@ def _enforce_execution_roles(home: EmulatorHome) -> None:
         execution = stepfunctions._executions.get(execution_arn)
         machine = stepfunctions._state_machines.get(execution["stateMachineArn"]) if execution else None
         _execution_role.set(machine["roleArn"] if machine else "")
+        _execution_arn.set(execution_arn)
         run_execution(execution_arn)
 
     def call(function: str, *args: Any, **kwargs: Any) -> Any:
@@ -545,27 +606,31 @@ def _under_role(integration: str, handler: Callable[..., Any], home: EmulatorHom
     action = f"{service}:{operation[0].upper()}{operation[1:]}"
 
     def run(resource: str, data: Document) -> Any:
-        _authorize_task(home, action, _task_resource(service, data))
+        for arn in _task_resources(service, action, data):
+            _authorize_task(home, action, arn)
         return handler(resource, data)
 
     return run
 
 
-def _task_resource(service: str, data: Document) -> str:
+def _task_resources(service: str, action: str, data: Document) -> list[str]:
     scope = f"{responses.get_region()}:{responses.get_account_id()}"
     match service:
         case "glue":
-            return f"arn:aws:glue:{scope}:job/{data.get('JobName', '')}"
+            return [f"arn:aws:glue:{scope}:job/{data.get('JobName', '')}"]
         case "athena" if "QueryExecutionId" not in data:
-            return f"arn:aws:athena:{scope}:workgroup/{data.get('WorkGroup', 'primary')}"
+            return [f"arn:aws:athena:{scope}:workgroup/{data.get('WorkGroup', 'primary')}"]
         case "dynamodb":
-            return f"arn:aws:dynamodb:{scope}:table/{data.get('TableName', '')}"
+            return [f"arn:aws:dynamodb:{scope}:table/{data.get('TableName', '')}"]
         case "sns":
-            return data.get("TopicArn", "*")
+            return [data.get("TopicArn", "*")]
         case "sqs":
-            return f"arn:aws:sqs:{scope}:{data.get('QueueUrl', '').rsplit('/', 1)[-1]}"
+            return [f"arn:aws:sqs:{scope}:{data.get('QueueUrl', '').rsplit('/', 1)[-1]}"]
+        case "sagemaker":
+            call = Call(responses.get_account_id(), responses.get_region())
+            return registry.sagemaker_resources(action.partition(":")[2], data, call)
         case _:
-            return "*"
+            return ["*"]
 
 
 def _authorize_task(home: EmulatorHome, action: str, resource: str) -> None:

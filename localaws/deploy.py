@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from localaws.engines.sagemaker.images import bucket_of, key_of, packed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -110,7 +112,10 @@ def _bootstrap(session: boto3.session.Session) -> None:
 def _publish(folder: Path, asset_manifest: Path, session: boto3.session.Session, fill: Callable[[str], str]) -> None:
     s3 = session.client("s3")
     known: set[str] = set()
-    for entry in json.loads(asset_manifest.read_text())["files"].values():
+    assets = json.loads(asset_manifest.read_text())
+    for entry in assets.get("dockerImages", {}).values():
+        _publish_image(folder, entry, s3, session.region_name, fill)
+    for entry in assets["files"].values():
         source = folder / entry["source"]["path"]
         for destination in entry["destinations"].values():
             bucket, key = fill(destination["bucketName"]), fill(destination["objectKey"])
@@ -120,6 +125,18 @@ def _publish(folder: Path, asset_manifest: Path, session: boto3.session.Session,
             if source.suffix != ".json" and _exists(s3, bucket, key):
                 continue  # an asset's key is its content's hash; templates carry fixed keys in tests
             s3.put_object(Bucket=bucket, Key=key, Body=_content(source, entry["source"]["packaging"]))
+
+
+def _publish_image(folder: Path, entry: Document, s3: Any, region: str, fill: Callable[[str], str]) -> None:
+    """Nothing is built: the build context that CDK staged is what the engines run (see sagemaker/images.py)."""
+    for destination in entry["destinations"].values():
+        bucket = bucket_of(fill("${AWS::AccountId}"), region)
+        key = key_of(fill(destination["repositoryName"]), destination["imageTag"])
+        _ensure_bucket(s3, bucket)
+        if not _exists(s3, bucket, key):
+            source = entry["source"]
+            body = packed(folder / source["directory"], source.get("dockerFile", "Dockerfile"))
+            s3.put_object(Bucket=bucket, Key=key, Body=body)
 
 
 def _content(source: Path, packaging: str) -> bytes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from localaws.engines.athena.engine import Athena
 from localaws.engines.glue.engine import Glue
+from localaws.engines.sagemaker.engine import SageMaker
 from localaws.home import Call, ServiceError
 from localaws.wire import Service
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def engines(home: Home) -> dict[str, Any]:
     """Every engine by the name of its service."""
-    return {"athena": Athena(home), "glue": Glue(home)}
+    return {"athena": Athena(home), "glue": Glue(home), "sagemaker": SageMaker(home)}
 
 
 def services(built: Mapping[str, Any]) -> dict[str, Service]:
@@ -35,6 +36,7 @@ def services(built: Mapping[str, Any]) -> dict[str, Service]:
     return {
         "athena": Service(athena, "athena", resources=athena_resources, invalid="InvalidRequestException"),
         "glue": Service(glue, "glue", resources=glue_resources, invalid="InvalidInputException"),
+        "sagemaker": Service(built["sagemaker"], "sagemaker", "sagemaker-runtime", resources=sagemaker_resources),
     }
 
 
@@ -73,3 +75,42 @@ def glue_resources(operation: str, params: Mapping[str, Any], call: Call) -> lis
             name = params.get(f"{kind}Name") or params.get("Name")
             return [f"{base}{kind.lower()}/{name}"] if name else ["*"]
     return ["*"]
+
+
+# The kinds of SageMaker's ARNs by the word in an operation's name, the more special word first.
+_SAGEMAKER_KINDS = {
+    "ProcessingJob": "processing-job",
+    "TrainingJob": "training-job",
+    "TransformJob": "transform-job",
+    "EndpointConfig": "endpoint-config",
+    "Endpoint": "endpoint",
+    "ModelPackageGroup": "model-package-group",
+    "ModelPackage": "model-package",
+    "Model": "model",
+}
+
+
+def sagemaker_resources(operation: str, params: Mapping[str, Any], call: Call) -> list[str]:
+    """The ARN of what a SageMaker operation makes, changes, tells of or calls; `*` for lists."""
+    if operation.startswith("List") and operation != "ListTags":
+        return ["*"]
+    if "ResourceArn" in params:
+        return [params["ResourceArn"]]
+    base = f"arn:aws:sagemaker:{call.region}:{call.account}:"
+    for word, kind in _SAGEMAKER_KINDS.items():
+        if word not in operation:
+            continue
+        if kind == "model-package":
+            return [_model_package(base, params)]
+        name = params.get(f"{word}Name")
+        if operation in {"CreateEndpoint", "UpdateEndpoint"}:
+            return [f"{base}endpoint/{name}", f"{base}endpoint-config/{params['EndpointConfigName']}"]
+        return [f"{base}{kind}/{name}"]
+    return ["*"]
+
+
+def _model_package(base: str, params: Mapping[str, Any]) -> str:
+    named = params.get("ModelPackageArn") or params.get("ModelPackageName")
+    if named is None:
+        return f"{base}model-package/{params.get('ModelPackageGroupName', '')}/*"
+    return str(named) if str(named).startswith("arn:") else f"{base}model-package/{named}"

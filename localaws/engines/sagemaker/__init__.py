@@ -1,0 +1,1 @@
+"""The SageMaker engine; see `engine.SageMaker`."""

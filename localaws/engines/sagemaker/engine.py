@@ -1,0 +1,40 @@
+"""SageMaker's jobs, models, endpoints and model packages, really run as local processes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from localaws.engines.sagemaker.jobs import slots_from_environment
+from localaws.engines.sagemaker.processing import Processing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from localaws.home import Home
+
+
+class SageMaker(Processing):
+    """The engine. Its public methods are operations of SageMaker and its runtime; `close()` ends what runs.
+
+    Args:
+        home: the surroundings.
+        slots: process groups of jobs that run at once; from `SEXTANT_SAGEMAKER_SLOTS` when left out.
+        grace: seconds that a stopped container has between SIGTERM and SIGKILL.
+        clock: epoch seconds, for time stamps.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        *,
+        slots: int | None = None,
+        grace: float = 120.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(home, clock, slots=slots or slots_from_environment(), grace=grace)
+        self._recover_jobs()
+
+    def close(self) -> None:
+        """Ends running containers and waits for them. Their jobs become Failed, with that reason."""
+        self._close_jobs()

@@ -1,0 +1,243 @@
+"""What all of SageMaker's operations share: durable records, names, listing, tags, errors, events."""
+
+from __future__ import annotations
+
+import functools
+import re
+import threading
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import botocore.session
+from botocore.validate import ParamValidator
+
+from localaws.home import Call, Document, Home, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, MutableMapping
+
+SERVICE = "sagemaker.amazonaws.com"
+KINDS = {
+    "processing_jobs": "processing-job",
+    "training_jobs": "training-job",
+    "transform_jobs": "transform-job",
+    "models": "model",
+    "endpoint_configs": "endpoint-config",
+    "endpoints": "endpoint",
+    "model_package_groups": "model-package-group",
+    "model_packages": "model-package",
+}
+PAGE = 10
+NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+
+
+class Place(NamedTuple):
+    """One account's SageMaker in one region."""
+
+    account: str
+    region: str
+
+    def arn(self, kind: str, *names: str) -> str:
+        return f"arn:aws:sagemaker:{self.region}:{self.account}:{KINDS.get(kind, kind)}/{'/'.join(names)}"
+
+
+def place_of(call: Call) -> Place:
+    return Place(call.account, call.region)
+
+
+def invalid(message: str) -> ServiceError:
+    return ServiceError("ValidationException", message)
+
+
+def not_supported(what: str, remedy: str) -> ServiceError:
+    """A request that AWS would take and this engine cannot do: it is refused by name, never half done."""
+    return ServiceError("ValidationException", f"{what} is not supported by the embedded SageMaker: {remedy}")
+
+
+class State:
+    """The base of the engine's parts. Every change of a record happens under `_lock`.
+
+    A record is the Describe response as AWS gives it, plus members that begin with `_`, which no response shows.
+    """
+
+    def __init__(self, home: Home, clock: Callable[[], float] = time.time) -> None:
+        self._home = home
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._records: dict[str, MutableMapping[str, Document]] = {
+            kind: home.records(f"sagemaker_{kind}") for kind in (*KINDS, "tags")
+        }
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    def _read(self, kind: str, place: Place, *names: str) -> Document | None:
+        return self._records[kind].get("/".join((*place, *names)))
+
+    def _write(self, kind: str, place: Place, document: Document, *names: str) -> None:
+        self._records[kind]["/".join((*place, *names))] = document
+
+    def _remove(self, kind: str, place: Place, *names: str) -> None:
+        self._records[kind].pop("/".join((*place, *names)), None)
+
+    def _all(self, kind: str, place: Place, *names: str) -> list[Document]:
+        """The documents below these names, in key order."""
+        prefix = "/".join((*place, *names)) + "/"
+        records = self._records[kind]
+        found = (records.get(key) for key in list(records) if key.startswith(prefix))
+        return [document for document in found if document is not None]
+
+    def _everywhere(self, kind: str) -> list[tuple[Place, Document]]:
+        records = self._records[kind]
+        found = []
+        for key in list(records):
+            account, region, _ = key.split("/", 2)
+            document = records.get(key)
+            if document is not None:
+                found.append((Place(account, region), document))
+        return found
+
+    def _assumed(self, place: Place, role: str) -> Call:
+        """The call of SageMaker in the role of a job or model.
+
+        Raises:
+            ServiceError: ValidationException, as AWS words it, when the role cannot be assumed.
+        """
+        try:
+            return self._home.as_role(*place, role, SERVICE)
+        except ServiceError as error:
+            message = (
+                f"Could not assume role {role}. Please ensure that the role exists and allows principal '{SERVICE}' "
+                f"to assume the role. ({error.message})"
+            )
+            raise invalid(message) from error
+
+    # -- tags ------------------------------------------------------------------------------------------------------
+
+    def _set_tags(self, place: Place, arn: str, tags: Iterable[Document] | None) -> None:
+        if tags:
+            known = (self._read("tags", place, arn) or {}).get("Tags", {})
+            self._write("tags", place, {"Tags": {**known, **{tag["Key"]: tag["Value"] for tag in tags}}}, arn)
+
+    def add_tags(self, call: Call, params: Document) -> Document:
+        with self._lock:
+            self._set_tags(place_of(call), params["ResourceArn"], params["Tags"])
+        return self.list_tags(call, params)
+
+    def list_tags(self, call: Call, params: Document) -> Document:
+        tags = (self._read("tags", place_of(call), params["ResourceArn"]) or {}).get("Tags", {})
+        return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+
+    def delete_tags(self, call: Call, params: Document) -> Document:
+        place, arn = place_of(call), params["ResourceArn"]
+        with self._lock:
+            tags = (self._read("tags", place, arn) or {}).get("Tags", {})
+            kept = {key: value for key, value in tags.items() if key not in params["TagKeys"]}
+            self._write("tags", place, {"Tags": kept}, arn)
+        return {}
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    def _emit(self, place: Place, detail_type: str, record: Document, arn_member: str) -> None:
+        detail = {**plain(shown(record)), "Tags": self._tags_of(place, record[arn_member])}
+        self._home.emit(*place, "aws.sagemaker", detail_type, detail)
+
+    def _tags_of(self, place: Place, arn: str) -> dict[str, str]:
+        return dict((self._read("tags", place, arn) or {}).get("Tags", {}))
+
+
+def shown(record: Document) -> Document:
+    """The record as a Describe response: without the engine's own members."""
+    return {key: value for key, value in record.items() if not key.startswith("_")}
+
+
+def plain(value: Any) -> Any:
+    """JSON as SageMaker's events and Step Functions' results have it: times are epoch milliseconds."""
+    if isinstance(value, datetime):
+        return int(value.timestamp() * 1000)
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value
+
+
+@functools.cache
+def _shape(operation: str) -> Any:
+    return botocore.session.get_session().get_service_model("sagemaker").operation_model(operation).input_shape
+
+
+def validate(operation: str, params: Mapping[str, Any], *names: str) -> None:
+    """Checks a request against botocore's model: clients do so too, state machines and templates do not.
+
+    Args:
+        operation: such as `CreateTrainingJob`.
+        params: its request.
+        names: the members that name what is made.
+
+    Raises:
+        ServiceError: ValidationException.
+    """
+    report = ParamValidator().validate(dict(params), _shape(operation))
+    if report.has_errors():
+        raise invalid(f"{operation}: {report.generate_report()}")
+    for member in names:
+        if not NAME.fullmatch(params[member]):
+            wire = member[0].lower() + member[1:]
+            raise invalid(
+                f"1 validation error detected: Value '{params[member]}' at '{wire}' failed to satisfy constraint: "
+                "Member must satisfy regular expression pattern: ^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
+            )
+
+
+def listed(
+    records: Iterable[Document],
+    params: Mapping[str, Any],
+    key: str,
+    members: tuple[str, ...],
+    *,
+    name: str,
+    status: str = "",
+) -> Document:
+    """One page of a List operation, with the filters and the order that all of SageMaker's lists have.
+
+    Args:
+        records: all documents of the kind.
+        params: the request.
+        key: the response's list member.
+        members: of a summary.
+        name: the member that names a record.
+        status: the member that `StatusEquals` compares.
+
+    Raises:
+        ServiceError: ValidationException for a token this service did not give.
+    """
+    found = [record for record in records if _matches(record, params, name, status)]
+    by_name = params.get("SortBy") == "Name"
+    found.sort(key=lambda record: (str(record[name]),) if by_name else (record["CreationTime"], str(record[name])))
+    if params.get("SortOrder", "Descending" if not by_name else "Ascending") == "Descending":
+        found.reverse()
+    token = params.get("NextToken") or "0"
+    if not token.isdigit() or int(token) > len(found):
+        raise invalid(f"NextToken {token!r} was not given by this operation")
+    start = int(token)
+    end = start + int(params.get("MaxResults") or PAGE)
+    page: Document = {key: [{m: record[m] for m in members if m in record} for record in found[start:end]]}
+    if end < len(found):
+        page["NextToken"] = str(end)
+    return page
+
+
+def _matches(record: Document, params: Mapping[str, Any], name: str, status: str) -> bool:
+    wanted = params.get("NameContains", "")
+    if wanted.lower() not in str(record[name]).lower():
+        return False
+    if params.get("StatusEquals") and record.get(status) != params["StatusEquals"]:
+        return False
+    for member in ("CreationTime", "LastModifiedTime"):
+        at = record.get(member, record["CreationTime"])
+        after, before = params.get(f"{member}After"), params.get(f"{member}Before")
+        if (after and at < after) or (before and at > before):
+            return False
+    return True
