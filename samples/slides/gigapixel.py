@@ -51,7 +51,8 @@ def write_gigapixel(path: Path, width: int, height: int, power: float = 20.0) ->
     grain = np.clip(draw.normal(GLASS, 1.5, (TILE, TILE, 3)), 0, 255).round().astype(np.uint8)
     cells = _cells(width // CELL, height // CELL)
     levels = [
-        Level(width // down, height // down, _tiles(cells, texture, grain, down, width, height)) for down in DOWNSAMPLES
+        Level(width // down, height // down, _tiles(cells, texture, grain, down=down, width=width, height=height))
+        for down in DOWNSAMPLES
     ]
     thumbnail = np.where(cells[..., None], texture.mean((0, 1)), GLASS).astype(np.uint8)
     write_svs(path, levels, thumbnail, codec="ycbcr", quality=QUALITY, power=power, mpp=10 / power, big=True)
@@ -68,7 +69,13 @@ def _cells(columns: int, rows: int) -> NDArray[np.bool_]:
 
 
 def _tiles(
-    cells: NDArray[np.bool_], texture: NDArray[np.uint8], grain: NDArray[np.uint8], down: int, width: int, height: int
+    cells: NDArray[np.bool_],
+    texture: NDArray[np.uint8],
+    grain: NDArray[np.uint8],
+    *,
+    down: int,
+    width: int,
+    height: int,
 ) -> Iterator[bytes]:
     """The encoded tiles of the level that is `down` times smaller, row by row."""
     if down > 1:

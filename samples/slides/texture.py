@@ -16,8 +16,11 @@ from scipy import ndimage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from numpy.typing import NDArray
+
+    Density = NDArray[np.floating[Any]]
 
 CLASSES = ("LUAD", "LUSC", "normal")
 STEPS = 64
@@ -40,7 +43,8 @@ class Stain:
         """RGB of every index of a texture, shape (4096, 3)."""
         density = np.linspace(0, 1.6, STEPS)
         optical = density[:, None, None] * np.array(self.hematoxylin) + density[None, :, None] * np.array(self.eosin)
-        return np.clip(GLASS * np.exp(-optical), 0, 255).round().astype(np.uint8).reshape(-1, 3)
+        colours: NDArray[np.uint8] = np.clip(GLASS * np.exp(-optical), 0, 255).round().astype(np.uint8)
+        return colours.reshape(-1, 3)
 
 
 def stain(draw: np.random.Generator) -> Stain:
@@ -74,14 +78,14 @@ def tissue(label: str, draw: np.random.Generator, size: int) -> NDArray[np.uint1
 
 
 @cache
-def _noises(size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _noises(size: int) -> tuple[Density, Density]:
     """Seamless noise of 2 and of 24 px, standard deviation 1."""
     white = np.random.default_rng(1).standard_normal((size, size), np.float32)
     smooth = [ndimage.gaussian_filter(white, sigma, mode="wrap", truncate=2.5) for sigma in (2, 24)]
     return smooth[0] / smooth[0].std(), smooth[1] / smooth[1].std()
 
 
-def _steps(density: NDArray[np.float32]) -> NDArray[np.uint16]:
+def _steps(density: Density) -> NDArray[np.uint16]:
     """Density 0 to 1.6 as a step."""
     return (np.clip(density, 0, 1.6) * ((STEPS - 1) / 1.6) + 0.5).astype(np.uint16)
 
@@ -96,7 +100,7 @@ def _centres(draw: np.random.Generator, size: int, spacing: float, jitter: float
     return (places + draw.normal(0, jitter * spacing, places.shape)) % size
 
 
-def _ellipse(canvas: Image.Image, x: float, y: float, axes: tuple[float, float], angle: float, value: int) -> None:
+def _ellipse(canvas: Image.Image, x: float, y: float, axes: tuple[float, float], *, angle: float, value: int) -> None:
     """Draws an ellipse and what of it comes in again at the opposite edges."""
     turn = np.linspace(0, 2 * np.pi, 14, endpoint=False)
     along, across = axes[0] * np.cos(turn), axes[1] * np.sin(turn)
@@ -113,54 +117,57 @@ def _wraps(at: float, reach: float, size: int) -> Sequence[int]:
     return (0, size) if at < reach else (0, -size) if at > size - reach else (0,)
 
 
-def _glands(nuclei: Image.Image, eosin: NDArray[np.float32], draw: np.random.Generator) -> NDArray[np.float32]:
+def _glands(nuclei: Image.Image, eosin: Density, draw: np.random.Generator) -> Density:
     size = nuclei.width
     lumens = Image.new("L", (size, size))
     for x, y in _centres(draw, size, 27, 0.3):  # stroma: spindles between the glands
         if draw.random() < 0.35:
-            _ellipse(nuclei, x, y, (7, 2.2), draw.uniform(0, np.pi), 150)
+            _ellipse(nuclei, x, y, (7, 2.2), angle=draw.uniform(0, np.pi), value=150)
     spacing = draw.uniform(105, 135)
     for x, y in _centres(draw, size, spacing, 0.12):
         radius = spacing * draw.uniform(0.2, 0.3)
-        _ellipse(nuclei, x, y, (radius + 17, radius + 17), 0, 0)
-        _ellipse(lumens, x, y, (radius, radius * draw.uniform(0.7, 1)), draw.uniform(0, np.pi), 255)
+        _ellipse(nuclei, x, y, (radius + 17, radius + 17), angle=0, value=0)
+        _ellipse(lumens, x, y, (radius, radius * draw.uniform(0.7, 1)), angle=draw.uniform(0, np.pi), value=255)
         count = int(2 * np.pi * (radius + 8) / 12)
         for turn in np.arange(count) / count * 2 * np.pi + draw.uniform(0, 1):
             reach = radius + 8 + draw.normal(0, 1.5)
             at = (x + reach * np.cos(turn)) % size, (y + reach * np.sin(turn)) % size
-            _ellipse(nuclei, *at, (6.5, 4.2), turn, int(draw.uniform(150, 240)))
+            _ellipse(nuclei, *at, (6.5, 4.2), angle=turn, value=int(draw.uniform(150, 240)))
     open_share = np.asarray(lumens, np.float32) / 255
     return eosin * (1 - 0.7 * open_share)
 
 
-def _sheets(
-    nuclei: Image.Image, eosin: NDArray[np.float32], coarse: NDArray[np.float32], draw: np.random.Generator
-) -> NDArray[np.float32]:
+def _sheets(nuclei: Image.Image, eosin: Density, coarse: Density, draw: np.random.Generator) -> Density:
     size = nuclei.width
     pearls = Image.new("L", (size, size))
     for x, y in _centres(draw, size, draw.uniform(21, 25), 0.16):
         large = draw.uniform(5.5, 9.5)
         _ellipse(
-            nuclei, x, y, (large, large * draw.uniform(0.6, 0.95)), draw.uniform(0, np.pi), int(draw.uniform(90, 220))
+            nuclei,
+            x,
+            y,
+            (large, large * draw.uniform(0.6, 0.95)),
+            angle=draw.uniform(0, np.pi),
+            value=int(draw.uniform(90, 220)),
         )
     for x, y in _centres(draw, size, 230, 0.2):
         radius = draw.uniform(22, 42)
-        _ellipse(nuclei, x, y, (radius, radius * 0.8), 0, 0)
+        _ellipse(nuclei, x, y, (radius, radius * 0.8), angle=0, value=0)
         for ring in range(5):  # keratin lies in layers
             shrunk = radius * (1 - ring / 5)
-            _ellipse(pearls, x, y, (shrunk, shrunk * 0.8), 0, 255 if ring % 2 == 0 else 120)
+            _ellipse(pearls, x, y, (shrunk, shrunk * 0.8), angle=0, value=255 if ring % 2 == 0 else 120)
     return eosin + 0.05 * coarse + 0.45 * np.asarray(pearls, np.float32) / 255
 
 
-def _alveoli(nuclei: Image.Image, eosin: NDArray[np.float32], draw: np.random.Generator) -> NDArray[np.float32]:
+def _alveoli(nuclei: Image.Image, eosin: Density, draw: np.random.Generator) -> Density:
     size = nuclei.width
     air = Image.new("L", (size, size))
     spacing = draw.uniform(85, 120)
     for x, y in _centres(draw, size, spacing, 0.1):
-        _ellipse(air, x, y, (spacing * draw.uniform(0.3, 0.37), spacing * 0.3), draw.uniform(0, np.pi), 255)
-    empty = ndimage.uniform_filter(np.asarray(air, np.float32) / 255, 3, mode="wrap")
+        _ellipse(air, x, y, (spacing * draw.uniform(0.3, 0.37), spacing * 0.3), angle=draw.uniform(0, np.pi), value=255)
+    empty: Density = ndimage.uniform_filter(np.asarray(air, np.float32) / 255, 3, mode="wrap")
     walls = empty < 0.05
     for x, y in _centres(draw, size, 24, 0.3):
         if walls[int(y) % size, int(x) % size]:
-            _ellipse(nuclei, x, y, (4.4, 3), draw.uniform(0, np.pi), 190)
+            _ellipse(nuclei, x, y, (4.4, 3), angle=draw.uniform(0, np.pi), value=190)
     return eosin * (1 - 0.97 * empty)
