@@ -1,0 +1,141 @@
+"""JPEG streams as TIFF holds them: without tables, with colours that only the TIFF tells, and never checked.
+
+A TIFF tile of compression 7 is an abbreviated stream: its quantization and Huffman tables lie once per level in the tag
+JPEGTables, and its colours are those of PhotometricInterpretation, whatever a JPEG decoder would guess (TIFF Technical
+Note 2). Aperio's "JPEG/RGB" tiles come out in wrong colours unless an Adobe marker says that they are RGB.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import simplejpeg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+_START, _END = b"\xff\xd8", b"\xff\xd9"
+_SCAN = 0xDA
+_FRAMES = frozenset({0xC0, 0xC1})
+"""Sequential Huffman coded frames: what scanners write."""
+_RESTART_INTERVAL = 0xDD
+_DROPPED = frozenset({0xFE, *range(0xE0, 0xF0)})
+"""Comments and application data: a JFIF marker would overrule the Adobe marker."""
+_ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"
+_BLANK = bytes(32)
+
+
+class DamagedError(ValueError):
+    """A JPEG stream that cannot be decoded as a whole."""
+
+
+def opening(tables: bytes | None, *, rgb: bool) -> bytes:
+    """What every tile of a level begins with: start, Adobe marker that tells RGB from YCbCr, the level's tables."""
+    colours = _ADOBE + (b"\x00" if rgb else b"\x01")
+    return _START + colours + (_segments(tables.removesuffix(_END)) if tables else b"")
+
+
+def whole(tile: bytes, beginning: bytes) -> bytes:
+    """The tile as a stream that any decoder shows in the right colours; no coefficient changes.
+
+    Args:
+        tile: an abbreviated (or whole) stream.
+        beginning: what `opening` made for its level.
+
+    Raises:
+        DamagedError: it is no JPEG stream.
+    """
+    return beginning + _segments(tile)
+
+
+def plain(jpeg: bytes, width: int, height: int) -> bool:
+    """Whether a whole stream is of this size in pixels and nothing in it looks damaged; it is not decoded.
+
+    In the coded data of one scan 0xff stands before 0x00 or in a restart marker only, and it has no long run of zeros:
+    overwritten and missing blocks of a file hardly ever keep that. False means: decode it to know.
+    """
+    if not jpeg.endswith(_END):
+        return False
+    restarts = sized = False
+    try:
+        for marker, start, end in _walk(jpeg):
+            if marker == _RESTART_INTERVAL:
+                restarts = any(jpeg[start + 4 : end])
+            elif marker in _FRAMES:
+                sized = jpeg[start + 5 : start + 9] == height.to_bytes(2) + width.to_bytes(2)
+            elif marker == _SCAN:
+                known = jpeg.count(b"\xff\x00", end)
+                if restarts:
+                    known += sum(jpeg.count(bytes((0xFF, 0xD0 + n)), end) for n in range(8))
+                return sized and jpeg.count(b"\xff", end) == known + 1 and jpeg.find(_BLANK, end) < 0
+    except DamagedError:
+        return False
+    return False
+
+
+def decode(jpeg: bytes, width: int, height: int, *, shrink: int = 1, gray: bool = False) -> NDArray[np.uint8]:
+    """The pixels, shape (height / shrink, width / shrink, 3), RGB; or without the last axis and only the luminance.
+
+    Args:
+        jpeg: a whole stream.
+        width: of the stream in pixels, as the TIFF tells.
+        height: likewise.
+        shrink: 1, 2, 4 or 8, a divisor of both: inverse DCT of that many times fewer coefficients per axis.
+        gray: luminance alone, as the stream has it where it is YCbCr.
+
+    Raises:
+        DamagedError: any part of it is damaged, or it has another size.
+    """
+    shape = (height // shrink, width // shrink)
+    try:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            jpeg, "GRAY" if gray else "RGB", min_height=shape[0], min_width=shape[1]
+        )
+    except ValueError as error:
+        raise DamagedError(str(error)) from error
+    if pixels.shape[:2] != shape:
+        raise DamagedError(
+            f"the JPEG has {pixels.shape[1]}x{pixels.shape[0]} pixels where {shape[1]}x{shape[0]} belong"
+        )
+    return pixels[..., 0] if gray else pixels
+
+
+def encode(pixels: NDArray[np.uint8], quality: int) -> bytes:
+    """A JPEG of RGB pixels, chroma at half resolution (4:2:0) as Pillow writes by default."""
+    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality, "RGB", "420"))
+
+
+def _segments(stream: bytes) -> bytes:
+    """The stream without its start marker, application data and comments."""
+    kept = []
+    last = 2
+    for marker, start, end in _walk(stream):
+        if marker in _DROPPED:
+            kept.append(stream[last:start])
+            last = end
+    kept.append(stream[last:])
+    return b"".join(kept)
+
+
+def _walk(stream: bytes) -> Iterator[tuple[int, int, int]]:
+    """Markers with start and end of their segments, up to the scan or the end of the stream."""
+    if not stream.startswith(_START):
+        raise DamagedError(f"no JPEG: it begins with {stream[:4].hex() or 'nothing'}")
+    at = 2
+    while at < len(stream):
+        if stream[at] != 0xFF or at + 4 > len(stream):
+            raise DamagedError(f"no JPEG marker at byte {at} of {len(stream)}")
+        marker = stream[at + 1]
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        if marker == _END[1]:
+            return
+        end = at + 2 + int.from_bytes(stream[at + 2 : at + 4])
+        yield marker, at, end
+        if marker == _SCAN:
+            return
+        at = end
