@@ -5,6 +5,7 @@ Jobs and containers read and publish through these, so the same code runs on AWS
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from botocore.exceptions import ClientError
 
@@ -21,6 +22,8 @@ from sextant import aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from _typeshed import WriteableBuffer
 
 READERS = 16
 BLOCK = 1 << 20
@@ -116,6 +119,56 @@ def _attempt(uri: str) -> bytes | GoneError:
         return read(uri)
     except GoneError as error:
         return error
+
+
+def opened(uri: str, block: int = BLOCK) -> BinaryIO:
+    """The object as a file to read and seek in: of one in S3 only what is read comes over, in blocks of some bytes.
+
+    Raises:
+        GoneError: as for `read`.
+    """
+    try:
+        return io.BufferedReader(_Ranges(uri), block) if is_s3(uri) else Path(uri).open("rb", buffering=block)
+    except FileNotFoundError as error:
+        raise GoneError("the file was deleted after it was listed") from error
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _GONE:
+            raise
+        raise GoneError(str(error)) from error
+
+
+class _Ranges(io.RawIOBase):
+    """An object in S3, read by ranges."""
+
+    def __init__(self, uri: str) -> None:
+        self._bucket, self._key = _split(uri)
+        self._size = int(_s3().head_object(Bucket=self._bucket, Key=self._key)["ContentLength"])
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        wanted = min(len(view), self._size - self._at)
+        if wanted <= 0:
+            return 0
+        span = f"bytes={self._at}-{self._at + wanted - 1}"
+        with closing(_s3().get_object(Bucket=self._bucket, Key=self._key, Range=span)["Body"]) as body:
+            view[:wanted] = body.read()
+        self._at += wanted
+        return wanted
 
 
 def download(uri: str, path: Path) -> None:
