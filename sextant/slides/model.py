@@ -1,0 +1,146 @@
+"""A trained model as files: `model.json` tells what it is, `head.npz` holds the head's arrays (no pickle)."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sextant import storage
+from sextant.slides.aggregate import TOP_SHARE, Aggregation
+from sextant.slides.heads import Head, Kind
+from sextant.slides.settings import TileSettings  # noqa: TC001  pydantic reads it
+
+if TYPE_CHECKING:
+    from sextant.slides.encoder import Encoder
+
+_FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ModelError(Exception):
+    """Files that are no model, or one that does not fit: the message names them, the reason and the remedy."""
+
+
+class EncoderFacts(BaseModel):
+    """Which encoder made the features; serving refuses another."""
+
+    model_config = _FROZEN
+
+    name: str
+    sha256: str
+    dim: int
+    input_px: int
+
+
+class Validation(BaseModel):
+    """What the model was chosen by. The scores are those of the calibrated model."""
+
+    model_config = _FROZEN
+
+    slides: int
+    patients: int
+    tiles: int
+    slide_auc: Share
+    slide_accuracy: Share
+    slide_loss: float
+    tile_accuracy: Share
+
+
+class ModelFacts(BaseModel):
+    """`model.json`."""
+
+    model_config = _FROZEN
+
+    schema_version: Literal[1] = 1
+    classes: tuple[str, ...]
+    encoder: EncoderFacts
+    head: Kind
+    aggregation: Aggregation
+    top_share: Share = TOP_SHARE
+    temperature: Annotated[float, Field(gt=0)]
+    strength: float
+    validation: Validation
+    tiles: TileSettings
+    plan_digest: str
+    data_digest: str
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A head and what is to be known about it."""
+
+    facts: ModelFacts
+    head: Head
+
+    def digest(self) -> str:
+        """SHA-256 of everything that decides its scores: results name the model by it."""
+        digest = hashlib.sha256(self.facts.model_dump_json().encode())
+        for name in sorted(self.head.arrays):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(self.head.arrays[name], "<f4").tobytes())
+        return digest.hexdigest()
+
+    def check_encoder(self, encoder: Encoder) -> None:
+        """Refuses an encoder that is not the one the head was trained with.
+
+        Raises:
+            ModelError: the digests differ.
+        """
+        if encoder.sha256 != self.facts.encoder.sha256:
+            raise ModelError(
+                f"the model was trained on features of {self.facts.encoder.name} {self.facts.encoder.sha256[:12]}, and "
+                f"{encoder.name} here is {encoder.sha256[:12]}: serve it with the image and encoder of its training"
+            )
+
+
+def encoder_facts(encoder: Encoder) -> EncoderFacts:
+    """What a model keeps of its encoder."""
+    return EncoderFacts(name=encoder.name, sha256=encoder.sha256, dim=encoder.dim, input_px=encoder.input_px)
+
+
+def save(model: Model, folder: Path) -> None:
+    """Writes the model's files into the folder; `model.json` comes last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "head.npz").open("wb") as file:
+        np.savez(file, **model.head.arrays)  # type: ignore[arg-type]
+    (folder / "model.json").write_text(model.facts.model_dump_json(indent=1), encoding="utf-8")
+
+
+def load(folder: Path) -> Model:
+    """The model of a folder.
+
+    Raises:
+        ModelError: a file is missing, damaged or of another version.
+    """
+    try:
+        facts = ModelFacts.model_validate_json((folder / "model.json").read_bytes())
+        with np.load(io.BytesIO((folder / "head.npz").read_bytes()), allow_pickle=False) as file:
+            arrays = dict(file)
+    except (OSError, ValidationError, ValueError, EOFError) as error:
+        raise ModelError(f"{folder} holds no model of this version: {error}") from error
+    return Model(facts, Head(facts.head, arrays))
+
+
+def load_archive(uri: str) -> Model:
+    """The model of SageMaker's model.tar.gz, or of a folder.
+
+    Raises:
+        ModelError: as for `load`; GoneError: there is no such object.
+    """
+    if not storage.is_s3(uri) and Path(uri).is_dir():
+        return load(Path(uri))
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with tarfile.open(fileobj=io.BytesIO(storage.read(uri))) as archive:
+                archive.extractall(folder, filter="data")
+        except tarfile.TarError as error:
+            raise ModelError(f"{uri} is no archive of a model: {error}") from error
+        return load(Path(folder))
