@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sextant.slides.container import InputError
 from sextant.slides.settings import TileSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from sextant.slides.cohort import Cohort, Row
 
 SALT = "sextant"
 """Another salt gives another split of the same cohort."""
@@ -94,6 +98,90 @@ class Plan(BaseModel):
             exclude={"hosts": True, "quarantined": True, "notes": True, "slides": {"__all__": {"host"}}}
         )
         return hashlib.sha256(decisive.encode()).hexdigest()
+
+
+def make_plan(
+    cohort: Cohort,
+    *,
+    classes: Sequence[str] = (),
+    salt: str = SALT,
+    fractions: tuple[float, float, float] = FRACTIONS,
+    hosts: int = 1,
+    tiles: TileSettings | None = None,
+) -> Plan:
+    """The plan of a cohort.
+
+    Args:
+        cohort: what `cohort.gather` found.
+        classes: the order of the model's outputs; the labels' names in order of the alphabet where none are given.
+        salt: decides which patients are in which split.
+        fractions: of the patients, for train, valid and test.
+        hosts: that will tile.
+        tiles: how.
+
+    Raises:
+        InputError: no slide is left, or the fractions or classes are none.
+    """
+    if len(set(classes)) != len(classes):
+        raise InputError(f"classes {', '.join(classes)}: a name comes twice")
+    foreign = [row for row in cohort.rows if classes and row.label not in classes]
+    rows = [row for row in cohort.rows if row not in foreign]
+    quarantined = [
+        *cohort.quarantined,
+        *(
+            _finding(row, "unknown label", f"{row.label} is none of the classes {', '.join(classes)}: correct the row")
+            for row in foreign
+        ),
+    ]
+    if not rows:
+        counts = Counter(each.reason for each in quarantined)
+        told = ", ".join(f"{count} with {reason}" for reason, count in counts.most_common())
+        raise InputError(f"no slide of slides.csv can be used: {told}. The quarantine says what to do about each.")
+    names = tuple(classes) or tuple(sorted({row.label for row in rows}))
+    try:
+        split = split_patients(labels_of_patients((row.patient, row.label) for row in rows), salt, fractions)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    host = assign_hosts([(row.slide, row.size) for row in rows], hosts)
+    slides = [
+        PlannedSlide(
+            slide=row.slide,
+            key=row.key,
+            patient=row.patient,
+            label=row.label,
+            label_index=names.index(row.label),
+            split=split[row.patient],
+            host=host[row.slide],
+            bytes=row.size,
+        )
+        for row in rows
+    ]
+    return Plan(
+        classes=names,
+        salt=salt,
+        fractions=fractions,
+        hosts=hosts,
+        tiles=tiles or TileSettings(),
+        slides=tuple(sorted(slides, key=lambda each: each.slide)),
+        quarantined=tuple(sorted(quarantined, key=lambda each: each.slide)),
+        notes=(*cohort.notes, *_gaps(names, slides, fractions)),
+    )
+
+
+def _finding(row: Row, reason: str, detail: str) -> Finding:
+    return Finding(slide=row.slide, key=row.key, reason=reason, detail=detail)
+
+
+def _gaps(
+    classes: Sequence[str], slides: Sequence[PlannedSlide], fractions: tuple[float, float, float]
+) -> Iterator[Finding]:
+    """Notes the classes that a split lacks: what is trained or measured there says nothing about them."""
+    there = {(each.label, each.split) for each in slides}
+    for name in classes:
+        for split, fraction in zip(SPLITS, fractions, strict=True):
+            if fraction and (name, split) not in there:
+                detail = f"no slide of {name} is in {split}: add patients of this class"
+                yield Finding(slide="", key="", reason="class without slides", detail=detail)
 
 
 def split_patients(
