@@ -10,6 +10,7 @@ from stacks.building_blocks.nag import acknowledge
 from stacks.console.stack import ConsoleStack
 from stacks.labeling.quicksight import QuickSightStack
 from stacks.labeling.stack import LabelingStack
+from stacks.slides.stack import SlidesStack
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -30,6 +31,7 @@ class SystemsStage(cdk.Stage):
         labeling = LabelingStack(self, "Labeling", environment) if "labeling" in environment.systems else None
         if labeling and environment.quicksight:
             QuickSightStack(self, "LabelingQuickSight", environment, settings=environment.quicksight, labeling=labeling)
+        slides = SlidesStack(self, "Slides", environment) if "slides" in environment.systems else None
         if environment.console:
             ConsoleStack(
                 self,
@@ -37,7 +39,10 @@ class SystemsStage(cdk.Stage):
                 environment,
                 console=environment.console,
                 dashboards=labeling.dashboards if labeling else None,
-                operations={"labeling": labeling.operation} if labeling else {},
+                operations={
+                    **({"labeling": labeling.operation} if labeling else {}),
+                    **({"slides": slides.operation} if slides else {}),
+                },
             )
         for stack in self.node.children:
             own = {"sextant:environment": environment.name, "sextant:system": stack.node.id.lower()}

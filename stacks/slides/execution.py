@@ -46,7 +46,6 @@ class Execution(Construct):
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
         grant_read(self.role, slides)
         grant_read_write(self.role, runs)
-        # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
         image.repository.grant_pull(self.role)
         self._grant_telling()
         place = network(self, environment)

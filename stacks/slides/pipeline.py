@@ -10,10 +10,9 @@ import aws_cdk.aws_events_targets as targets
 import aws_cdk.aws_iam as iam
 import aws_cdk.aws_sqs as sqs
 import aws_cdk.aws_stepfunctions as sfn
-import aws_cdk.aws_stepfunctions_tasks as tasks
 from constructs import Construct
-from sextant.slides.evaluation import METRIC_DEFINITIONS
 
+from sextant.slides.evaluation import METRIC_DEFINITIONS
 from stacks.building_blocks.alarms import alarm
 from stacks.building_blocks.data_lake import log_group
 from stacks.building_blocks.function import PythonFunction
@@ -64,6 +63,9 @@ class Pipeline(Construct):
             "AwsSolutions-IAM5[Resource::*]",
         )
         self._grant_jobs(execution)
+        self.machine.add_to_role_policy(
+            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[register.function_arn])
+        )
         self._start(environment, slides=slides, runs=runs, key=key, alarms=alarms)
         alarm(
             self,
@@ -102,21 +104,14 @@ class Pipeline(Construct):
             "Evaluate": steps.processing(
                 "evaluate", ["--slides", "$.slides", "--model", "$.model.data"], jobs, Cluster("ml.m5.2xlarge")
             ),
+            "Register": steps.called(register.function_arn),
         }
         chain: sfn.Chain | None = None
         for name, state in states.items():
             step = sfn.CustomState(self, name, state_json=state)
             chain = chain.next(step) if chain else sfn.Chain.start(step)
         assert chain is not None
-        registered = tasks.LambdaInvoke(
-            self,
-            "Register",
-            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
-            lambda_function=register,
-            payload=sfn.TaskInput.from_json_path_at("$"),
-            payload_response_only=True,
-        )
-        return chain.next(registered)
+        return chain
 
     def _grant_jobs(self, execution: Execution) -> None:
         """Making, watching and ending jobs: their names begin with a run's; handing them the execution role."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import aws_cdk as cdk
 import aws_cdk.aws_kms as kms
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from stacks.config import EnvironmentConfig
+
+_TO_EVENT_BRIDGE = s3.CfnBucket.NotificationConfigurationProperty(
+    event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+)
 
 
 class SlidesStack(cdk.Stack):
@@ -79,7 +83,8 @@ class SlidesStack(cdk.Stack):
         settings = environment.slides
         if settings.slides_bucket is None:
             bucket = private_bucket(self, "Slides", environment=environment, access_logs=access_logs, key=key)
-            bucket.enable_event_bridge_notification()
+            # The bucket's own property: the CDK's way is a function that sets it.
+            cast("s3.CfnBucket", bucket.node.default_child).notification_configuration = _TO_EVENT_BRIDGE
             return bucket
         return s3.Bucket.from_bucket_attributes(
             self,

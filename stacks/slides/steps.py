@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import aws_cdk as cdk
+import aws_cdk.aws_stepfunctions as sfn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +84,7 @@ def processing(step: str, arguments: Sequence[str], jobs: Jobs, cluster: Cluster
                 **({"VpcConfig": jobs.network} if jobs.network else {}),
             },
         },
-        "ResultPath": None,
+        "ResultPath": sfn.JsonPath.DISCARD,
         "Retry": [_THROTTLED, _AGAIN],
     }
 
@@ -132,7 +133,7 @@ def model(jobs: Jobs) -> State:
             "ExecutionRoleArn": jobs.role,
             **({"VpcConfig": jobs.network} if jobs.network else {}),
         },
-        "ResultPath": None,
+        "ResultPath": sfn.JsonPath.DISCARD,
         "Retry": [_THROTTLED],
     }
 
@@ -159,8 +160,30 @@ def transform(cluster: Cluster) -> State:
             },
             "TransformResources": {"InstanceType": cluster.instance_type, "InstanceCount": cluster.instances},
         },
-        "ResultPath": None,
+        "ResultPath": sfn.JsonPath.DISCARD,
         "Retry": [_THROTTLED, _AGAIN],
+    }
+
+
+def called(function: str) -> State:
+    """A function that takes the state's input and is waited for."""
+    return {
+        "Type": "Task",
+        "Resource": f"arn:{cdk.Aws.PARTITION}:states:::lambda:invoke",
+        "Parameters": {"FunctionName": function, "Payload.$": "$"},
+        "ResultSelector": {"package.$": "$.Payload.package"},
+        "Retry": [
+            {
+                "ErrorEquals": [
+                    "Lambda.ServiceException",
+                    "Lambda.TooManyRequestsException",
+                    "Lambda.SdkClientException",
+                ],
+                "IntervalSeconds": 2,
+                "MaxAttempts": 5,
+                "BackoffRate": 2,
+            }
+        ],
     }
 
 
