@@ -18,7 +18,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Shard(BaseModel):
-    """A TFRecord file: `name` is relative to the manifest's folder; its index is `{name without .tfrecord}.idx`."""
+    """A TFRecord file: `name` is relative to the manifest's folder. `index/{name}` with `.idx` is its index."""
 
     model_config = _FROZEN
 

@@ -1,0 +1,322 @@
+"""The pack step: tiles of slides become shards for training, by copying bytes; what was tiled is verified on the way.
+
+Below the run lie `tiles/{slide}.tfrecord` with `tiles/{slide}.json` (who made it and its SHA-256), from which
+`records/` is made:
+
+- `train/part-00000-of-00008.tfrecord`, …: equal counts. Where the tiles do not suffice, the first ones in order are
+  there for a second time, and the manifest counts them as repeated.
+- `valid/part-…`: every tile once, counts that differ by one at most. Repeats would weigh in a measure, and a rank that
+  measures waits for nobody before the end.
+- `test/{slide}.tfrecord`: the slide's own file.
+
+The shards have an index each, `index/train/part-….idx`, with a line `offset length` (bytes, framing included) for every
+record. It lies apart, because a channel or a transform job takes everything below its prefix for records.
+
+Tiles are in order of SHA-256 of salt, slide, x and y: every shard is a random sample of all slides, and the same plan
+always gives the same bytes. Two passes stream over the tiles: memory holds some numbers of each, the disk a split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from array import array
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sextant import storage
+from sextant.slides import tfrecord
+from sextant.slides.container import InputError
+from sextant.slides.errors import RecordError
+from sextant.slides.manifest import Manifest, ManifestSplit, Shard
+from sextant.slides.plan import Plan, PlannedSlide, Split
+from sextant.slides.records import from_record
+from sextant.slides.tiling import TileSummary  # noqa: TC001  pydantic reads the types of fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+SHARD_BYTES = 256 << 20
+"""A shard is not larger, so that shuffling shards and resuming at one are worth something."""
+FEWEST_SHARDS = 8
+READ_BYTES = 8 << 20
+
+
+class TiledSlide(BaseModel):
+    """`tiles/{slide}.json`, which is written last: the slide is tiled, under this plan."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    plan_digest: str
+    summary: TileSummary
+
+
+def read_plan(run: str) -> Plan:
+    """The run's plan.
+
+    Raises:
+        InputError: there is none, or it is none of this version.
+    """
+    uri = storage.joined(run, "plan.json")
+    try:
+        return Plan.model_validate_json(storage.read(uri))
+    except storage.GoneError:
+        raise InputError(f"{uri} is not there: run the plan step first") from None
+    except ValidationError as error:
+        raise InputError(f"{uri} is no plan of this version: {error.errors()[0]['msg']}; plan again") from None
+
+
+def tiled_slide(run: str, slide: str, plan_digest: str) -> TiledSlide | None:
+    """What is told about a slide's tiles; None where it was not tiled, or under another plan."""
+    try:
+        found = TiledSlide.model_validate_json(storage.read(storage.joined(run, f"tiles/{slide}.json")))
+    except (storage.GoneError, ValidationError):
+        return None
+    return found if found.plan_digest == plan_digest else None
+
+
+def pack(run: str, world_size: int = FEWEST_SHARDS) -> Manifest:
+    """Writes `records/` of a run and, last, its manifest. A second time gives the same bytes at the same keys.
+
+    Args:
+        run: URI of the run.
+        world_size: the number of shards of train and of valid is a multiple of it.
+
+    Raises:
+        InputError: a planned slide is neither tiled nor in quarantine, its tiles are damaged or of another plan, or no
+            tile is left to train with.
+    """
+    if world_size < 1:
+        raise InputError(f"world size {world_size}: give the number of ranks that will train, 1 or more")
+    plan = read_plan(run)
+    digest = plan.digest()
+    records = storage.joined(run, "records")
+    storage.remove(storage.joined(records, "manifest.json"))  # until the end, nothing here is whole
+    slides = _tiled(run, plan, digest)
+    splits: dict[Split, ManifestSplit] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for split in ("train", "valid"):
+            parts = _of_split(slides, split)
+            ledger = _survey(run, plan, parts)
+            if split == "train" and not len(ledger):
+                raise InputError("no tile is left to train with: all slides of the split are in quarantine")
+            count = _shard_count(sum(part.tiled.summary.bytes for part in parts), world_size)
+            shards = _write_shards(run, split, parts, ledger, shards=count, folder=Path(folder))
+            splits[split] = _told(plan, parts, shards)
+        parts = _of_split(slides, "test")
+        splits["test"] = _told(plan, parts, [_copy_slide(run, plan, part, Path(folder)) for part in parts])
+    manifest = Manifest(
+        classes=plan.classes, plan_digest=digest, settings=plan.tiles, world_size_multiple=world_size, splits=splits
+    )
+    _remove_others(records, manifest)
+    storage.write(manifest.model_dump_json(indent=1).encode(), storage.joined(records, "manifest.json"))
+    return manifest
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A slide whose tiles are there."""
+
+    planned: PlannedSlide
+    tiled: TiledSlide
+
+
+def _of_split(slides: Sequence[_Part], split: Split) -> list[_Part]:
+    return [each for each in slides if each.planned.split == split]
+
+
+def _tiled(run: str, plan: Plan, digest: str) -> list[_Part]:
+    """The slides of the plan that were tiled; those in quarantine are left out."""
+    there = {each.key for each in storage.entries(run) if each.key.startswith(("tiles/", "quarantine/"))}
+    found, missing = [], []
+    for planned in plan.slides:
+        if f"tiles/{planned.slide}.json" not in there:
+            if f"quarantine/{planned.slide}.json" not in there:
+                missing.append(planned.slide)
+            continue
+        tiled = tiled_slide(run, planned.slide, digest)
+        if tiled is None or tiled.summary.settings != plan.tiles:
+            raise InputError(f"the tiles of {planned.slide} were made under another plan: run the tile step again")
+        found.append(_Part(planned, tiled))
+    if missing:
+        told = ", ".join(missing[:4]) + (", …" if len(missing) > 4 else "")
+        raise InputError(f"{len(missing)} slides are not tiled yet ({told}): run the tile step again, it goes on there")
+    return found
+
+
+@dataclass
+class _Ledger:
+    """Of every tile, in the order it was read: the start of its hash, and its bytes in the slide's file."""
+
+    order: array[int] = field(default_factory=lambda: array("Q"))
+    length: array[int] = field(default_factory=lambda: array("Q"))
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+
+def _survey(run: str, plan: Plan, parts: Sequence[_Part]) -> _Ledger:
+    ledger = _Ledger()
+    for part in parts:
+        for order, frame in _verified(run, plan, part):
+            ledger.order.append(order)
+            ledger.length.append(len(frame))
+    return ledger
+
+
+def _verified(run: str, plan: Plan, part: _Part) -> Iterator[tuple[int, bytes]]:
+    """The hash and the framed bytes of a slide's tiles, as its file holds them.
+
+    Raises:
+        InputError: the file is damaged, not the one that was made, or has tiles of another slide or plan.
+    """
+    planned, summary = part.planned, part.tiled.summary
+    name = f"tiles/{planned.slide}.tfrecord"
+    whole, count = hashlib.sha256(), 0
+    expected = (planned.slide, planned.patient, planned.label_index, planned.label)
+    again = f"delete tiles/{planned.slide}.json and run the tile step again"
+    places: set[tuple[int, int]] = set()
+    try:
+        with storage.opened(storage.joined(run, name), READ_BYTES) as stream:
+            for payload in tfrecord.read(stream, name):
+                tile = from_record(payload)
+                if (tile.slide, tile.patient, tile.label, tile.label_name) != expected:
+                    raise InputError(f"{name}: record {count} is of slide {tile.slide}, {tile.label_name}: {again}")
+                framed = tfrecord.frame(payload)
+                whole.update(framed)
+                count += 1
+                places.add((tile.x, tile.y))
+                place = f"{plan.salt}\n{tile.slide}\n{tile.x}\n{tile.y}"
+                yield int.from_bytes(hashlib.sha256(place.encode()).digest()[:8]), framed
+    except storage.GoneError:
+        raise InputError(f"slide {planned.slide}: {name} is not there, though its .json is: {again}") from None
+    except RecordError as error:
+        raise InputError(f"slide {planned.slide}: {error}; {again}") from error
+    if count != summary.kept or len(places) != count or whole.hexdigest() != summary.sha256:
+        raise InputError(
+            f"slide {planned.slide}: {name} has {count} tiles at {len(places)} places where {summary.kept} were made, "
+            f"or other bytes than were made: {again}"
+        )
+
+
+def _shard_count(size: int, world_size: int) -> int:
+    """Shards of a split: a multiple of the world size, at least 8, and none larger than a shard should be."""
+    wanted = max(FEWEST_SHARDS, -(-size // SHARD_BYTES))
+    return -(-wanted // world_size) * world_size
+
+
+@dataclass(frozen=True)
+class _Placement:
+    """Where tiles go: of each copy the tile's number, its shard, and its offset there; in order of tile numbers."""
+
+    tile: NDArray[np.int64]
+    shard: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    index: list[list[tuple[int, int]]]
+    """Of every shard, offset and length of its records in order."""
+
+
+def _place(ledger: _Ledger, shards: int, *, equal: bool) -> _Placement:
+    ordered = np.argsort(np.array(ledger.order, np.uint64), kind="stable")
+    if equal:
+        padding = -len(ordered) % shards
+        ordered = np.concatenate([ordered, np.resize(ordered, padding)])
+    length = np.array(ledger.length, np.int64)[ordered]
+    shard = np.arange(len(ordered)) % shards
+    offset = np.empty_like(length)
+    index = []
+    for number in range(shards):
+        mine = shard == number
+        ends = np.cumsum(length[mine])
+        offset[mine] = ends - length[mine]
+        index.append(list(zip(offset[mine].tolist(), length[mine].tolist(), strict=True)))
+    by_tile = np.argsort(ordered, kind="stable")
+    return _Placement(ordered[by_tile], shard[by_tile], offset[by_tile], index)
+
+
+def _write_shards(
+    run: str, split: Split, parts: Sequence[_Part], ledger: _Ledger, *, shards: int, folder: Path
+) -> list[Shard]:
+    """The second pass: every tile's bytes go to their places in the shards, which are then published."""
+    placement = _place(ledger, shards, equal=split == "train")
+    paths = [folder / f"part-{number:05}-of-{shards:05}.tfrecord" for number in range(shards)]
+    with ExitStack() as stack:
+        files = [stack.enter_context(path.open("wb")) for path in paths]
+        _copy(run, parts, ledger, placement, files)
+    return [
+        _publish(run, f"{split}/{path.name}", path, index) for path, index in zip(paths, placement.index, strict=True)
+    ]
+
+
+def _copy(run: str, parts: Sequence[_Part], ledger: _Ledger, placement: _Placement, files: Sequence[BinaryIO]) -> None:
+    tile = copy = 0
+    for part in parts:
+        with storage.opened(storage.joined(run, f"tiles/{part.planned.slide}.tfrecord"), READ_BYTES) as stream:
+            for _ in range(part.tiled.summary.kept):
+                framed = stream.read(ledger.length[tile])
+                while copy < len(placement.tile) and placement.tile[copy] == tile:
+                    file = files[placement.shard[copy]]
+                    file.seek(int(placement.offset[copy]))
+                    file.write(framed)
+                    copy += 1
+                tile += 1
+
+
+def _copy_slide(run: str, plan: Plan, part: _Part, folder: Path) -> Shard:
+    path = folder / f"{part.planned.slide}.tfrecord"
+    index = []
+    with path.open("wb") as file:
+        for _, framed in _verified(run, plan, part):
+            index.append((file.tell(), len(framed)))
+            file.write(framed)
+    return _publish(run, f"test/{path.name}", path, index)
+
+
+def _publish(run: str, name: str, path: Path, index: Sequence[tuple[int, int]]) -> Shard:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    size = path.stat().st_size
+    if size != sum(length for _, length in index):
+        raise InputError(
+            f"records/{name} came out with {size} bytes: a tile file changed while it was packed; pack again"
+        )
+    if not name.startswith("test/"):
+        text = "".join(f"{offset} {length}\n" for offset, length in index)
+        storage.write(text.encode(), storage.joined(run, f"records/{_index_of(name)}"))
+    storage.upload(path, storage.joined(run, f"records/{name}"))
+    path.unlink()
+    return Shard(name=name, records=len(index), bytes=size, sha256=digest)
+
+
+def _index_of(shard: str) -> str:
+    return f"index/{shard.removesuffix('.tfrecord')}.idx"
+
+
+def _told(plan: Plan, parts: Sequence[_Part], shards: Sequence[Shard]) -> ManifestSplit:
+    records = sum(each.records for each in shards)
+    return ManifestSplit(
+        shards=tuple(shards),
+        records=records,
+        repeated=records - sum(part.tiled.summary.kept for part in parts),
+        per_class={
+            name: sum(part.tiled.summary.kept for part in parts if part.planned.label == name) for name in plan.classes
+        },
+        slides=len(parts),
+        patients=len({part.planned.patient for part in parts}),
+    )
+
+
+def _remove_others(records: str, manifest: Manifest) -> None:
+    """Removes what an earlier pack with another number of shards left: a channel would train on it too."""
+    mine = {shard.name for split in manifest.splits.values() for shard in split.shards}
+    mine |= {_index_of(name) for name in mine}
+    for each in storage.entries(records):
+        if each.key not in mine:
+            storage.remove(storage.joined(records, each.key))
