@@ -86,6 +86,7 @@ class Container:
         variables: environment of the service, the job and the image, on top of a bare one.
         hosts: names of all hosts of the job, which resolve to this machine inside (Linux).
         output: takes lines of stdout and stderr while it runs.
+        cwd: where it starts; the image's folder when left out.
     """
 
     def __init__(
@@ -97,13 +98,14 @@ class Container:
         variables: Mapping[str, str],
         output: Callable[[list[str]], None],
         hosts: Sequence[str] = (),
+        cwd: Path | None = None,
     ) -> None:
         root.make()
         self.root = root
         prefix = isolation()
         specification: dict[str, object] = {
             "command": [_placed(part, root, isolated=prefix is not None) for part in argv],
-            "cwd": str(image.folder),
+            "cwd": str(cwd or image.folder),
             "environment": environment(image, root, variables),
         }
         if prefix is not None:

@@ -67,19 +67,20 @@ class Storage:
 
     # -- in --------------------------------------------------------------------------------------------------------
 
-    def items(self, uri: str, data_type: str = "S3Prefix") -> list[Item]:
+    def items(self, uri: str, data_type: str = "S3Prefix", *, required: bool = True) -> list[Item]:
         """The objects of a source in key order.
 
         Args:
             uri: of a prefix, an object, or a manifest.
             data_type: `S3Prefix` or `ManifestFile`.
+            required: whether there must be any.
 
         Raises:
             DataError: there are none, with what AWS says about it.
             ServiceError: the role may not list or read them.
         """
         found = list(self._manifest(uri) if data_type == "ManifestFile" else self._prefix(uri))
-        if not found:
+        if not found and required:
             bucket, _ = split(uri)
             raise DataError(
                 f'ClientError: Data download failed:No S3 objects found under S3 URL "{uri}" given in input data '

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from localaws.engines.sagemaker.jobs import slots_from_environment
 from localaws.engines.sagemaker.processing import Processing
+from localaws.engines.sagemaker.training import Training
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from localaws.home import Home
 
 
-class SageMaker(Processing):
+class SageMaker(Processing, Training):
     """The engine. Its public methods are operations of SageMaker and its runtime; `close()` ends what runs.
 
     Args:

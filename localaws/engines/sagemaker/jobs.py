@@ -79,6 +79,11 @@ class Slots:
         self._queue: deque[object] = deque()
         self._changed = threading.Condition()
 
+    def free(self, wanted: int) -> bool:
+        """Whether who asks now need not wait."""
+        with self._changed:
+            return not self._queue and self._used + min(wanted, self._count) <= self._count
+
     @contextlib.contextmanager
     def taken(self, wanted: int, stop: threading.Event) -> Iterator[bool]:
         """Holds `wanted` places; False when `stop` was set before there were any."""
@@ -202,8 +207,12 @@ class Jobs(State):
         stop = self._stops[key]
         try:
             record = self._job(job, place, name)
-            with self._slots.taken(self._places(job, record), stop) as given:
-                end = self._run(job, place, record, folder, stop) if given else End("Stopped")
+            places = self._places(job, record)
+            if not self._slots.free(places):
+                self._queued(job, place, name)
+            with self._slots.taken(places, stop) as given:
+                run: Callable[..., End] = getattr(self, f"_run_{job.prefix.lower()}")
+                end = run(place, record, folder, stop) if given else End("Stopped")
         except (DataError, ImageError) as problem:
             text = str(problem)
             end = End("Failed", text if text.startswith(("ClientError", "AlgorithmError")) else f"ClientError: {text}")
@@ -226,8 +235,8 @@ class Jobs(State):
         }[job.kind]()
         return int(resources.get("InstanceCount") or 1)
 
-    def _run(self, job: JobKind, place: Place, record: Document, folder: Path, stop: threading.Event) -> End:
-        raise NotImplementedError
+    def _queued(self, job: JobKind, place: Place, name: str) -> None:
+        """Told when a job has to wait for a place."""
 
     def _finish(self, job: JobKind, place: Place, name: str, end: End) -> None:
         members: Document = {job.status: end.status, f"{job.prefix}EndTime": self._now(), **end.members}
@@ -266,6 +275,7 @@ class Jobs(State):
         host: str,
         hosts: Sequence[str],
         watch: Callable[[list[str]], None] | None = None,
+        cwd: Path | None = None,
     ) -> Container:
         """Starts one host's container with its log stream `<job>/algo-i-<epoch>`."""
         stream = f"{name}/{host}-{int(self._clock())}"
@@ -275,7 +285,7 @@ class Jobs(State):
                 watch(lines)
             self._home.log(*place, GROUPS[job.kind], stream, lines)
 
-        return Container(image, argv, root=root, variables=variables, output=output, hosts=hosts)
+        return Container(image, argv, root=root, variables=variables, output=output, hosts=hosts, cwd=cwd)
 
     def _wait(
         self, containers: Mapping[str, Container], stop: threading.Event, seconds: float

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from localaws.engines.sagemaker.container import Root
 from localaws.engines.sagemaker.data import Storage, Sync, share
-from localaws.engines.sagemaker.jobs import PROCESSING, End, JobKind, Jobs
+from localaws.engines.sagemaker.jobs import PROCESSING, End, Jobs
 from localaws.engines.sagemaker.state import SERVICE, Place, invalid, listed, not_supported, place_of, validate
 
 if TYPE_CHECKING:
@@ -113,12 +113,6 @@ class Processing(Jobs):
                 if output["S3Output"]["S3UploadMode"] == "Continuous":
                     syncs.append(Sync(storage, folder, output["S3Output"]["S3Uri"]))
         return syncs
-
-    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
-    def _run(self, job: JobKind, place: Place, record: Document, folder: Path, stop: threading.Event) -> End:
-        if job is PROCESSING:
-            return self._run_processing(place, record, folder, stop)
-        return super()._run(job, place, record, folder, stop)
 
 
 def _outputs(record: Document) -> list[Document]:
