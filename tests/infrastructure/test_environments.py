@@ -33,7 +33,7 @@ def load(tmp_path, text, name="team"):
         (GOOD.replace('"123456789012"', '"12"'), "account: String should match pattern '^\\d{12}$' (is '12')"),
         (GOOD.replace('account = "123456789012"\n', ""), "account: Field required"),
         (GOOD.replace('"123456789012"', "123456789012"), "account: Input should be a valid string (is 123456789012)"),
-        (GOOD.replace('["labeling"]', '["labelling"]'), "systems.0: Input should be 'labeling' (is 'labelling')"),
+        (GOOD.replace('["labeling"]', '["labelling"]'), "systems.0: Input should be 'labeling' or 'slides'"),
         (GOOD.replace('["labeling"]', "[]"), "systems: Tuple should have at least 1 item"),
         (GOOD.replace('["labeling"]', '["labeling", "labeling"]'), "systems: names a system twice"),
         (GOOD + 'removals = "retain"\n', "removals: Extra inputs are not permitted"),
@@ -50,6 +50,11 @@ def load(tmp_path, text, name="team"):
         (GOOD + "[labeling.cost]\nwage = 20\n", "labeling.cost.wage: Extra inputs are not permitted"),
         (GOOD + "[labeling]\nbytes_scanned_cutoff = 1\n", "labeling.bytes_scanned_cutoff: Input should be greater"),
         (GOOD + '[labeling]\ninput_key_arn = "arn:aws:kms:x:1:key/2"\n', "labeling: input_key_arn is the key of"),
+        (GOOD + '[slides]\nslides_key_arn = "arn:aws:kms:x:1:key/2"\n', "slides: slides_key_arn is the key of"),
+        (
+            GOOD + '[slides]\ntraining_instance_type = "m5.large"\n',
+            "slides.training_instance_type: String should match",
+        ),
         (GOOD + '[console]\nmfa = "off"\n', "console.mfa: Input should be 'required' or 'optional'"),
         (GOOD + "name = ", "is not TOML"),
     ],
@@ -97,6 +102,7 @@ def test_the_example_names_every_field():
     environment = EnvironmentConfig.model_validate(example)
     assert set(example) == set(EnvironmentConfig.model_fields)
     assert set(example["labeling"]) == set(type(environment.labeling).model_fields)
+    assert set(example["slides"]) == set(type(environment.slides).model_fields)
     assert set(example["console"]) == set(type(environment.console).model_fields)
 
 
