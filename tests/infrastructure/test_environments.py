@@ -109,7 +109,7 @@ def test_the_example_names_every_field():
 def test_a_new_environment_loads_again(tmp_path):
     environment = load(tmp_path, new_environment("team", "123456789012", "eu-central-1"))
     assert (environment.name, environment.account, environment.region) == ("team", "123456789012", "eu-central-1")
-    assert environment.systems == ("labeling",)
+    assert environment.systems == ("labeling", "slides")
 
 
 @pytest.mark.parametrize(
