@@ -25,12 +25,16 @@ if TYPE_CHECKING:
     from sextant.slides.settings import TileSettings
 
 COARSEST = 16
-"""Pixels of a tile, per axis, that one pixel of the small level may stand for: 0.10 was the largest error of a share
-among tiles decided wrongly there, and 0.30 at twice as coarse."""
+"""Pixels of a tile, per axis, that a pixel of the small level may stand for; at 32 shares were wrong by up to 0.30."""
+DOUBTFUL_SHARE = 0.15
+DOUBTFUL_LUMINANCE = 6
+"""A small level's share may be wrong by so much, and its pixels, which are averages, miss the limit by so much.
+
+Measured on 2,220 real H&E tiles (LC25000), each made paler in ten steps, at 1/16: the share alone leaves 35 of 22,200
+decisions wrong and out of doubt, both together none; at their own stain 6 of 2,220 tiles are in doubt.
+"""
 _FINE_ENOUGH = 8
 _CHEAPER = 2
-DOUBTFUL = 0.15
-"""So far from the limit a share on the small level may be wrong."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,20 +58,23 @@ def estimate(slide: Slide, grid: Grid, settings: TileSettings) -> Estimate | Non
     small = _small_level(slide, grid, settings)
     if small is None:
         return None
-    number, shrink = small
-    pitch = grid.span / slide.levels[number].downsample / shrink
+    pitch = grid.span / slide.levels[small[0]].downsample / small[1]
     across = np.rint(np.arange(grid.columns + 1) * pitch).astype(np.int64)
     down = np.rint(np.arange(grid.rows + 1) * pitch).astype(np.int64)
-    shares = np.empty((grid.rows, grid.columns), np.float32)
+    limits = (0, -DOUBTFUL_LUMINANCE, DOUBTFUL_LUMINANCE)
+    shares = np.empty((len(limits), grid.rows, grid.columns), np.float32)
     try:
         for row in range(grid.rows):
             rows = (int(down[row]), int(down[row + 1]))
             strip = _strip(slide, grid, small, row, rows=rows, width=int(across[-1]))
-            sums = np.concatenate(([0], np.cumsum((strip >= settings.luminance).sum(0))))
-            shares[row] = np.diff(sums[across]) / (np.diff(across) * strip.shape[0])
+            for number, by in enumerate(limits):
+                sums = np.concatenate(([0], np.cumsum((strip >= settings.luminance + by).sum(0))))
+                shares[number, row] = np.diff(sums[across]) / (np.diff(across) * strip.shape[0])
     except DamagedError:
         return None
-    return Estimate(shares, np.abs(shares - settings.background) <= DOUBTFUL)
+    share, most, least = shares
+    tissue = most < settings.background - DOUBTFUL_SHARE
+    return Estimate(share, ~(tissue | (least > settings.background + DOUBTFUL_SHARE)))
 
 
 def _small_level(slide: Slide, grid: Grid, settings: TileSettings) -> tuple[int, int] | None:

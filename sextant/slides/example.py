@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from sextant.slides.errors import RecordError
@@ -31,9 +32,7 @@ def encode(features: Mapping[str, Sequence[Value]]) -> bytes:
         TypeError: a list has values of several kinds.
         OverflowError: an integer has more than 64 bits, or a float more than float32 can hold.
     """
-    entries = (
-        _field(1, _field(1, name.encode()) + _field(2, _feature(name, features[name]))) for name in sorted(features)
-    )
+    entries = [_field(1, _name(name) + _field(2, _feature(name, features[name]))) for name in sorted(features)]
     return _field(1, b"".join(entries))
 
 
@@ -61,18 +60,27 @@ def decode(payload: bytes) -> dict[str, list[Value]]:
 def _feature(name: str, values: Sequence[Value]) -> bytes:
     if not values:
         return b""
-    kinds = {type(value) for value in values}
+    kinds = set(map(type, values))
     if kinds == {bytes}:
-        return _field(_BYTES, b"".join(_field(1, value) for value in values))  # type: ignore[arg-type]
+        return _field(_BYTES, b"".join([_field(1, value) for value in values]))  # type: ignore[arg-type]
     if kinds == {float}:
         return _field(_FLOATS, _field(1, struct.pack(f"<{len(values)}f", *values)))
     if kinds == {int}:
-        return _field(_INTEGERS, _field(1, b"".join(_integer(value) for value in values)))  # type: ignore[arg-type]
+        return _field(_INTEGERS, _field(1, b"".join(map(_integer, values))))  # type: ignore[arg-type]
     raise TypeError(f"{name} mixes {', '.join(sorted(kind.__name__ for kind in kinds))}: give bytes, ints or floats")
 
 
+@lru_cache(256)
+def _name(name: str) -> bytes:
+    """Every record has the same names."""
+    return _field(1, name.encode())
+
+
 def _field(number: int, content: bytes) -> bytes:
-    return bytes((number << 3 | _LENGTH,)) + _varint(len(content)) + content
+    size = len(content)
+    if size < 128:
+        return bytes((number << 3 | _LENGTH, size)) + content
+    return b"".join((bytes((number << 3 | _LENGTH,)), _varint(size), content))
 
 
 def _integer(value: int) -> bytes:

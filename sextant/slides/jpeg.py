@@ -7,21 +7,21 @@ Note 2). Aperio's "JPEG/RGB" tiles come out in wrong colours unless an Adobe mar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import simplejpeg
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _SCAN = 0xDA
 _FRAMES = frozenset({0xC0, 0xC1})
 """Sequential Huffman coded frames: what scanners write."""
-_RESTART_INTERVAL = 0xDD
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7]", re.DOTALL)
+"""In coded data: 0xff as a value is followed by 0, and 0xd0 to 0xd7 restart the decoder."""
 _DROPPED = frozenset({0xFE, *range(0xE0, 0xF0)})
 """Comments and application data: a JFIF marker would overrule the Adobe marker."""
 _ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"
@@ -54,26 +54,18 @@ def whole(tile: bytes, beginning: bytes) -> bytes:
 def plain(jpeg: bytes, width: int, height: int) -> bool:
     """Whether a whole stream is of this size in pixels and nothing in it looks damaged; it is not decoded.
 
-    In the coded data of one scan 0xff stands before 0x00 or in a restart marker only, and it has no long run of zeros:
-    overwritten and missing blocks of a file hardly ever keep that. False means: decode it to know.
+    The coded data of its one scan has no marker but restarts before its end, and no long run of zeros: overwritten and
+    missing blocks of a file hardly ever keep that. False means: decode it to know.
     """
-    if not jpeg.endswith(_END):
-        return False
-    restarts = sized = False
     try:
-        for marker, start, end in _walk(jpeg):
-            if marker == _RESTART_INTERVAL:
-                restarts = any(jpeg[start + 4 : end])
-            elif marker in _FRAMES:
-                sized = jpeg[start + 5 : start + 9] == height.to_bytes(2) + width.to_bytes(2)
-            elif marker == _SCAN:
-                known = jpeg.count(b"\xff\x00", end)
-                if restarts:
-                    known += sum(jpeg.count(bytes((0xFF, 0xD0 + n)), end) for n in range(8))
-                return sized and jpeg.count(b"\xff", end) == known + 1 and jpeg.find(_BLANK, end) < 0
+        header = _header(jpeg)
     except DamagedError:
         return False
-    return False
+    if header.size != (width, height) or not header.scan:
+        return False
+    marker = _MARKER.search(jpeg, header.scan)
+    ended = marker is not None and marker.group() == _END and marker.end() == len(jpeg)
+    return ended and jpeg.find(_BLANK, header.scan) < 0
 
 
 def decode(jpeg: bytes, width: int, height: int, *, shrink: int = 1, gray: bool = False) -> NDArray[np.uint8]:
@@ -110,32 +102,43 @@ def encode(pixels: NDArray[np.uint8], quality: int) -> bytes:
 
 def _segments(stream: bytes) -> bytes:
     """The stream without its start marker, application data and comments."""
-    kept = []
-    last = 2
-    for marker, start, end in _walk(stream):
-        if marker in _DROPPED:
-            kept.append(stream[last:start])
-            last = end
-    kept.append(stream[last:])
-    return b"".join(kept)
+    dropped = _header(stream).dropped
+    if not dropped:
+        return stream[2:]
+    ends = (2, *(end for _, end in dropped))
+    starts = (*(start for start, _ in dropped), len(stream))
+    return b"".join(stream[end:start] for end, start in zip(ends, starts, strict=True))
 
 
-def _walk(stream: bytes) -> Iterator[tuple[int, int, int]]:
-    """Markers with start and end of their segments, up to the scan or the end of the stream."""
+class _Header(NamedTuple):
+    """What stands before the coded data: where that begins (0: there is none), and where what is dropped lies."""
+
+    size: tuple[int, int]
+    scan: int
+    dropped: list[tuple[int, int]]
+
+
+def _header(stream: bytes) -> _Header:
     if not stream.startswith(_START):
         raise DamagedError(f"no JPEG: it begins with {stream[:4].hex() or 'nothing'}")
-    at = 2
-    while at < len(stream):
-        if stream[at] != 0xFF or at + 4 > len(stream):
-            raise DamagedError(f"no JPEG marker at byte {at} of {len(stream)}")
+    size = (0, 0)
+    dropped: list[tuple[int, int]] = []
+    at, last = 2, len(stream)
+    while at < last:
+        if stream[at] != 0xFF or at + 4 > last:
+            raise DamagedError(f"no JPEG marker at byte {at} of {last}")
         marker = stream[at + 1]
         if marker == 0xFF:  # fill byte
             at += 1
             continue
         if marker == _END[1]:
-            return
-        end = at + 2 + int.from_bytes(stream[at + 2 : at + 4])
-        yield marker, at, end
+            break
+        end = at + 2 + (stream[at + 2] << 8 | stream[at + 3])
         if marker == _SCAN:
-            return
+            return _Header(size, end, dropped)
+        if marker in _DROPPED:
+            dropped.append((at, end))
+        elif marker in _FRAMES and end <= last:
+            size = (stream[at + 7] << 8 | stream[at + 8], stream[at + 5] << 8 | stream[at + 6])
         at = end
+    return _Header(size, 0, dropped)

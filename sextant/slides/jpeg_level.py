@@ -41,15 +41,22 @@ class JpegLevel:
         """Tiles in a row."""
         return -(-self.width // self.tile_width)
 
-    def part(self, column: int, row: int) -> bytes:
-        """A tile as a stream of its own; its coded data is that of the slide.
+    def parts(self, column: int, row: int, columns: int) -> list[bytes]:
+        """Neighbouring tiles of a row, each as a stream of its own; their coded data is that of the slide.
 
         Raises:
-            DamagedError: these bytes are no JPEG.
+            DamagedError: their bytes are no JPEG.
         """
-        number = row * self.columns + column
-        body = os.pread(self.descriptor, int(self.counts[number]), int(self.offsets[number]))
-        return jpeg.whole(body, self.beginning)
+        first = row * self.columns + column
+        offsets = self.offsets[first : first + columns].tolist()
+        counts = self.counts[first : first + columns].tolist()
+        start, end = offsets[0], offsets[-1] + counts[-1]
+        if end - start == sum(counts):  # one after the other, as scanners write them: one call of the system
+            block = os.pread(self.descriptor, end - start, start)
+            bodies = [block[at - start : at - start + count] for at, count in zip(offsets, counts, strict=True)]
+        else:
+            bodies = [os.pread(self.descriptor, count, at) for at, count in zip(offsets, counts, strict=True)]
+        return [jpeg.whole(body, self.beginning) for body in bodies]
 
     def region(
         self, x: int, y: int, width: int, height: int, *, shrink: int = 1, gray: bool = False
@@ -76,7 +83,8 @@ class JpegLevel:
         if (known := self._cache.get(key)) is not None:
             self._cache.move_to_end(key)
             return known
-        pixels = jpeg.decode(self.part(column, row), self.tile_width, self.tile_height, shrink=shrink, gray=gray)
+        (part,) = self.parts(column, row, 1)
+        pixels = jpeg.decode(part, self.tile_width, self.tile_height, shrink=shrink, gray=gray)
         if again:
             self._cache[key] = pixels
             while len(self._cache) > max(1, _CACHED // pixels.nbytes):

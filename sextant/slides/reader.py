@@ -166,7 +166,7 @@ def tile_parts(slide: Slide, grid: Grid, column: int, row: int, size: int) -> tu
         raise ValueError(f"level {grid.level} of {slide.path.name} has no JPEG tiles to copy")
     down, across = size // level.tile_height, size // level.tile_width
     parts = tuple(
-        level.part(column * across + number % across, row * down + number // across) for number in range(down * across)
+        part for each in range(row * down, (row + 1) * down) for part in level.parts(column * across, each, across)
     )
     for part in parts:
         if not jpeg.plain(part, level.tile_width, level.tile_height):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,10 +18,13 @@ from sextant.slides.reader import Engine, Grid, Slide, grid, open_slide, tile_pa
 from sextant.slides.records import Tile, to_record
 from sextant.slides.settings import TileSettings  # noqa: TC001  pydantic reads it
 from sextant.slides.tfrecord import frame
+from sextant.slides.workers import each_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+_BUFFER = 1 << 20
 
 
 class TileSummary(BaseModel):
@@ -52,6 +56,46 @@ class TileSummary(BaseModel):
     settings: TileSettings
 
 
+@dataclass(frozen=True)
+class TileJob:
+    """A slide to tile: its file, what its records say of it, and where they go."""
+
+    path: Path
+    slide: str
+    patient: str
+    label: int
+    label_name: str
+    target: Path
+
+
+def tile_many(
+    jobs: Sequence[TileJob], settings: TileSettings, processes: int
+) -> Iterator[tuple[TileJob, TileSummary | SlideError]]:
+    """Tiles slides side by side, the largest files first, and yields them as they end, each with what became of it.
+
+    Raises:
+        OSError: a target cannot be written.
+    """
+    largest = sorted(jobs, key=lambda job: (-_bytes(job.path), job.slide))
+    return each_apart(partial(_tile_job, settings=settings), largest, processes)
+
+
+def _tile_job(job: TileJob, settings: TileSettings) -> TileSummary:
+    return tile_slide(
+        job.path,
+        slide=job.slide,
+        patient=job.patient,
+        label=job.label,
+        label_name=job.label_name,
+        settings=settings,
+        target=job.target,
+    )
+
+
+def _bytes(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
 def tile_slide(
     path: Path, *, slide: str, patient: str, label: int, label_name: str, settings: TileSettings, target: Path
 ) -> TileSummary:
@@ -65,12 +109,12 @@ def tile_slide(
         OSError: the target cannot be written.
     """
     started = time.process_time()
-    partial = target.with_name(f".{target.name}.partial")
+    unfinished = target.with_name(f".{target.name}.partial")
     digest, size, kept = hashlib.sha256(), 0, 0
     tally = _Tally()
     identity = _Identity(slide, patient, label, label_name)
     try:
-        with open_slide(path) as opened, partial.open("wb") as stream:
+        with open_slide(path) as opened, unfinished.open("wb", buffering=_BUFFER) as stream:
             where = grid(opened, settings)
             for tile in _tiles(_Work(opened, where, settings, identity), tally):
                 record = frame(to_record(tile))
@@ -80,9 +124,9 @@ def tile_slide(
                 kept += 1
         tiles = where.columns * where.rows
         _judge(path, tiles, kept, tally, settings)
-        partial.replace(target)
+        unfinished.replace(target)
     finally:
-        partial.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
     return TileSummary(
         slide=slide,
         engine=where.engine,
@@ -159,16 +203,19 @@ def _tile(work: _Work, column: int, row: int, share: float | None) -> Tile | Non
         DamagedError: it cannot be decoded.
     """
     opened, where, settings, identity = work.opened, work.where, work.settings, work.identity
-    native = where.engine == "native"
-    pixels = None
-    if share is None or not native:
+    if where.engine == "native":
+        parts_grid, parts = tile_parts(opened, where, column, row, settings.size)
+        if share is None:
+            width, height = settings.size // parts_grid[1], settings.size // parts_grid[0]
+            shares = [background_share(jpeg.decode(part, width, height), settings.luminance) for part in parts]
+            share = sum(shares) / len(shares)
+        if share > settings.background:
+            return None
+    else:
         pixels = tile_pixels(opened, where, column, row, settings.size)
         share = background_share(pixels, settings.luminance)
         if share > settings.background:
             return None
-    if pixels is None or native:
-        parts_grid, parts = tile_parts(opened, where, column, row, settings.size)
-    else:
         parts_grid, parts = (1, 1), (jpeg.encode(pixels, settings.quality),)
     x, y = where.place(column, row)
     return Tile(
