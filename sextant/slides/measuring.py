@@ -1,0 +1,140 @@
+"""Measures a run's model on its test split and writes what people look at: `evaluation/` of the run."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sextant import storage
+from sextant.slides import metrics, results, scores
+from sextant.slides.errors import SlideError
+from sextant.slides.evaluation import Evaluation
+from sextant.slides.plan import Plan
+from sextant.slides.reader import open_slide, thumbnail
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sextant.slides.model import Model
+    from sextant.slides.plan import PlannedSlide
+    from sextant.slides.scores import TileScores
+
+SPLIT = "test"
+TILE_RESAMPLES = 200
+"""Of the bootstrap over tiles: a draw ranks them all."""
+
+
+class MeasuringError(Exception):
+    """A run that cannot be measured: the message names it, the reason and the remedy."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Overview:
+    pixels: NDArray[np.uint8]
+    size: tuple[int, int]
+
+
+def measure_run(run: str, slides: str, model: Model) -> Evaluation:
+    """Writes `evaluation/metrics.json` and four files per scored test slide, and returns the metrics.
+
+    Args:
+        run: URI of the run, with plan.json and scores/.
+        slides: URI of the folder that the plan's keys are relative to.
+        model: what the scores were made with.
+
+    Raises:
+        MeasuringError: the model is of another plan, or no test slide has scores.
+        ScoresError: scores are damaged or of another model.
+    """
+    plan = Plan.model_validate_json(storage.read(storage.joined(run, "plan.json")))
+    if plan.digest() != model.facts.plan_digest or plan.classes != model.facts.classes:
+        raise MeasuringError(
+            f"the model was trained under plan {model.facts.plan_digest[:12]}, {run} has {plan.digest()[:12]}: a test "
+            "slide of one may have trained the other; evaluate the run's own model"
+        )
+    measured: list[tuple[PlannedSlide, list[TileScores]]] = []
+    missing: list[str] = []
+    for planned in (each for each in plan.slides if each.split == SPLIT):
+        tiles, data = _tiles(run, planned, model)
+        if not tiles:
+            missing.append(planned.slide)
+            continue
+        _write(run, slides, planned, tiles, data, model)
+        measured.append((planned, tiles))
+    if not measured:
+        raise MeasuringError(f"{run} has no scored slide of the test split: run the scoring step first")
+    evaluation = _evaluation(measured, model, tuple(missing))
+    storage.write(evaluation.model_dump_json(indent=1).encode(), storage.joined(run, "evaluation/metrics.json"))
+    return evaluation
+
+
+def _tiles(run: str, planned: PlannedSlide, model: Model) -> tuple[list[TileScores], bytes]:
+    uri = storage.joined(run, f"scores/{planned.slide}.tfrecord.out")
+    try:
+        data = storage.read(uri)
+    except storage.GoneError:
+        return [], b""
+    tiles = scores.from_lines(io.BytesIO(data), model, uri)
+    strange = sorted({each.slide for each in tiles} - {planned.slide})
+    if strange:
+        raise scores.ScoresError(f"{uri} has scores of slide {strange[0]}: run the scoring step again")
+    return tiles, data
+
+
+def _write(  # noqa: PLR0917  one call, from above
+    run: str, slides: str, planned: PlannedSlide, tiles: list[TileScores], data: bytes, model: Model
+) -> None:
+    classes = model.facts.classes
+    overview = _overview(storage.joined(slides, planned.key))
+    size = overview.size if overview else None
+    result = results.slide_result(model, tiles, data=data, patient=planned.patient, label=planned.label, size=size)
+    files = {
+        "csv": results.tiles_csv(tiles, classes),
+        "geojson": results.geojson(tiles, classes, result.model_sha256),
+        "json": result.model_dump_json(indent=1).encode(),
+    }
+    if overview:
+        files["png"] = results.heatmap(overview.pixels, overview.size, tiles, classes, result.predicted)
+    for kind, content in files.items():
+        storage.write(content, storage.joined(run, f"evaluation/slides/{planned.slide}.{kind}"))
+
+
+def _overview(uri: str) -> _Overview | None:
+    """The slide's overview; a slide that has gone or cannot be read any more has its scores all the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        # OpenSlide knows some formats by the file's name.
+        local = Path(folder) / uri.rpartition("/")[2]
+        with suppress(storage.GoneError, SlideError):
+            storage.download(uri, local)
+            with open_slide(local) as slide:
+                return _Overview(thumbnail(slide, results.THUMBNAIL_PX), (slide.width, slide.height))
+    return None
+
+
+def _evaluation(
+    measured: list[tuple[PlannedSlide, list[TileScores]]], model: Model, missing: tuple[str, ...]
+) -> Evaluation:
+    classes = model.facts.classes
+    of_slides = np.stack([scores.of_slide(model, tiles) for _, tiles in measured])
+    of_tiles = np.array([tile.scores for _, tiles in measured for tile in tiles])
+    truth = np.array([planned.label_index for planned, _ in measured])
+    counts = [len(tiles) for _, tiles in measured]
+    patients = [planned.patient for planned, _ in measured]
+    return Evaluation(
+        split=SPLIT,
+        classes=classes,
+        slides=metrics.level(classes, truth, of_slides, patients),
+        tiles=metrics.level(
+            classes, np.repeat(truth, counts), of_tiles, np.repeat(patients, counts).tolist(), resamples=TILE_RESAMPLES
+        ),
+        aggregation=model.facts.aggregation,
+        model_sha256=model.digest(),
+        plan_digest=model.facts.plan_digest,
+        missing=missing,
+    )
