@@ -160,7 +160,7 @@ def encode_tile(pixels: NDArray[np.uint8], codec: Codec, quality: int) -> bytes:
             image.save(buffer, "JPEG", quality=quality, keep_rgb=True)
             return _abbreviated(buffer.getvalue())[1]
         case "jp2k":
-            image.save(buffer, "JPEG2000", no_jp2=True, irreversible=True, quality_mode="rates", quality_layers=[12])
+            image.save(buffer, "JPEG2000", no_jp2=True, irreversible=True, quality_mode="rates", quality_layers=[24])
             return buffer.getvalue()
 
 

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +27,22 @@ class InputError(Exception):
     """The job cannot be done with what it was given: the message names input, reason and remedy, and needs no trace."""
 
 
+@dataclass(frozen=True)
+class Hosts:
+    """The containers of a job: the own position from 0, their count, and their names in order."""
+
+    index: int
+    count: int
+    names: tuple[str, ...]
+
+
 def opt_ml() -> Path:
     """The root of the container's contract: `OPT_ML`, else `/opt/ml`."""
     return Path(os.environ.get("OPT_ML") or "/opt/ml")
 
 
-def hosts() -> tuple[int, int, tuple[str, ...]]:
-    """The containers of the job: the own position from 0, their count, and their names in order.
-
-    A program that was started without SageMaker is alone.
+def hosts() -> Hosts:
+    """Who takes part in the job; a program that was started without SageMaker is alone.
 
     Every host sees the same order: `algo-2` comes before `algo-10`.
 
@@ -43,13 +51,13 @@ def hosts() -> tuple[int, int, tuple[str, ...]]:
     """
     found = next((path for path in _configurations("resourceconfig.json") if path.is_file()), None)
     if found is None:
-        return 0, 1, ("algo-1",)
+        return Hosts(0, 1, ("algo-1",))
     resources = _json(found)
     current = resources.get("current_host")
     names = tuple(sorted(resources.get("hosts", []), key=_numbered))
     if current not in names:
         raise InputError(f"{found}: current_host {current!r} is not among the hosts {list(names)}")
-    return names.index(current), len(names), names
+    return Hosts(names.index(current), len(names), names)
 
 
 def hyperparameters() -> dict[str, str]:

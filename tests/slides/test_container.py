@@ -22,12 +22,12 @@ def put(path, content):
 def test_every_host_counts_the_hosts_in_the_same_order(root, folder):
     names = [f"algo-{n}" for n in (10, 2, 1, 11, 3)]
     put(root / folder / "resourceconfig.json", {"current_host": "algo-10", "hosts": names})
-    assert container.hosts() == (3, 5, ("algo-1", "algo-2", "algo-3", "algo-10", "algo-11"))
+    assert container.hosts() == container.Hosts(3, 5, ("algo-1", "algo-2", "algo-3", "algo-10", "algo-11"))
 
 
 @pytest.mark.usefixtures("root")
 def test_a_program_outside_a_job_is_alone():
-    assert container.hosts() == (0, 1, ("algo-1",))
+    assert container.hosts() == container.Hosts(0, 1, ("algo-1",))
     assert container.hyperparameters() == {}
     assert container.input_mode("train") == "File"
 
