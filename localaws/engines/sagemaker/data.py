@@ -117,6 +117,10 @@ class Storage:
         self._call.authorize("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}")
         return self._objects.path(bucket, key)
 
+    def check(self, uri: str) -> None:
+        """Raises what reading the object would."""
+        self._body(*split(uri))
+
     def read(self, uri: str) -> bytes:
         return self._body(*split(uri)).read_bytes()
 

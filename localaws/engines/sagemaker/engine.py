@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from localaws.engines.sagemaker.endpoints import Endpoints
 from localaws.engines.sagemaker.jobs import slots_from_environment
+from localaws.engines.sagemaker.packages import Packages
 from localaws.engines.sagemaker.processing import Processing
 from localaws.engines.sagemaker.training import Training
+from localaws.engines.sagemaker.transform import Transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from localaws.home import Home
 
 
-class SageMaker(Processing, Training):
+class SageMaker(Processing, Training, Transform, Endpoints, Packages):
     """The engine. Its public methods are operations of SageMaker and its runtime; `close()` ends what runs.
 
     Args:
@@ -35,7 +38,9 @@ class SageMaker(Processing, Training):
     ) -> None:
         super().__init__(home, clock, slots=slots or slots_from_environment(), grace=grace)
         self._recover_jobs()
+        self._recover_endpoints()
 
     def close(self) -> None:
         """Ends running containers and waits for them. Their jobs become Failed, with that reason."""
         self._close_jobs()
+        self._close_endpoints()

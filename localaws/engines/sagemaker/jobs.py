@@ -28,7 +28,6 @@ GROUPS = {
     "processing_jobs": "/aws/sagemaker/ProcessingJobs",
     "training_jobs": "/aws/sagemaker/TrainingJobs",
     "transform_jobs": "/aws/sagemaker/TransformJobs",
-    "endpoints": "/aws/sagemaker/Endpoints",
 }
 INTERRUPTED = "InternalServerError: the embedded AWS was stopped while the job ran. Create it again under a new name"
 
@@ -264,28 +263,29 @@ class Jobs(State):
 
     def _start(
         self,
-        job: JobKind,
         place: Place,
-        name: str,
+        group: str,
+        stream: str,
         *,
         image: Image,
         argv: Sequence[str],
         root: Root,
         variables: Mapping[str, str],
-        host: str,
-        hosts: Sequence[str],
+        hosts: Sequence[str] = (),
         watch: Callable[[list[str]], None] | None = None,
         cwd: Path | None = None,
     ) -> Container:
-        """Starts one host's container with its log stream `<job>/algo-i-<epoch>`."""
-        stream = f"{name}/{host}-{int(self._clock())}"
+        """Starts a container that logs to a stream, and tells `watch` of the lines."""
 
         def output(lines: list[str]) -> None:
             if watch:
                 watch(lines)
-            self._home.log(*place, GROUPS[job.kind], stream, lines)
+            self._home.log(*place, group, stream, lines)
 
         return Container(image, argv, root=root, variables=variables, output=output, hosts=hosts, cwd=cwd)
+
+    def _stream(self, name: str, host: str) -> str:
+        return f"{name}/{host}-{int(self._clock())}"
 
     def _wait(
         self, containers: Mapping[str, Container], stop: threading.Event, seconds: float

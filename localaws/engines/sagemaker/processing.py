@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from localaws.engines.sagemaker.container import Root
 from localaws.engines.sagemaker.data import Storage, Sync, share
-from localaws.engines.sagemaker.jobs import PROCESSING, End, Jobs
+from localaws.engines.sagemaker.jobs import GROUPS, PROCESSING, End, Jobs
 from localaws.engines.sagemaker.state import SERVICE, Place, invalid, listed, not_supported, place_of, validate
 
 if TYPE_CHECKING:
@@ -79,8 +79,9 @@ class Processing(Jobs):
             _write_configuration(root, record, hosts, host)
             variables = {**credentials, "PROCESSING_JOB_NAME": name, **record.get("Environment", {})}
             variables |= {"DMLC_INTERFACE": "lo"}
+            group, stream = GROUPS[PROCESSING.kind], self._stream(name, host)
             containers[host] = self._start(
-                PROCESSING, place, name, image=image, argv=argv, root=root, variables=variables, host=host, hosts=hosts
+                place, group, stream, image=image, argv=argv, root=root, variables=variables, hosts=hosts
             )
         for sync in syncs:
             sync.start()

@@ -6,15 +6,14 @@ import contextlib
 import json
 import math
 import re
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localaws.engines.sagemaker import toolkit
-from localaws.engines.sagemaker.container import Container, Root, isolation
+from localaws.engines.sagemaker.container import Container, Root, free_port, isolation
 from localaws.engines.sagemaker.data import Storage, Sync, below, share, shuffled, source_of
-from localaws.engines.sagemaker.jobs import TRAINING, End, JobKind, Jobs
+from localaws.engines.sagemaker.jobs import GROUPS, TRAINING, End, JobKind, Jobs
 from localaws.engines.sagemaker.pipes import Feeder
 from localaws.engines.sagemaker.state import SERVICE, Place, invalid, listed, not_supported, place_of, validate
 
@@ -187,7 +186,7 @@ class Training(Jobs):
         hyperparameters = record.get("HyperParameters", {})
         configurations = {channel.name: channel.configuration() for channel in channels}
         credentials = self._home.role_environment(*place, record["RoleArn"], SERVICE)
-        port, started = _free_port(), dict[str, Container]()
+        port, started = free_port(), dict[str, Container]()
         try:
             for host, root in roots.items():
                 ml = "/opt/ml" if isolation() else str(root.ml)
@@ -212,8 +211,8 @@ class Training(Jobs):
                 arguments = given or ([] if entrypoint else ["train"])
                 argv = image.argv(*arguments, entrypoint=tuple(entrypoint) if entrypoint else None)
                 started[host] = self._start(
-                    TRAINING, place, name, image=image, argv=argv, root=root, variables=variables, host=host,
-                    hosts=list(roots), watch=metrics.watch, cwd=cwd,
+                    place, GROUPS[TRAINING.kind], self._stream(name, host), image=image, argv=argv, root=root,
+                    variables=variables, hosts=list(roots), watch=metrics.watch, cwd=cwd,
                 )  # fmt: skip
         except BaseException:
             for container in started.values():
@@ -364,9 +363,3 @@ def _store(storage: Storage, record: Document, roots: list[Root], *, model: bool
         return {"ModelArtifacts": {"S3ModelArtifacts": below(base, "model", "")}}
     storage.upload_archive(models, below(base, "model.tar.gz"))
     return {"ModelArtifacts": {"S3ModelArtifacts": below(base, "model.tar.gz")}}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,0 +1,384 @@
+"""Endpoints as supervised local servers, and the runtime that calls them."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from localaws.engines.sagemaker.container import Root
+from localaws.engines.sagemaker.data import DataError, Storage, below
+from localaws.engines.sagemaker.fleet import WATCH_SECONDS, Fleet
+from localaws.engines.sagemaker.images import ImageError
+from localaws.engines.sagemaker.models import Models
+from localaws.engines.sagemaker.server import Answer, NoAnswerError, NotReachedError, ServerError
+from localaws.engines.sagemaker.state import Place, invalid, listed, place_of, plain, shown, validate
+from localaws.home import Call, Document, ServiceError
+
+if TYPE_CHECKING:
+    from localaws.engines.sagemaker.server import ModelServer
+
+EVENT = "SageMaker Endpoint State Change"
+INSTANCES_AT_MOST = 2
+START_SECONDS = 240.0
+BODY_BYTES = 6_291_456
+INVOKE_SECONDS = 60.0
+READY_SECONDS = 20.0
+ASYNC_SECONDS = 900.0
+UPPER = {"InService": "IN_SERVICE"}
+PROBLEMS = (ServerError, ServiceError, DataError, ImageError)
+
+
+class Endpoints(Models):
+    """The operations of endpoints and of the runtime."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._fleets: dict[tuple[Place, str], Fleet] = {}
+        self._supervisors: dict[tuple[Place, str], tuple[threading.Thread, threading.Event]] = {}
+        self._later = ThreadPoolExecutor(2, thread_name_prefix="endpoint")
+
+    # -- control ---------------------------------------------------------------------------------------------------
+
+    def create_endpoint(self, call: Call, params: Document) -> Document:
+        validate("CreateEndpoint", params, "EndpointName")
+        place, name, config = place_of(call), params["EndpointName"], params["EndpointConfigName"]
+        self._named("endpoint_configs", place, config, "endpoint configuration")
+        with self._lock:
+            arn, now = self._new("endpoints", place, name, "endpoint"), self._now()
+            record = {
+                "EndpointName": name,
+                "EndpointArn": arn,
+                "EndpointConfigName": config,
+                "EndpointStatus": "Creating",
+                "CreationTime": now,
+                "LastModifiedTime": now,
+            }
+            self._write("endpoints", place, record, name)
+            self._set_tags(place, arn, params.get("Tags"))
+        self._tell(place, record)
+        self._supervise(place, name, recovered=False)
+        return {"EndpointArn": arn}
+
+    def describe_endpoint(self, call: Call, params: Document) -> Document:
+        return shown(self._named("endpoints", place_of(call), params["EndpointName"], "endpoint"))
+
+    def list_endpoints(self, call: Call, params: Document) -> Document:
+        members = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
+        records = self._all("endpoints", place_of(call))
+        return listed(records, params, "Endpoints", members, name="EndpointName", status="EndpointStatus")
+
+    def update_endpoint(self, call: Call, params: Document) -> Document:
+        """The new configuration's servers come up beside the old ones and take over when they answer."""
+        place, config = place_of(call), params["EndpointConfigName"]
+        self._named("endpoint_configs", place, config, "endpoint configuration")
+        return self._update(place, params["EndpointName"], config, {})
+
+    def update_endpoint_weights_and_capacities(self, call: Call, params: Document) -> Document:
+        place, name = place_of(call), params["EndpointName"]
+        record = self._named("endpoints", place, name, "endpoint")
+        known = {variant["VariantName"] for variant in record.get("ProductionVariants", [])}
+        changes = {change["VariantName"]: change for change in params["DesiredWeightsAndCapacities"]}
+        if unknown := sorted(changes.keys() - known):
+            raise invalid(f'Variant(s) "{", ".join(unknown)}" do not exist on endpoint "{record["EndpointArn"]}".')
+        merged = {**record.get("_desired", {}), **changes}
+        return self._update(place, name, record["EndpointConfigName"], merged)
+
+    def _update(self, place: Place, name: str, config: str, desired: Document) -> Document:
+        with self._lock:
+            record = self._named("endpoints", place, name, "endpoint")
+            if record["EndpointStatus"] != "InService":
+                raise invalid(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
+            self._set_endpoint(place, name, EndpointStatus="Updating")
+        self._later.submit(self._replace, place, name, config, desired)
+        return {"EndpointArn": record["EndpointArn"]}
+
+    def _replace(self, place: Place, name: str, config: str, desired: Document) -> None:
+        entry = self._supervisors.get((place, name))
+        stop = entry[1] if entry else threading.Event()
+        try:
+            fleet = self._fleet(place, name, config, desired)
+            if fleet.open(stop, START_SECONDS):
+                old = self._fleets.get((place, name))
+                self._fleets[place, name] = fleet
+                self._in_service(place, name, config, fleet, desired)
+                if old is not None:
+                    old.close()
+        except PROBLEMS as error:  # the old servers go on
+            self._set_endpoint(place, name, EndpointStatus="InService", FailureReason=_reason(error))
+
+    def delete_endpoint(self, call: Call, params: Document) -> Document:
+        place, name = place_of(call), params["EndpointName"]
+        with self._lock:
+            record = self._named("endpoints", place, name, "endpoint")
+            if record["EndpointStatus"] in ("Creating", "Updating"):
+                raise invalid(f'Cannot delete in-progress endpoint "{record["EndpointArn"]}".')
+            self._set_endpoint(place, name, EndpointStatus="Deleting")
+        self._later.submit(self._remove_endpoint, place, name)
+        return {}
+
+    def _remove_endpoint(self, place: Place, name: str) -> None:
+        self._unsupervise(place, name)
+        with self._lock:
+            record = self._read("endpoints", place, name)
+            self._remove("endpoints", place, name)
+            if record:
+                self._remove("tags", place, record["EndpointArn"])
+
+    # -- supervision -----------------------------------------------------------------------------------------------
+
+    def _supervise(self, place: Place, name: str, *, recovered: bool) -> None:
+        stop = threading.Event()
+        thread = threading.Thread(
+            target=self._watch, args=(place, name, stop, recovered), daemon=True, name=f"endpoint-{name}"
+        )
+        self._supervisors[place, name] = thread, stop
+        thread.start()
+
+    def _unsupervise(self, place: Place, name: str) -> None:
+        entry = self._supervisors.pop((place, name), None)
+        if entry:
+            entry[1].set()
+            entry[0].join(30)
+        fleet = self._fleets.pop((place, name), None)
+        if fleet is not None:
+            fleet.close()
+
+    def _watch(self, place: Place, name: str, stop: threading.Event, recovered: bool) -> None:
+        """Brings an endpoint up and keeps it up. After a restart of the emulator it is tried until it succeeds: what it
+        needs (roles, objects) may come back a moment later.
+        """
+        pause = 0.5
+        while not stop.is_set():
+            record = self._read("endpoints", place, name)
+            if record is None:
+                return
+            try:
+                fleet = self._fleet(place, name, record["EndpointConfigName"], record.get("_desired", {}))
+                if fleet.open(stop, START_SECONDS):
+                    self._fleets[place, name] = fleet
+                    self._in_service(place, name, record["EndpointConfigName"], fleet, record.get("_desired", {}))
+                    break
+                fleet.close()
+            except PROBLEMS as error:
+                if not recovered:
+                    self._set_endpoint(place, name, EndpointStatus="Failed", FailureReason=_reason(error))
+                    return
+                stop.wait(pause)
+                pause = min(pause * 2, 30.0)
+        while not stop.wait(WATCH_SECONDS):
+            current = self._fleets.get((place, name))
+            if current is not None:
+                current.watch()
+
+    def _fleet(self, place: Place, name: str, config: str, desired: Document) -> Fleet:
+        variants = self._named("endpoint_configs", place, config, "endpoint configuration")["ProductionVariants"]
+        models = {v["VariantName"]: self._named("models", place, v["ModelName"], "model") for v in variants}
+        wanted = {v["VariantName"]: desired.get(v["VariantName"], {}) for v in variants}
+        counts = {
+            v["VariantName"]: wanted[v["VariantName"]].get("DesiredInstanceCount") or v.get("InitialInstanceCount") or 1
+            for v in variants
+        }
+        weights = {
+            v["VariantName"]: wanted[v["VariantName"]].get("DesiredWeight", v.get("InitialVariantWeight", 1.0))
+            for v in variants
+        }
+        folder = Path(self._home.scratch) / "sagemaker" / f"{name[:40]}-{uuid.uuid4().hex[:8]}"
+
+        def start(variant: str, number: int) -> ModelServer:
+            root = Root(folder / f"{variant}-{number}")
+            shutil.rmtree(root.folder, ignore_errors=True)
+            return self._serve(
+                place, f"/aws/sagemaker/Endpoints/{name}", f"{variant}/i-{number + 1}-{int(self._clock())}",
+                model=models[variant], root=root, variables={"SAGEMAKER_ENDPOINT_NAME": name},
+            )  # fmt: skip
+
+        at_most = {variant: min(int(count), INSTANCES_AT_MOST) for variant, count in counts.items()}
+        return Fleet(start, at_most, weights)
+
+    def _in_service(self, place: Place, name: str, config: str, fleet: Fleet, desired: Document) -> None:
+        variants = []
+        for given in self._named("endpoint_configs", place, config, "endpoint configuration")["ProductionVariants"]:
+            variant = given["VariantName"]
+            model = self._named("models", place, given["ModelName"], "model")
+            image = self._container_of(place, model["PrimaryContainer"])["Image"]
+            variants.append(
+                {
+                    "VariantName": variant,
+                    "DeployedImages": [
+                        {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": self._now()}
+                    ],
+                    "CurrentWeight": fleet.weights[variant],
+                    "DesiredWeight": fleet.weights[variant],
+                    "CurrentInstanceCount": fleet.counts[variant],
+                    "DesiredInstanceCount": fleet.counts[variant],
+                }
+            )
+        members: Document = {"EndpointConfigName": config, "ProductionVariants": variants, "_desired": desired}
+        self._set_endpoint(place, name, EndpointStatus="InService", FailureReason=None, **members)
+
+    def _set_endpoint(self, place: Place, name: str, **members: Any) -> None:
+        with self._lock:
+            record = self._read("endpoints", place, name)
+            if record is None:
+                return
+            before = record["EndpointStatus"]
+            record |= members | {"LastModifiedTime": self._now()}
+            record = {key: value for key, value in record.items() if value is not None}
+            self._write("endpoints", place, record, name)
+        if record["EndpointStatus"] != before:
+            self._tell(place, record)
+
+    def _tell(self, place: Place, record: Document) -> None:
+        status = record["EndpointStatus"]
+        detail = {**plain(shown(record)), "EndpointStatus": UPPER.get(status, status.upper())}
+        self._home.emit(*place, "aws.sagemaker", EVENT, detail)
+
+    def _recover_endpoints(self) -> None:
+        for place, record in self._everywhere("endpoints"):
+            if record["EndpointStatus"] == "Deleting":
+                self._remove("endpoints", place, record["EndpointName"])
+            elif record["EndpointStatus"] != "Failed":
+                self._supervise(place, record["EndpointName"], recovered=True)
+
+    def _close_endpoints(self) -> None:
+        keys = list(self._supervisors)
+        for key in keys:
+            self._supervisors[key][1].set()
+        for key in keys:
+            self._unsupervise(*key)
+        self._later.shutdown(wait=True, cancel_futures=True)
+
+    # -- runtime ---------------------------------------------------------------------------------------------------
+
+    def invoke_endpoint(self, call: Call, params: Document) -> Document:
+        place, name, body = place_of(call), params["EndpointName"], params.get("Body") or b""
+        fleet = self._serving(place, name)
+        if len(body) > BODY_BYTES:
+            raise _refused(
+                f"The body of {len(body):,} bytes exceeds the limit of {BODY_BYTES:,} bytes of InvokeEndpoint"
+            )
+        target = params.get("TargetVariant")
+        if target is not None and target not in fleet.weights:
+            raise _refused(f"Variant {target} not found on endpoint {name}")
+        for member in ("TargetModel", "InferenceComponentName", "SessionId", "TargetContainerHostname"):
+            if params.get(member):
+                raise _refused(f"{member} is not supported by the embedded SageMaker: leave it out")
+        try:
+            variant, answer = _asked(fleet, target, body, _headers(params), INVOKE_SECONDS)
+        except NoAnswerError as error:
+            message = f'Received server error (0) from primary with message "Your invocation timed out: {error}".'
+            raise ServiceError("ModelError", message, 424, OriginalStatusCode=0, OriginalMessage=str(error)) from error
+        except ServerError as error:
+            message = f"Endpoint {name} did not answer: {error}. Try again"
+            raise ServiceError("ServiceUnavailable", message, 503) from error
+        if answer.status != 200:
+            raise self._model_error(place, name, variant, answer)
+        return {
+            "Body": answer.body,
+            "ContentType": answer.headers.get("content-type", "application/octet-stream"),
+            "InvokedProductionVariant": variant,
+            "CustomAttributes": answer.headers.get("x-amzn-sagemaker-custom-attributes"),
+        }
+
+    def _serving(self, place: Place, name: str) -> Fleet:
+        """The servers of an endpoint that serves. Just after a restart they may need a moment to come back."""
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            record = self._read("endpoints", place, name)
+            if record is None or record["EndpointStatus"] not in ("InService", "Updating"):
+                raise _refused(f"Endpoint {name} of account {place.account} not found.")
+            fleet = self._fleets.get((place, name))
+            if fleet is not None:
+                return fleet
+            if time.monotonic() > deadline:
+                raise ServiceError("ServiceUnavailable", f"Endpoint {name} is starting: try again in a moment", 503)
+            time.sleep(0.1)
+
+    def _model_error(self, place: Place, name: str, variant: str, answer: Answer) -> ServiceError:
+        kind = "client" if answer.status < 500 else "server"
+        group = f"/aws/sagemaker/Endpoints/{name}"
+        message = (
+            f'Received {kind} error ({answer.status}) from {variant} with message "{answer.text}". See {group} in '
+            f"account {place.account} for more information."
+        )
+        return ServiceError(
+            "ModelError", message, 424, OriginalStatusCode=answer.status, OriginalMessage=answer.text,
+            LogStreamArn=f"arn:aws:logs:{place.region}:{place.account}:log-group:{group}",
+        )  # fmt: skip
+
+    def invoke_endpoint_async(self, call: Call, params: Document) -> Document:
+        """The request lies in S3, and so will the answer."""
+        place, name = place_of(call), params["EndpointName"]
+        self._serving(place, name)
+        record = self._named("endpoints", place, name, "endpoint")
+        config = self._named("endpoint_configs", place, record["EndpointConfigName"], "endpoint configuration")
+        output = config.get("AsyncInferenceConfig", {}).get("OutputConfig", {})
+        if "S3OutputPath" not in output:
+            raise _refused(f"Endpoint {name} is not asynchronous: its configuration has no AsyncInferenceConfig")
+        if "InputLocation" not in params:
+            raise _refused("InputLocation is required")
+        inference = params.get("InferenceId") or str(uuid.uuid4())
+        answer: Document = {
+            "InferenceId": inference,
+            "OutputLocation": below(output["S3OutputPath"], f"{inference}.out"),
+        }
+        failure = None
+        if "S3FailurePath" in output:
+            answer["FailureLocation"] = failure = below(output["S3FailurePath"], f"{inference}-error.out")
+        model = self._named("models", place, config["ProductionVariants"][0]["ModelName"], "model")
+        storage = Storage(self._home, self._assumed(place, model["ExecutionRoleArn"]))
+
+        def work() -> None:
+            try:
+                body = storage.read(params["InputLocation"])
+                seconds = float(params.get("InvocationTimeoutSeconds") or ASYNC_SECONDS)
+                _, found = _asked(self._serving(place, name), None, body, _headers(params), seconds)
+                problem = "" if found.status == 200 else f"{found.status}: {found.text}"
+            except PROBLEMS as error:
+                problem, found = _reason(error), None
+            if found is not None and not problem:
+                storage.store(answer["OutputLocation"], found.body)
+            elif failure is not None:
+                storage.store(failure, problem.encode())
+
+        self._later.submit(work)
+        return answer
+
+
+def _asked(
+    fleet: Fleet, variant: str | None, body: bytes, headers: dict[str, str], seconds: float
+) -> tuple[str, Answer]:
+    """Asks a server that is ready; one that died a moment ago is passed over."""
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            chosen, server = fleet.pick(variant, READY_SECONDS)
+            return chosen, server.invoke(body, headers, seconds)
+        except NotReachedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _headers(params: Document) -> dict[str, str]:
+    given = {
+        "Content-Type": params.get("ContentType"),
+        "Accept": params.get("Accept"),
+        "X-Amzn-SageMaker-Custom-Attributes": params.get("CustomAttributes"),
+        "X-Amzn-SageMaker-Inference-Id": params.get("InferenceId"),
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def _refused(message: str) -> ServiceError:
+    return ServiceError("ValidationError", message)
+
+
+def _reason(error: Exception) -> str:
+    text = error.message if isinstance(error, ServiceError) else str(error)
+    return f"The primary container did not come up: {text}. See the endpoint's log for more information"
