@@ -39,6 +39,7 @@ class SystemsStage(cdk.Stage):
                 environment,
                 console=environment.console,
                 dashboards=labeling.dashboards if labeling else None,
+                slides=slides.pages if slides else None,
                 operations={
                     **({"labeling": labeling.operation} if labeling else {}),
                     **({"slides": slides.operation} if slides else {}),

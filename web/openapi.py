@@ -32,6 +32,7 @@ FUNCTIONS = {
     "Dashboards": "lambdas.labeling.dashboards",
     "Operation": "lambdas.labeling.operation",
     "Console": "lambdas.console.api",
+    "Slides": "lambdas.slides.pages",
 }
 _SETTINGS: dict[str, object] = {
     "name": "any",
@@ -44,7 +45,7 @@ _SETTINGS: dict[str, object] = {
 }
 # What the functions demand of their environment; nothing of it is in the document.
 _ENVIRONMENT = {
-    **dict.fromkeys(("DATABASE", "WORKGROUP", "WORKFLOW", "BATCH_BUCKET"), "any"),
+    **dict.fromkeys(("DATABASE", "WORKGROUP", "WORKFLOW", "BATCH_BUCKET", "RUNS_BUCKET"), "any"),
     "ENVIRONMENT": json.dumps(_SETTINGS),
     "AWS_DEFAULT_REGION": "eu-central-1",
 }
@@ -177,8 +178,9 @@ def _answers(paths: Mapping[str, Any], method: str) -> Iterator[str]:
     for path, told in sorted(found, key=lambda each: (-each[0].count("/"), each[0].count("{"), each[0])):
         parts = ["${string}" if part.startswith("{") else part for part in path.split("/")]
         text = "/".join(parts)
-        schema = told["responses"]["200"]["content"]["application/json"]["schema"]
-        yield f"  Path extends `{text}` | `{text}?${{string}}` ? {_type(schema)} :"
+        content = told["responses"]["200"]["content"]
+        answer = _type(content["application/json"]["schema"]) if "application/json" in content else "Blob"
+        yield f"  Path extends `{text}` | `{text}?${{string}}` ? {answer} :"
     yield "  never;"
 
 

@@ -90,12 +90,12 @@ def answer(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any) -> 
 def conditional(event: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     """A Lambda proxy answer with an ETag, or 304 without a body where the caller has that very answer (RFC 9110 §13).
 
-    Only successful GETs take part.
+    Only successful GETs take part. One that says how long it may be kept stays as it is.
     """
     if event["requestContext"]["http"]["method"] != "GET" or answer["statusCode"] != 200:
         return answer
     tag = f'"{hashlib.sha256(str(answer["body"]).encode()).hexdigest()[:32]}"'
-    headers = {**answer.get("headers", {}), "ETag": tag, "Cache-Control": "private, no-cache"}
+    headers = {"Cache-Control": "private, no-cache", **answer.get("headers", {}), "ETag": tag}
     # API Gateway gives header names in lower case. A proxy on the way may weaken the tag it passes on.
     known = [each.strip().removeprefix("W/") for each in event.get("headers", {}).get("if-none-match", "").split(",")]
     if tag in known or "*" in known:

@@ -30,6 +30,7 @@ DASHBOARD_ROUTES = {
     "/api/annotations/{proxy+}": _READ,
     "/api/state": _READ,
 }
+SLIDE_ROUTES = {"/api/slides/{proxy+}": _READ}
 # Lambda takes 4 KB of variables in all.
 _MOST_SETTINGS_BYTES = 3500
 

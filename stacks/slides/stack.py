@@ -12,6 +12,7 @@ from stacks.building_blocks.alarms import alarm_topic
 from stacks.building_blocks.data_lake import access_log_bucket, data_key, private_bucket
 from stacks.slides.execution import Execution
 from stacks.slides.operation import operation_function
+from stacks.slides.pages import pages_function
 from stacks.slides.pipeline import Pipeline
 from stacks.slides.registry import Registry
 
@@ -73,6 +74,7 @@ class SlidesStack(cdk.Stack):
             alarms=alarms,
             key=key,
         )
+        self.pages = pages_function(self, environment=environment, slides=slides, runs=runs, alarms=alarms, key=key)
         cdk.CfnOutput(self, "SlidesBucket", value=slides.bucket_name, description="Put slides, then slides.csv here")
         cdk.CfnOutput(self, "RunsBucket", value=runs.bucket_name)
         cdk.CfnOutput(self, "MachineArn", value=pipeline.machine.state_machine_arn)

@@ -66,7 +66,7 @@ def test_without_a_system_only_the_consoles_own_routes_are_there(flags, environm
 
     local = environments["local"]
     app = cdk.App(context=flags, outdir=str(tmp_path))
-    stack = ConsoleStack(app, "Console", local, console=local.console, dashboards=None, operations={})
+    stack = ConsoleStack(app, "Console", local, console=local.console, dashboards=None, slides=None, operations={})
     template = json.loads((Path(app.synth().directory) / stack.template_file).read_text())
     assert set(routes({"Console": template})) == {("GET", "/api/systems"), ("GET", "/api/settings")}
 

@@ -16,7 +16,25 @@ export type Answer = { columns: (Column)[]; rows: ((string | number | boolean | 
 
 export type Answers = { outcomes: (Outcome)[] };
 
+/** A file of the run: `name` is relative to it. */
+export type Artefact = { name: string; size_bytes: number };
+
+/** Files of a run in the order of their names; `more` tells that there are others. */
+export type Artefacts = { run: string; artefacts: (Artefact)[]; more: boolean };
+
 export type Attention = { needs: (Need)[] };
+
+/** A bin of the reliability diagram: the mean confidence and the share that was right of `n` slides. */
+export type Bin = { low: number; high: number; n: number; confidence: number; accuracy: number };
+
+/** Slides and patients of a class in a split. */
+export type ClassCount = { split: "train" | "valid" | "test"; label: string; slides: number; patients: number };
+
+/** The run's slides in the order of their names; `classes` in the order of the model's outputs. */
+export type Cohort = { run: string; classes: (string)[]; slides: (CohortSlide)[]; counts: (ClassCount)[] };
+
+/** A slide of the run. `score` is that of its true class; `kept` of `tiles` tiles are in the records. What is not known yet is None: a quarantined slide has no tiles, a slide of the training split no score. One that could not be planned has no patient, label or split either. */
+export type CohortSlide = { slide: string; patient?: string | null; label?: string | null; split?: "train" | "valid" | "test" | null; state: "planned" | "tiled" | "scored" | "quarantined"; kept?: number | null; tiles?: number | null; engine?: string | null; predicted?: string | null; score?: number | null; viewable?: boolean; reason?: string | null; detail?: string | null };
 
 /** `type` is Athena's: varchar, bigint, double, date, timestamp or boolean. */
 export type Column = { name: string; type: string };
@@ -36,11 +54,17 @@ export type Dataset = { counts: string; attributes?: "label_attribute" | "frame_
 /** Something to group by. `kind` tells the page how to sort and print its values. `filter` names the filter that a click on a value sets; None: there is none. `day` stands for `since` and `until` together, both the clicked day. `label_attribute` and `frame_attribute` stand for the attribute whose name is the value of the dimension `attribute` in the same row. */
 export type Dimension = { title: string; kind?: "text" | "number" | "day" | "time"; filter?: string | null };
 
+/** A link that needs no sign-in and works for some seconds. */
+export type Download = { url: string; seconds: number };
+
 /** An environment as it was deployed. `sections` are those of its file: name → setting → value. */
 export type EnvironmentSettings = { name: string; account: string; region: string; systems: ("labeling" | "slides" | "health" | "captions" | "narration" | "inspection")[]; available: ("labeling" | "slides" | "health" | "captions" | "narration" | "inspection")[]; version: string; sections: Record<string, Record<string, JsonValue>> };
 
 /** `remedy` is for the person at the page; `detail` lists each fault of an unusable request. */
 export type Error = { status: number; code: string; message: string; remedy: string; query_execution_id?: string | null; detail?: (string)[] };
+
+/** The measurement of a model on a split. */
+export type Evaluation = { schema_version?: 1; split: string; classes: (string)[]; slides: SlidesLevel; tiles: SlidesLevel; aggregation: string; model_sha256: string; plan_digest: string; missing?: (string)[] };
 
 /** A run that did not bring new data. `at` is when it ended; `reason` names the step and what Glue says of it. */
 export type Failure = { at: string; reason: string };
@@ -59,6 +83,9 @@ export type GivenAnswer = { answer_id: string; job: string; level: string | null
 
 export type GivenShape = { label: string | null; shape: string | null; instance_id: string | null; instance_name: string | null; left_px: number | null; top_px: number | null; width_px: number | null; height_px: number | null; geometry: unknown; attributes: Record<string, string | null>; position: number | null };
 
+/** A measured value with its bootstrap interval: from `low` to `high` with the level's confidence. The resampled unit is the patient, so that many tiles or slides of one patient do not make it narrower. The bounds are None where fewer than 100 resamples had the value (too few patients of a class). */
+export type Interval = { value: number; low: number | null; high: number | null; level?: number };
+
 export type JsonValue = unknown;
 
 /** What one job of a chain of jobs made of the frame. `counterpart` is the id of the same thing's label there. */
@@ -74,6 +101,9 @@ export type LogPlace = { group: string; stream?: string | null };
 
 /** An aggregate. `n` names the measure that says how many cases it rests on, `lower` and `upper` those that hold the bounds of its 95 % interval: a visual that shows the measure is answered with all of them. `adds` tells whether the measure of a whole is the sum over its parts: only such measures get totals. */
 export type Measure = { title: string; unit?: "count" | "number" | "seconds" | "share" | "rate" | "usd" | "day" | "timestamp"; n?: string | null; lower?: string | null; upper?: string | null; adds?: boolean };
+
+/** What the run's model was measured at; `training` is empty where the training wrote no history. */
+export type Metrics = { run: string; evaluation: Evaluation; roc: (Roc)[]; training: (TrainingPoint)[] };
 
 /** Something that waits for a person: how many of a kind, or why that cannot be told. */
 export type Need = { kind: "quarantine" | "finding" | "directed_audit" | "answer_flag" | "expiry"; count: number | null; fault?: string | null };
@@ -101,6 +131,12 @@ export type Reason = { reason: string; count: number };
 /** One fault of one input object; `source` is its S3 URL, with `:line` behind a manifest's. */
 export type Rejected = { source: string; reason: string; detail: string; size_bytes?: number | null };
 
+/** The ROC curve of one class against the rest, over slides. */
+export type Roc = { label: string; positives: number; negatives: number; points: (RocPoint)[] };
+
+/** At `threshold` and above a slide counts as of the class; None stands for more than any score. */
+export type RocPoint = { false_positive_rate: number; true_positive_rate: number; threshold: number | null };
+
 /** One run. `done` of `total` steps have ended, however they ended; `seconds` is there once the run has ended. */
 export type Run = { system: "labeling" | "slides" | "health" | "captions" | "narration" | "inspection"; id: string; state: "running" | "stopping" | "succeeded" | "failed" | "stopped"; started_at: string; ended_at?: string | null; seconds?: number | null; done: number; total: number };
 
@@ -109,7 +145,16 @@ export type RunDetail = { system: "labeling" | "slides" | "health" | "captions" 
 
 export type Runs = { runs: (Run)[]; next?: string | null; allowed?: ("start" | "stop" | "replay")[] };
 
+/** Scores of the tiles of a slide: `x` and `y` by tile, `scores` by tile and class, `attention` where there is. */
+export type Scores = { classes: (string)[]; span: number; x: (number)[]; y: (number)[]; scores: ((number)[])[]; attention: (number)[] | null };
+
 export type Settings = { you: You; environment: EnvironmentSettings; versions: Record<string, string> };
+
+/** A slide to look at. `scores` are there for slides of the test split that were scored. */
+export type SlidePage = { run: string; slide: CohortSlide; version: string; width: number; height: number; objective_power: number | null; mpp: number | null; levels: (ZoomLevel)[]; grid: TileGrid; scores: Scores | null; files: (Artefact)[] };
+
+/** Metrics at one level, slides or tiles. AUC is None where only one class has cases. */
+export type SlidesLevel = { n: number; patients: number; accuracy: Interval; balanced_accuracy: Interval; auc: Interval | null; auc_per_class: Record<string, Interval | null>; confusion: ((number)[])[]; calibration_error: number; reliability: (Bin)[] };
 
 /** A run that was just started. */
 export type Started = { system: "labeling" | "slides" | "health" | "captions" | "narration" | "inspection"; id: string };
@@ -127,7 +172,13 @@ export type System = { id: "labeling" | "slides" | "health" | "captions" | "narr
 
 export type Systems = { environment: string; systems: (ConsoleListed)[] };
 
+/** The run's tiles. `span` is a tile's side in pixels of level 0. `shares` is base64 of a byte per tile, row by row: its share of background in steps of 1/200, or 255: dropped. */
+export type TileGrid = { span: number; columns: number; rows: number; shares: string };
+
 export type TrackIssue = { job: string; issue: string; frame_no: number; last_frame_no: number | null; instance_id: string | null; instance_name: string | null; value: number | null; detail: string | null };
+
+/** What a training step told: numbers by their name. */
+export type TrainingPoint = { step: number; values: Record<string, number> };
 
 /** One report. `rows` and `columns` are dimensions or attributes; `columns` are series, or columns of a pivot. What the newer types draw, by position: - `line`: `rows` is one day or number, `columns` its series, the first measure the height. - `control`: a p-chart. `rows` is one day or batch; the measures are share, centre, lower and upper control limit. - `interval`: a dot with whiskers for each of `rows`, in the colour of `columns`: the first measure has bounds. - `heat`: a matrix of `rows` by `columns`, coloured by the first measure. - `scatter`: a point for each of `rows`, the last of which names it: the measures are x and y, each with whiskers where it has bounds. `drill` says that a row or mark stands for single annotations, which `POST /api/annotations` lists. `pick` names the row dimension of which the page shows one value at a time. `limit` caps rows; an answer that was cut says so. `span` is the width in quarters of the page. */
 export type Visual = { id: string; type: "kpi" | "pie" | "donut" | "bar" | "hbar" | "line" | "control" | "interval" | "heat" | "scatter" | "table" | "pivot" | "options"; title: string; note?: string; dataset: string; rows?: (string)[]; columns?: string | null; measures: (string)[]; sort?: "value" | "group"; pick?: string | null; limit?: number; span?: number; ignores?: (string)[]; drill?: boolean };
@@ -135,8 +186,17 @@ export type Visual = { id: string; type: "kpi" | "pie" | "donut" | "bar" | "hbar
 /** The caller, as the authorizer verified it. */
 export type You = { roles: ("admin" | "analyst")[] };
 
+/** A level of the slide's pyramid, in tiles; `downsample` is pixels of level 0 per pixel of it. */
+export type ZoomLevel = { width: number; height: number; downsample: number; tile_width: number; tile_height: number; columns: number; rows: number };
+
 export type Get<Path extends string> = string extends Path ? any :
+  Path extends `/api/slides/${string}/slides/${string}/tiles/${string}/${string}/${string}/${string}` | `/api/slides/${string}/slides/${string}/tiles/${string}/${string}/${string}/${string}?${string}` ? Blob :
+  Path extends `/api/slides/${string}/slides/${string}` | `/api/slides/${string}/slides/${string}?${string}` ? SlidePage :
   Path extends `/api/quarantine/${string}/content` | `/api/quarantine/${string}/content?${string}` ? Content :
+  Path extends `/api/slides/${string}/artefacts` | `/api/slides/${string}/artefacts?${string}` ? Artefacts :
+  Path extends `/api/slides/${string}/cohort` | `/api/slides/${string}/cohort?${string}` ? Cohort :
+  Path extends `/api/slides/${string}/download` | `/api/slides/${string}/download?${string}` ? Download :
+  Path extends `/api/slides/${string}/metrics` | `/api/slides/${string}/metrics?${string}` ? Metrics :
   Path extends `/api/systems/${string}/attention` | `/api/systems/${string}/attention?${string}` ? Attention :
   Path extends `/api/runs/${string}/${string}` | `/api/runs/${string}/${string}?${string}` ? RunDetail :
   Path extends `/api/annotations/${string}` | `/api/annotations/${string}?${string}` ? AnnotationDetail :

@@ -1,0 +1,220 @@
+"""Makes a slide's view for the console while the slide is at hand: deep zoom straight from its own JPEG tiles.
+
+Levels that the slide has as JPEG tiles are only indexed: a viewer gets each tile by one ranged read. What is lacking is
+encoded: small levels below the slide's smallest, and all levels where the slide is no pyramid of JPEGs (JPEG 2000,
+MIRAX, DICOM).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from sextant.slides import jpeg
+from sextant.slides.errors import SlideError
+from sextant.slides.reader import grid, open_slide, openslide_region
+from sextant.slides.records import from_record
+from sextant.slides.tfrecord import read
+from sextant.slides.view_model import DROPPED, STEPS, TileGrid, View, ViewLevel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from sextant.slides.reader import Level, Slide
+    from sextant.slides.settings import TileSettings
+
+TILE_PX = 512
+"""Side of the tiles that are encoded here; the smallest level fits into one."""
+_QUALITY = 80
+_ENTRY = np.dtype([("offset", "<u8"), ("count", "<u4")])
+
+
+def write_view(
+    path: Path, *, slide: str, uri: str, etag: str, settings: TileSettings, records: Path, folder: Path
+) -> View:
+    """Writes `{slide}.json`, `{slide}.idx` and, where levels are lacking, `{slide}.jpgs` into a folder.
+
+    Memory is bounded: 12 bytes per tile, and a few tiles' pixels per level.
+
+    Args:
+        path: the slide, on this disk.
+        slide: its name.
+        uri: where viewers find it.
+        etag: of what lies there.
+        settings: its tiles were cut under.
+        records: its tiles, as `tile_slide` wrote them.
+        folder: exists.
+
+    Raises:
+        SlideError: it cannot be read.
+    """
+    with open_slide(path) as opened:
+        tiles = _grid(opened, settings, records)
+        try:
+            levels, index = _levels(opened, folder / f"{slide}.jpgs")
+        except jpeg.DamagedError as error:
+            raise SlideError("unreadable slide", f"{path.name} cannot be shown: {error}; scan it again") from error
+        entries = index.tobytes()
+        (folder / f"{slide}.idx").write_bytes(entries)
+        view = View(
+            slide=slide,
+            uri=uri,
+            etag=etag,
+            version=hashlib.sha256(f"{uri}\n{etag}\n".encode() + entries).hexdigest()[:16],
+            width=opened.width,
+            height=opened.height,
+            objective_power=opened.objective_power,
+            mpp=opened.mpp,
+            levels=levels,
+            grid=tiles,
+        )
+    (folder / f"{slide}.json").write_text(view.model_dump_json(), encoding="utf-8")
+    return view
+
+
+def _grid(opened: Slide, settings: TileSettings, records: Path) -> TileGrid:
+    where = grid(opened, settings)
+    shares = np.full((where.rows, where.columns), DROPPED, np.uint8)
+    with records.open("rb") as stream:
+        for payload in read(stream, records.name):
+            tile = from_record(payload)
+            shares[round(tile.y / where.span), round(tile.x / where.span)] = round(tile.background * STEPS)
+    return TileGrid(
+        span=where.span, columns=where.columns, rows=where.rows, shares=base64.b64encode(shares.tobytes()).decode()
+    )
+
+
+def _levels(opened: Slide, pyramid: Path) -> tuple[tuple[ViewLevel, ...], NDArray[np.void]]:
+    """The levels, the largest first, and the index of their tiles."""
+    levels: list[ViewLevel] = []
+    index: list[NDArray[np.void]] = []
+    for level in opened.levels:
+        if level.jpeg is None:
+            if level.downsample == 1:  # without its largest level the slide is none of JPEG tiles
+                break
+            continue
+        levels.append(_own(level, sum(map(len, index))))
+        entries = np.empty(len(level.jpeg.offsets), _ENTRY)
+        entries["offset"], entries["count"] = level.jpeg.offsets, level.jpeg.counts
+        index.append(entries)
+    smallest = min((each for each in opened.levels if each.jpeg and levels), key=lambda each: each.width, default=None)
+    if smallest is None or max(smallest.width, smallest.height) > TILE_PX:
+        number = opened.levels.index(smallest) if smallest else 0
+        steps, wanted_from = _steps(opened.levels[number]), 1 if smallest else 0
+        with pyramid.open("wb") as stream:
+            _Pyramid(opened, number, steps, wanted_from, stream).tile(len(steps) - 1, 0, 0)
+        first = sum(map(len, index))
+        for each in steps[wanted_from:]:
+            levels.append(each.told(first))
+            index.append(each.entries)
+            first += len(each.entries)
+    return tuple(levels), np.concatenate(index)
+
+
+def _own(level: Level, first: int) -> ViewLevel:
+    found = level.jpeg
+    assert found is not None
+    return ViewLevel(
+        source="slide",
+        width=level.width,
+        height=level.height,
+        downsample=level.downsample,
+        tile_width=found.tile_width,
+        tile_height=found.tile_height,
+        columns=found.columns,
+        rows=-(-found.height // found.tile_height),
+        beginning=base64.b64encode(found.beginning).decode(),
+        first=first,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """A level that is encoded, and where its tiles lie."""
+
+    width: int
+    height: int
+    downsample: float
+    entries: NDArray[np.void]
+
+    @property
+    def columns(self) -> int:
+        """Tiles in a row."""
+        return -(-self.width // TILE_PX)
+
+    def told(self, first: int) -> ViewLevel:
+        """As the view has it; `first` is the index of its first tile."""
+        return ViewLevel(
+            source="pyramid",
+            width=self.width,
+            height=self.height,
+            downsample=self.downsample,
+            tile_width=TILE_PX,
+            tile_height=TILE_PX,
+            columns=self.columns,
+            rows=len(self.entries) // self.columns,
+            first=first,
+        )
+
+
+@dataclass
+class _Pyramid:
+    """Writes levels below one of the slide's, each half of the one before.
+
+    A tile is made from the four below it, depth first: pixels of the slide are read once, and of every level no more
+    than four tiles are in memory. Steps before `wanted_from` are only read.
+    """
+
+    opened: Slide
+    number: int
+    steps: list[_Step]
+    wanted_from: int
+    stream: BinaryIO
+    written: int = 0
+
+    def tile(self, step: int, column: int, row: int) -> Image.Image:
+        """Makes a tile and all below it, and writes them; its pixels."""
+        level = self.steps[step]
+        left, top = column * TILE_PX, row * TILE_PX
+        size = (min(TILE_PX, level.width - left), min(TILE_PX, level.height - top))
+        if step == 0:
+            place = (round(left * level.downsample), round(top * level.downsample))
+            image = openslide_region(self.opened, self.number, place, size)
+        else:
+            image = self._from_below(step, column, row).resize(size, Image.Resampling.BOX)
+        if step >= self.wanted_from:
+            body = jpeg.encode(np.asarray(image), _QUALITY)
+            self.stream.write(body)
+            level.entries[row * level.columns + column] = (self.written, len(body))
+            self.written += len(body)
+        return image
+
+    def _from_below(self, step: int, column: int, row: int) -> Image.Image:
+        below = self.steps[step - 1]
+        left, top = 2 * column * TILE_PX, 2 * row * TILE_PX
+        whole = Image.new("RGB", (min(2 * TILE_PX, below.width - left), min(2 * TILE_PX, below.height - top)))
+        for y in range(0, whole.height, TILE_PX):
+            for x in range(0, whole.width, TILE_PX):
+                whole.paste(self.tile(step - 1, (left + x) // TILE_PX, (top + y) // TILE_PX), (x, y))
+        return whole
+
+
+def _steps(base: Level) -> list[_Step]:
+    """The slide's level, and those to make below it until one fits into a tile."""
+    steps = [_step(base.width, base.height, base.downsample)]
+    while max(steps[-1].width, steps[-1].height) > TILE_PX:
+        last = steps[-1]
+        steps.append(_step(-(-last.width // 2), -(-last.height // 2), last.downsample * 2))
+    return steps
+
+
+def _step(width: int, height: int, downsample: float) -> _Step:
+    tiles = -(-width // TILE_PX) * -(-height // TILE_PX)
+    return _Step(width, height, downsample, np.zeros(tiles, _ENTRY))
