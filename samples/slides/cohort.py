@@ -42,20 +42,21 @@ Polygon = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class Scan:
-    """How a slide was scanned: `power` is what it truly was, `told` what its file tells."""
+    """How a slide was scanned: `power` is what it truly was, `told` what its file tells; `size` is at 20x."""
 
     codec: Codec = "ycbcr"
     power: int = 20
     told_power: bool = True
     told_mpp: bool = True
     big: bool = False
+    size: tuple[int, int] | None = None
 
 
 SCANS = {
     "S03": Scan("rgb"),
     "S06": Scan(power=40),
     "S09": Scan(told_power=False),
-    "S12": Scan("jp2k"),
+    "S12": Scan("jp2k", size=(2560, 2304)),
     "S15": Scan(power=40, big=True),
     "S18": Scan("rgb"),
     "S21": Scan(power=40),
@@ -220,7 +221,7 @@ class Painter:
     def write(self, folder: Path, name: str, patient: str, label: str, scan: Scan) -> SlideTruth:
         """Writes a slide, and tells the truth about it."""
         factor = scan.power // 20
-        width, height = (factor * each for each in SIZES[self.draw.integers(len(SIZES))])
+        width, height = (factor * each for each in scan.size or SIZES[self.draw.integers(len(SIZES))])
         texture = self.colours[tissue(label, self.draw, PERIOD)]
         if factor > 1:
             texture = np.asarray(Image.fromarray(texture).resize((factor * PERIOD,) * 2, Image.Resampling.BICUBIC))
@@ -303,13 +304,14 @@ class _Page:
                 top, left = row * TILE, column * TILE
                 small = self._small[top // 4 : top // 4 + TILE // 4, left // 4 : left // 4 + TILE // 4]
                 mask = self._mask[top : top + TILE, left : left + TILE, None]
-                if not mask.any():
+                covered = np.count_nonzero(mask)
+                if not covered:
                     self._counts[row, column], small[:] = empty_count, empty_small
                     yield empty
                     continue
                 y, x = top % self._period, left % self._period
                 pixels = self._texture[y : y + TILE, x : x + TILE]
-                pixels = pixels if mask.all() else np.where(mask, pixels, self._grain)
+                pixels = pixels if covered == TILE * TILE else np.where(mask, pixels, self._grain)
                 encoded = encode_tile(pixels, self._codec, QUALITY)
                 self._counts[row, column], small[:] = self._background(encoded), _quarter(pixels)
                 yield encoded
