@@ -9,6 +9,7 @@ Three engines, chosen per slide:
 from __future__ import annotations
 
 import os
+import struct
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -246,6 +247,7 @@ def _opened(path: Path) -> openslide.OpenSlide:
     except openslide.OpenSlideUnsupportedFormatError as error:
         raise _unsupported(path) from error
     except openslide.OpenSlideError as error:
+        _check_length(path)
         raise SlideError(
             "unreadable slide", f"{path.name} is damaged or of a kind that OpenSlide does not read: {error}"
         ) from error
@@ -253,35 +255,50 @@ def _opened(path: Path) -> openslide.OpenSlide:
 
 def _unsupported(path: Path) -> SlideError:
     """What is wrong with a file that OpenSlide does not know, as far as its first bytes tell."""
-    size = path.stat().st_size
     with path.open("rb") as stream:
-        start = stream.read(16)
-    if not size:
+        start = stream.read(4)
+    if not start:
         return SlideError("truncated file", f"{path.name} is empty: copy it again")
-    if not start.startswith(_TIFF_STARTS):
-        return SlideError(
-            "not a slide", f"{path.name} begins with {start[:4].hex()}, which no slide format of OpenSlide does"
-        )
-    order: Literal["little", "big"] = "little" if start[:1] == b"I" else "big"
-    directory = start[8:16] if b"+" in start[:4] else start[4:8]
-    if int.from_bytes(directory, order) >= size or _cut_off(path):
-        return SlideError(
-            "truncated file", f"{path.name} has {size} bytes, and its directory lies beyond them: copy it again"
-        )
+    if start not in _TIFF_STARTS:
+        return SlideError("not a slide", f"{path.name} begins with {start.hex()}, which no format of OpenSlide does")
+    _check_length(path)
     return SlideError(
         "not a slide",
         f"{path.name} is a TIFF, but not a scanner's and without tiles: export it as pyramidal tiled TIFF",
     )
 
 
-def _cut_off(path: Path) -> bool:
-    """Whether a TIFF's directories cannot be followed to their end."""
-    try:
-        with tifffile.TiffFile(path) as file:
-            list(file.pages)
-    except Exception:  # noqa: BLE001  a damaged TIFF raises anything in a parser
-        return True
-    return False
+def _check_length(path: Path) -> None:
+    """Looks for what should lie beyond the end of a TIFF: directories, and tiles of those that are there.
+
+    Raises:
+        SlideError: something does.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        start = stream.read(16)
+        if start[:4] not in _TIFF_STARTS:
+            return
+        order, big = "<" if start[:1] == b"I" else ">", b"+" in start[:4]
+        counted, entry, pointer = ("Q", 20, "Q") if big else ("H", 12, "I")
+        link = start[8:16] if big else start[4:8]
+        seen: set[int] = set()
+        while (at := _unpacked(order + pointer, link, size)) and at not in seen:
+            seen.add(at)
+            stream.seek(at)
+            count = _unpacked(order + counted, stream.read(struct.calcsize(counted)), size)
+            stream.seek(at + struct.calcsize(counted) + count * entry)
+            link = stream.read(struct.calcsize(pointer))
+    if at == size:
+        raise SlideError(
+            "truncated file", f"{path.name} has {size} bytes, and directories of it lie beyond them: copy it again"
+        )
+    _jpeg_levels(path, -1)  # for its checks alone: nothing is read through them
+
+
+def _unpacked(form: str, field: bytes, most: int) -> int:
+    """An integer of a TIFF; `most` where it is not there, or larger."""
+    return min(int(struct.unpack(form, field)[0]), most) if len(field) == struct.calcsize(form) else most
 
 
 def _slide(path: Path, handle: openslide.OpenSlide, descriptor: int) -> Slide:
