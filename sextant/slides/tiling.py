@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,10 +17,9 @@ from sextant.slides.reader import Engine, Grid, Slide, grid, open_slide, tile_pa
 from sextant.slides.records import Tile, to_record
 from sextant.slides.settings import TileSettings  # noqa: TC001  pydantic reads it
 from sextant.slides.tfrecord import frame
-from sextant.slides.workers import each_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
 _BUFFER = 1 << 20
@@ -54,46 +52,6 @@ class TileSummary(BaseModel):
     bytes: int
     sha256: str
     settings: TileSettings
-
-
-@dataclass(frozen=True)
-class TileJob:
-    """A slide to tile: its file, what its records say of it, and where they go."""
-
-    path: Path
-    slide: str
-    patient: str
-    label: int
-    label_name: str
-    target: Path
-
-
-def tile_many(
-    jobs: Sequence[TileJob], settings: TileSettings, processes: int
-) -> Iterator[tuple[TileJob, TileSummary | SlideError]]:
-    """Tiles slides side by side, the largest files first, and yields them as they end, each with what became of it.
-
-    Raises:
-        OSError: a target cannot be written.
-    """
-    largest = sorted(jobs, key=lambda job: (-_bytes(job.path), job.slide))
-    return each_apart(partial(_tile_job, settings=settings), largest, processes)
-
-
-def _tile_job(job: TileJob, settings: TileSettings) -> TileSummary:
-    return tile_slide(
-        job.path,
-        slide=job.slide,
-        patient=job.patient,
-        label=job.label,
-        label_name=job.label_name,
-        settings=settings,
-        target=job.target,
-    )
-
-
-def _bytes(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
 
 
 def tile_slide(

@@ -14,7 +14,7 @@ from sextant.slides import tfrecord
 from sextant.slides.errors import SlideError
 from sextant.slides.records import from_record, pixels
 from sextant.slides.settings import TileSettings
-from sextant.slides.tiling import TileJob, tile_many, tile_slide
+from sextant.slides.tiling import tile_slide
 from tests.slides.made import full_rule, picture, write
 
 ROOT = Path(__file__).parents[2]
@@ -166,32 +166,6 @@ def test_a_target_that_cannot_be_written_is_not_the_slides_fault(tmp_path):
     path = write(tmp_path / "s.svs", picture(1400, 1100))
     with pytest.raises(FileNotFoundError):
         tiled(path, tmp_path / "no folder" / "s.tfrecord", size=256)
-
-
-def test_many_slides_go_on_where_one_is_bad(tmp_path):
-    write(tmp_path / "small.svs", picture(600, 600))
-    write(tmp_path / "large.svs", picture(1400, 1100))
-    (tmp_path / "text.svs").write_text("no slide")
-    jobs = [
-        TileJob(tmp_path / f"{name}.svs", name, "P", 0, "LUAD", tmp_path / f"{name}.tfrecord")
-        for name in ("text", "small", "missing", "large")
-    ]
-    found = {job.slide: outcome for job, outcome in tile_many(jobs, TileSettings(size=256), 2)}
-    assert {name for name, outcome in found.items() if isinstance(outcome, SlideError)} == {"text", "missing"}
-    assert found["text"].reason == "not a slide"
-    assert found["missing"].reason == "missing file"
-    for name in ("small", "large"):
-        alone = tile_slide(
-            tmp_path / f"{name}.svs",
-            slide=name,
-            patient="P",
-            label=0,
-            label_name="LUAD",
-            settings=TileSettings(size=256),
-            target=tmp_path / "alone",
-        )
-        assert found[name].sha256 == alone.sha256
-        assert (tmp_path / f"{name}.tfrecord").read_bytes() == (tmp_path / "alone").read_bytes()
 
 
 @pytest.mark.parametrize("power", [20, 40])
