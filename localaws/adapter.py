@@ -45,14 +45,14 @@ from localaws.emulator import hold_state
 from localaws.engines import registry
 from localaws.engines.sagemaker.state import plain
 from localaws.front_door import front_door, guarded, sign_in
-from localaws.home import Call, Catalog, Document, Objects, ServiceError, StoredObject, allow_all
+from localaws.home import Authorizer, Call, Catalog, Document, Objects, ServiceError, StoredObject, allow_all
 from localaws.records import Records, open_records
 from localaws.resource_types import RESOURCE_TYPES, ResourceType, generated_name
 from localaws.wire import Request, Response, error_response, not_implemented
 from samples.console import PASSWORD, USER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, MutableMapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 
 logger = logging.getLogger("localaws")
 _make_client: Any = boto3.session.Session().client  # its overloads want the service's name as a literal
@@ -331,12 +331,12 @@ def _epoch(iso: str) -> float:
 # --- IAM -------------------------------------------------------------------------------------------------------------
 
 
-def _authorizer(account: str, region: str, access_key: str) -> Callable[[str, str], None]:
+def _authorizer(account: str, region: str, access_key: str) -> Authorizer:
     """A function that raises AccessDeniedException where the key's policies (and the resource's) do not allow."""
     if not app.AUTH:
         return allow_all
 
-    def authorize(action: str, resource: str) -> None:
+    def authorize(action: str, resource: str, extra: Mapping[str, str] | None = None) -> None:
         principal = _scoped(account, region, iam_evaluator.resolve_principal, access_key, account)
         if isinstance(principal, iam_evaluator.AuthError):
             raise ServiceError(principal.code, principal.message, 403)
@@ -351,6 +351,7 @@ def _authorizer(account: str, region: str, access_key: str) -> Callable[[str, st
             region=region,
             secure_transport=True,
             principal_keys=principal.keys,
+            service_context={key.lower(): value for key, value in (extra or {}).items()},
         )
         result = iam_evaluator.evaluate(context, principal.policies, *principal.limits)
         policy = _scoped(account, region, iam_evaluator._resource_policy, action.partition(":")[0], resource)

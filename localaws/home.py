@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, MutableMapping, Sequence
+    from collections.abc import Iterator, Mapping, MutableMapping, Sequence
     from pathlib import Path
 
 Document: TypeAlias = dict[str, Any]
@@ -35,7 +35,16 @@ class ServiceError(Exception):
         self.fields = fields
 
 
-def allow_all(action: str, resource: str) -> None:
+class Authorizer(Protocol):
+    """Raises `ServiceError("AccessDeniedException", …)` when a caller's policies do not allow an action.
+
+    `context` holds the condition keys of the request that only the service knows, such as `iam:PassedToService`.
+    """
+
+    def __call__(self, action: str, resource: str, context: Mapping[str, str] | None = None, /) -> None: ...
+
+
+def allow_all(action: str, resource: str, context: Mapping[str, str] | None = None) -> None:
     """The authorizer when IAM enforcement is off."""
 
 
@@ -50,7 +59,7 @@ class Call:
 
     account: str
     region: str
-    authorize: Callable[[str, str], None] = field(default=allow_all, compare=False)
+    authorize: Authorizer = field(default=allow_all, compare=False)
     principal: str = ""
 
 

@@ -7,10 +7,12 @@ something that exists updates it: after a crash the stack's record may be older 
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
+from botocore import xform_name
 
 from localaws.home import Call, Document, ServiceError
 
@@ -180,6 +182,68 @@ def _security_configuration_delete(engine: Any, call: Call, name: str) -> None:
     _tolerating(lambda: engine.delete_security_configuration(call, {"Name": name}), "EntityNotFoundException")
 
 
+def _sagemaker(prefix: str, missing: str = "Could not find") -> ResourceType:
+    """A SageMaker resource that never changes: a change makes another one. Its `Ref` is its ARN.
+
+    A generated name holds the properties' digest, so that the other one has a name of its own.
+    """
+    snake = xform_name(prefix)
+
+    def create(engine: Any, call: Call, name: str, properties: Document) -> Created:
+        own = properties.get(f"{prefix}Name")
+        digest = hashlib.sha256(json.dumps([name, properties], sort_keys=True).encode()).hexdigest()[:12]
+        name = own or f"{name[:50].rstrip('-')}-{digest}"
+        params = {**api_params("sagemaker", f"Create{prefix}", properties), f"{prefix}Name": name}
+        try:
+            getattr(engine, f"create_{snake}")(call, params)
+        except ServiceError as error:
+            if "already exist" not in error.message:
+                raise
+        found = getattr(engine, f"describe_{snake}")(call, {f"{prefix}Name": name})
+        if any(found.get(key, value) != value for key, value in params.items() if key != "Tags"):
+            message = f"{name} is there with other properties, and a {prefix} cannot be changed: give it a new name"
+            raise ServiceError("ValidationException", message)
+        arn = found[f"{prefix}Arn"]
+        return arn, {f"{prefix}Name": name, f"{prefix}Arn": arn}
+
+    def delete(engine: Any, call: Call, physical_id: str) -> None:
+        params = {f"{prefix}Name": physical_id.rpartition("/")[2]}
+        try:
+            getattr(engine, f"delete_{snake}")(call, params)
+        except ServiceError as error:
+            if missing not in error.message:
+                raise
+
+    return ResourceType("sagemaker", create, delete)
+
+
+def _endpoint_create(engine: Any, call: Call, name: str, properties: Document) -> Created:
+    """CloudFormation on AWS waits until the endpoint serves; here the stack goes on while it comes up."""
+    name = properties.get("EndpointName") or f"{name[:50].rstrip('-')}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    params = {**api_params("sagemaker", "CreateEndpoint", properties), "EndpointName": name}
+    params["EndpointConfigName"] = params["EndpointConfigName"].rpartition("/")[2]
+    try:
+        arn = engine.create_endpoint(call, params)["EndpointArn"]
+    except ServiceError as error:
+        if "already exist" not in error.message:
+            raise
+        arn = engine.describe_endpoint(call, {"EndpointName": name})["EndpointArn"]
+        _endpoint_update(engine, call, arn, properties)
+    return arn, {"EndpointName": name}
+
+
+def _endpoint_update(engine: Any, call: Call, physical_id: str, properties: Document) -> None:
+    name, config = physical_id.rpartition("/")[2], properties["EndpointConfigName"].rpartition("/")[2]
+    if engine.describe_endpoint(call, {"EndpointName": name})["EndpointConfigName"] != config:
+        engine.update_endpoint(call, {"EndpointName": name, "EndpointConfigName": config})
+
+
+def _endpoint_delete(engine: Any, call: Call, physical_id: str) -> None:
+    _tolerating(
+        lambda: engine.delete_endpoint(call, {"EndpointName": physical_id.rpartition("/")[2]}), "ValidationException"
+    )
+
+
 def _same(properties: Document) -> Document:
     return properties
 
@@ -193,5 +257,9 @@ RESOURCE_TYPES: dict[str, ResourceType] = {
         "catalog", _security_configuration_create, _security_configuration_delete, _security_configuration_update
     ),
     "AWS::Athena::WorkGroup": ResourceType("athena", _workgroup_create, _workgroup_delete, _workgroup_update),
+    "AWS::SageMaker::ModelPackageGroup": _sagemaker("ModelPackageGroup", "does not exist"),
+    "AWS::SageMaker::Model": _sagemaker("Model"),
+    "AWS::SageMaker::EndpointConfig": _sagemaker("EndpointConfig"),
+    "AWS::SageMaker::Endpoint": ResourceType("sagemaker", _endpoint_create, _endpoint_delete, _endpoint_update),
     "AWS::Athena::NamedQuery": ResourceType("athena", _named_query_create, _named_query_delete),
 }

@@ -102,7 +102,7 @@ def sagemaker_resources(operation: str, params: Mapping[str, Any], call: Call) -
             continue
         if kind == "model-package":
             return [_model_package(base, params)]
-        name = params.get(f"{word}Name")
+        name = str(params.get(f"{word}Name", "")).rpartition("/")[2]
         if operation in {"CreateEndpoint", "UpdateEndpoint"}:
             return [f"{base}endpoint/{name}", f"{base}endpoint-config/{params['EndpointConfigName']}"]
         return [f"{base}{kind}/{name}"]
@@ -112,5 +112,6 @@ def sagemaker_resources(operation: str, params: Mapping[str, Any], call: Call) -
 def _model_package(base: str, params: Mapping[str, Any]) -> str:
     named = params.get("ModelPackageArn") or params.get("ModelPackageName")
     if named is None:
-        return f"{base}model-package/{params.get('ModelPackageGroupName', '')}/*"
+        group = params.get("ModelPackageGroupName", "").rpartition("/")[2]  # a name or an ARN
+        return f"{base}model-package/{group}/*"
     return str(named) if str(named).startswith("arn:") else f"{base}model-package/{named}"

@@ -29,6 +29,29 @@ if "serve" not in sys.argv:
         import time
         time.sleep(300)
     (ml / "processing/out/answer.txt").write_text(word.upper())
+else:
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    class Echo(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.reply(200, b"")
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if body == b"bad":
+                return self.reply(400, b"cannot read this")
+            head = (ml / "model/weights").read_text() + " " + self.headers.get("Content-Type", "") + " "
+            self.reply(200, head.encode() + body)
+
+        def reply(self, status, body):
+            self.send_response(status)
+            self.send_header("Content-Type", "text/x-echo")
+            custom = "X-Amzn-SageMaker-Custom-Attributes"
+            self.send_header(custom, f"seen {self.headers[custom]}")
+            self.end_headers()
+            self.wfile.write(body)
+
+    HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Echo).serve_forever()
 """
 
 
@@ -208,3 +231,114 @@ def test_what_the_machine_or_the_job_may_not_do_fails(aws):
 def test_an_operation_that_is_not_there_says_so(aws):
     with pytest.raises(ClientError, match="sagemaker:ListHubs is not part of this embedded AWS"):
         aws.client("sagemaker").list_hubs()
+
+
+# -- models, endpoints, registry -------------------------------------------------------------------------------------
+
+
+def model_archive(aws, key="model.tar.gz"):
+    import io
+    import tarfile
+
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        info = tarfile.TarInfo("weights")
+        info.size = 2
+        archive.addfile(info, io.BytesIO(b"w1"))
+    aws.client("s3").put_object(Bucket="slides", Key=key, Body=buffer.getvalue())
+    return f"s3://slides/{key}"
+
+
+def serving_stack(aws, weight):
+    """A template as CDK writes it: registry, model, configuration, endpoint."""
+    model = {"ExecutionRoleArn": aws.role, "PrimaryContainer": {"Image": aws.image, "ModelDataUrl": model_archive(aws)}}
+    variant = {
+        "VariantName": "main",
+        "InitialInstanceCount": 1,
+        "InitialVariantWeight": weight,
+        "InstanceType": "ml.m5.large",
+    }
+    name = {"Fn::GetAtt": ["Model", "ModelName"]}
+    config = {"Fn::GetAtt": ["Config", "EndpointConfigName"]}
+    resources = {
+        "Group": {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": {"ModelPackageGroupName": "dev-slides"}},
+        "Model": {"Type": "AWS::SageMaker::Model", "Properties": model},
+        "Config": {
+            "Type": "AWS::SageMaker::EndpointConfig",
+            "Properties": {"ProductionVariants": [{**variant, "ModelName": name}]},
+        },
+        "Endpoint": {
+            "Type": "AWS::SageMaker::Endpoint",
+            "Properties": {"EndpointName": "dev-slides", "EndpointConfigName": config},
+        },
+    }
+    outputs = {"Group": {"Value": {"Ref": "Group"}}, "Model": {"Value": name}, "Config": {"Value": config}}
+    return json.dumps({"Resources": resources, "Outputs": outputs})
+
+
+def deployed(aws, body, action="create"):
+    formation = aws.client("cloudformation")
+    getattr(formation, f"{action}_stack")(StackName="serving", TemplateBody=body)
+    describe = lambda: formation.describe_stacks(StackName="serving")["Stacks"][0]  # noqa: E731
+    running = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"}
+    stack = settled(describe, "StackStatus", running)
+    assert stack["StackStatus"] == f"{action.upper()}_COMPLETE", stack
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def test_a_stack_makes_an_endpoint_that_answers(aws):
+    sagemaker, runtime = aws.client("sagemaker"), aws.client("sagemaker-runtime")
+    outputs = deployed(aws, serving_stack(aws, 1))
+    assert outputs["Group"] == f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package-group/dev-slides"
+    describe = lambda: sagemaker.describe_endpoint(EndpointName="dev-slides")  # noqa: E731
+    assert settled(describe, "EndpointStatus", {"Creating"})["EndpointStatus"] == "InService"
+    answer = runtime.invoke_endpoint(
+        EndpointName="dev-slides", Body=b"\x00\xffbytes", ContentType="application/octet-stream", CustomAttributes="c"
+    )
+    assert answer["Body"].read() == b"w1 application/octet-stream \x00\xffbytes"
+    assert (answer["ContentType"], answer["CustomAttributes"]) == ("text/x-echo", "seen c")
+    with pytest.raises(runtime.exceptions.ModelError) as refused:
+        runtime.invoke_endpoint(EndpointName="dev-slides", Body=b"bad")
+    assert refused.value.response["OriginalStatusCode"] == 400
+    assert refused.value.response["OriginalMessage"] == "cannot read this"
+
+    changed = deployed(aws, serving_stack(aws, 2), "update")  # the configuration is replaced, the endpoint updated
+    assert (changed["Model"], changed["Config"] != outputs["Config"]) == (outputs["Model"], True)
+    described = settled(describe, "EndpointStatus", {"Updating"})
+    assert described["EndpointConfigName"] == changed["Config"]
+    assert described["ProductionVariants"][0]["CurrentWeight"] == 2
+
+    aws.client("cloudformation").delete_stack(StackName="serving")
+    settled(lambda: {"there": bool(sagemaker.list_endpoints()["Endpoints"])}, "there", {True})
+    assert sagemaker.list_models()["Models"] == sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
+    assert sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"] == []
+
+
+def test_a_role_may_pass_its_job_a_role_and_add_only_its_own_packages(aws):
+    condition = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    packages = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/mine/*"
+    maker = role(
+        aws.client,
+        "maker",
+        "lambda.amazonaws.com",
+        {"Effect": "Allow", "Action": "iam:PassRole", "Resource": aws.role, "Condition": condition},
+        {"Effect": "Allow", "Action": "sagemaker:CreateModel", "Resource": "*"},
+        {"Effect": "Allow", "Action": "sagemaker:CreateModelPackage", "Resource": packages},
+    )
+    keys = aws.client("sts").assume_role(RoleArn=maker, RoleSessionName="session")["Credentials"]
+    session = {
+        "aws_access_key_id": keys["AccessKeyId"],
+        "aws_secret_access_key": keys["SecretAccessKey"],
+        "aws_session_token": keys["SessionToken"],
+    }
+    sagemaker, root = aws.client("sagemaker", **session), aws.client("sagemaker")
+    container = {"Image": aws.image, "ModelDataUrl": model_archive(aws)}
+    arn = sagemaker.create_model(ModelName="passed", ExecutionRoleArn=aws.role, PrimaryContainer=container)["ModelArn"]
+    assert arn.endswith(":model/passed")
+    other = role(aws.client, "other", "sagemaker.amazonaws.com")
+    with pytest.raises(ClientError, match="iam:PassRole"):
+        sagemaker.create_model(ModelName="not", ExecutionRoleArn=other, PrimaryContainer=container)
+    groups = [root.create_model_package_group(ModelPackageGroupName=n)["ModelPackageGroupArn"] for n in ("mine", "his")]
+    assert sagemaker.create_model_package(ModelPackageGroupName=groups[0])["ModelPackageArn"].endswith("mine/1")
+    with pytest.raises(ClientError, match="is not authorized to perform: sagemaker:CreateModelPackage"):
+        sagemaker.create_model_package(ModelPackageGroupName=groups[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 import time
@@ -20,6 +21,8 @@ from localaws.engines.sagemaker.state import Place, invalid, listed, place_of, p
 from localaws.home import Call, Document, ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from localaws.engines.sagemaker.server import ModelServer
 
 EVENT = "SageMaker Endpoint State Change"
@@ -107,7 +110,7 @@ class Endpoints(Models):
                 self._fleets[place, name] = fleet
                 self._in_service(place, name, config, fleet, desired)
                 if old is not None:
-                    old.close()
+                    old.drain(INVOKE_SECONDS)
         except PROBLEMS as error:  # the old servers go on
             self._set_endpoint(place, name, EndpointStatus="InService", FailureReason=_reason(error))
 
@@ -257,19 +260,19 @@ class Endpoints(Models):
 
     def invoke_endpoint(self, call: Call, params: Document) -> Document:
         place, name, body = place_of(call), params["EndpointName"], params.get("Body") or b""
-        fleet = self._serving(place, name)
         if len(body) > BODY_BYTES:
             raise _refused(
                 f"The body of {len(body):,} bytes exceeds the limit of {BODY_BYTES:,} bytes of InvokeEndpoint"
             )
-        target = params.get("TargetVariant")
-        if target is not None and target not in fleet.weights:
-            raise _refused(f"Variant {target} not found on endpoint {name}")
         for member in ("TargetModel", "InferenceComponentName", "SessionId", "TargetContainerHostname"):
             if params.get(member):
                 raise _refused(f"{member} is not supported by the embedded SageMaker: leave it out")
+        target = params.get("TargetVariant")
         try:
-            variant, answer = _asked(fleet, target, body, _headers(params), INVOKE_SECONDS)
+            with self._serving(place, name) as fleet:
+                if target is not None and target not in fleet.weights:
+                    raise _refused(f"Variant {target} not found on endpoint {name}")
+                variant, answer = _asked(fleet, target, body, _headers(params), INVOKE_SECONDS)
         except NoAnswerError as error:
             message = f'Received server error (0) from primary with message "Your invocation timed out: {error}".'
             raise ServiceError("ModelError", message, 424, OriginalStatusCode=0, OriginalMessage=str(error)) from error
@@ -285,19 +288,28 @@ class Endpoints(Models):
             "CustomAttributes": answer.headers.get("x-amzn-sagemaker-custom-attributes"),
         }
 
-    def _serving(self, place: Place, name: str) -> Fleet:
-        """The servers of an endpoint that serves. Just after a restart they may need a moment to come back."""
+    @contextlib.contextmanager
+    def _serving(self, place: Place, name: str) -> Iterator[Fleet]:
+        """The servers of an endpoint that serves, held for one request.
+
+        Just after a restart they may need a moment to come back; at an update, the new ones follow the old.
+        """
         deadline = time.monotonic() + READY_SECONDS
-        while True:
-            record = self._read("endpoints", place, name)
-            if record is None or record["EndpointStatus"] not in ("InService", "Updating"):
-                raise _refused(f"Endpoint {name} of account {place.account} not found.")
-            fleet = self._fleets.get((place, name))
-            if fleet is not None:
-                return fleet
+        while (fleet := self._fleets.get((place, name))) is None or not fleet.enter():
+            self._check_serving(place, name)
             if time.monotonic() > deadline:
                 raise ServiceError("ServiceUnavailable", f"Endpoint {name} is starting: try again in a moment", 503)
-            time.sleep(0.1)
+            time.sleep(0.05)
+        try:
+            yield fleet
+        finally:
+            fleet.leave()
+
+    def _check_serving(self, place: Place, name: str) -> Document:
+        record = self._read("endpoints", place, name)
+        if record is None or record["EndpointStatus"] not in ("InService", "Updating"):
+            raise _refused(f"Endpoint {name} of account {place.account} not found.")
+        return record
 
     def _model_error(self, place: Place, name: str, variant: str, answer: Answer) -> ServiceError:
         kind = "client" if answer.status < 500 else "server"
@@ -314,8 +326,7 @@ class Endpoints(Models):
     def invoke_endpoint_async(self, call: Call, params: Document) -> Document:
         """The request lies in S3, and so will the answer."""
         place, name = place_of(call), params["EndpointName"]
-        self._serving(place, name)
-        record = self._named("endpoints", place, name, "endpoint")
+        record = self._check_serving(place, name)
         config = self._named("endpoint_configs", place, record["EndpointConfigName"], "endpoint configuration")
         output = config.get("AsyncInferenceConfig", {}).get("OutputConfig", {})
         if "S3OutputPath" not in output:
@@ -337,7 +348,8 @@ class Endpoints(Models):
             try:
                 body = storage.read(params["InputLocation"])
                 seconds = float(params.get("InvocationTimeoutSeconds") or ASYNC_SECONDS)
-                _, found = _asked(self._serving(place, name), None, body, _headers(params), seconds)
+                with self._serving(place, name) as fleet:
+                    _, found = _asked(fleet, None, body, _headers(params), seconds)
                 problem = "" if found.status == 200 else f"{found.status}: {found.text}"
             except PROBLEMS as error:
                 problem, found = _reason(error), None

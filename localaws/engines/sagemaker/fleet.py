@@ -53,6 +53,9 @@ class Fleet:
         self._places = [_Place(variant, number) for variant, count in counts.items() for number in range(count)]
         self._turn = itertools.count()
         self._closed = threading.Event()
+        self._requests = 0
+        self._draining = False
+        self._changed = threading.Condition()
 
     def open(self, stop: threading.Event, seconds: float) -> bool:
         """Starts all servers and waits until they answer; False when `stop` was set.
@@ -121,6 +124,25 @@ class Fleet:
             if time.monotonic() > deadline or self._closed.is_set():
                 raise ServerError("no instance of the endpoint is ready to answer")
             time.sleep(0.05)
+
+    def enter(self) -> bool:
+        """Notes a request that begins; False when the fleet takes no more. Who entered must `leave`."""
+        with self._changed:
+            if not self._draining:
+                self._requests += 1
+            return not self._draining
+
+    def leave(self) -> None:
+        with self._changed:
+            self._requests -= 1
+            self._changed.notify_all()
+
+    def drain(self, seconds: float) -> None:
+        """Takes no more requests and waits for those that run, at most so long; then closes."""
+        with self._changed:
+            self._draining = True
+            self._changed.wait_for(lambda: self._requests == 0, seconds)
+        self.close()
 
     def close(self) -> None:
         """Ends all servers: SIGTERM, then SIGKILL."""

@@ -142,8 +142,7 @@ class Jobs(State):
         """Notes a new job and starts its thread; its ARN."""
         place, name = place_of(call), record[job.name]
         if "RoleArn" in record:
-            call.authorize("iam:PassRole", record["RoleArn"])
-            self._assumed(place, record["RoleArn"])
+            self._passed(call, record["RoleArn"])
         with self._lock:
             if self._read(job.kind, place, name) is not None:
                 message = f"Job name must be unique within an AWS account and region, and a {job.prefix.lower()} job "

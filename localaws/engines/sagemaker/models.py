@@ -33,8 +33,7 @@ class Models(Jobs):
         role = params.get("ExecutionRoleArn")
         if role is None:
             raise invalid("ExecutionRoleArn is required: the container runs in its name")
-        call.authorize("iam:PassRole", role)
-        assumed = self._assumed(place, role)
+        assumed = self._passed(call, role)
         self._check_container(assumed, self._container_of(place, containers[0]))
         with self._lock:
             arn = self._new("models", place, name, "model")
@@ -108,6 +107,7 @@ class Models(Jobs):
         return arn
 
     def _named(self, kind: str, place: Place, name: str, shown_kind: str) -> Document:
+        name = name.rpartition("/")[2]  # CloudFormation's Ref is the ARN
         record = self._read(kind, place, name)
         if record is None:
             raise invalid(f'Could not find {shown_kind} "{place.arn(kind, name)}".')

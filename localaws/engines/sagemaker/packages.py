@@ -71,13 +71,17 @@ class Packages(Models):
             raise invalid("ModelPackageGroupName is required here: the registry keeps versions of groups")
         with self._lock:
             group = self._group(place, params["ModelPackageGroupName"])
-            name = group["ModelPackageGroupName"]
+            name, token = group["ModelPackageGroupName"], params.get("ClientToken")
+            for known in self._all("model_packages", place, name) if token else ():
+                if known.get("_token") == token:  # the same request again
+                    return {"ModelPackageArn": known["ModelPackageArn"]}
             # A deleted version's number is not given again.
             version = max(group.get("_last", 0), 0) + 1
             self._write("model_package_groups", place, {**group, "_last": version}, name)
             now, arn = self._now(), place.arn("model_packages", name, str(version))
             record = {key: value for key, value in params.items() if key not in OWN}
             record |= {
+                "_token": token,
                 "ModelPackageGroupName": name,
                 "ModelPackageVersion": version,
                 "ModelPackageArn": arn,

@@ -113,6 +113,11 @@ class State:
             )
             raise invalid(message) from error
 
+    def _passed(self, call: Call, role: str) -> Call:
+        """The call of SageMaker in a role that the caller hands over, and may hand over."""
+        call.authorize("iam:PassRole", role, {"iam:PassedToService": SERVICE})
+        return self._assumed(place_of(call), role)
+
     # -- tags ------------------------------------------------------------------------------------------------------
 
     def _set_tags(self, place: Place, arn: str, tags: Iterable[Document] | None) -> None:
