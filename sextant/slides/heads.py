@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
-from scipy.optimize import minimize
 
 from sextant.slides.aggregate import softmax
 
@@ -115,6 +114,8 @@ def fit_linear(
         start: a head to begin with, such as that of the next strength: the result is the same, and sooner there.
         scaling: `mean` and `scale` that x was made with.
     """
+    from scipy.optimize import minimize  # noqa: PLC0415  a server only reads heads: half a second less until it answers
+
     flat = np.zeros((x.shape[1] + 1) * classes)
     if start:
         flat = np.append(start.arrays["W"].ravel(), start.arrays["b"]).astype(np.float64)

@@ -21,6 +21,10 @@ from sextant.slides.settings import TileSettings  # noqa: TC001  pydantic reads 
 if TYPE_CHECKING:
     from sextant.slides.encoder import Encoder
 
+ENCODER_FILE = "encoder.onnx"
+FINETUNED = "finetuned"
+"""Name of an encoder that was trained with the head: it lies beside the model's other files as ENCODER_FILE."""
+
 _FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 Share = Annotated[float, Field(ge=0, le=1)]
 

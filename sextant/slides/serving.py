@@ -29,6 +29,7 @@ from sextant.slides import encoder as encoders
 from sextant.slides import records, scores, tfrecord
 from sextant.slides.errors import RecordError
 from sextant.slides.features import BATCH, image_of
+from sextant.slides.model import ENCODER_FILE, FINETUNED
 from sextant.slides.results import slide_result
 
 if TYPE_CHECKING:
@@ -70,13 +71,19 @@ class Service:
     encoder: Encoder
 
 
-def service(model: Model, threads: int) -> Service:
+def service(model: Model, threads: int, folder: Path | None = None) -> Service:
     """The model with the encoder that it was trained with.
+
+    Args:
+        model: what was trained.
+        threads: that the encoder may use.
+        folder: of the model's files, among which a fine-tuned encoder lies.
 
     Raises:
         EncoderError: it cannot be loaded. ModelError: what is installed here is another one.
     """
-    encoder = encoders.load(model.facts.encoder.name, threads)
+    name = model.facts.encoder.name
+    encoder = encoders.load(f"onnx:{folder / ENCODER_FILE}" if name == FINETUNED and folder else name, threads)
     model.check_encoder(encoder)
     return Service(model, encoder)
 

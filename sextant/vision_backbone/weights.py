@@ -141,4 +141,4 @@ def _array(tensor: _Tensor, stored: Callable[[_Storage], bytes]) -> NDArray[Any]
             f"storage {tensor.storage.key} ends after {flat.size} of {max(reach, tensor.storage.elements)} numbers"
         )
     steps = [step * flat.itemsize for step in tensor.stride]
-    return np.ascontiguousarray(np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, steps))
+    return np.array(np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, steps), order="C")

@@ -144,7 +144,7 @@ def test_files_that_are_no_checkpoint_are_named(tmp_path, content):
 
 
 def test_legacy_format_cut_short(tmp_path):
-    whole = lite0._weights().read_bytes()
+    whole = lite0.weights_path().read_bytes()
     (tmp_path / "cut.pth").write_bytes(whole[:-1000])
     with pytest.raises(weights.CheckpointError, match=r"storage .* has 0 elements where its tensor says 1"):
         weights.read_tensors(tmp_path / "cut.pth")

@@ -141,7 +141,7 @@ def server() -> Server:
     port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
     megabytes = int(os.environ.get("SAGEMAKER_MAX_PAYLOAD_IN_MB") or MAX_PAYLOAD_MB)
     try:
-        service = serving.service(model.load(folder), encoder.default_threads())
+        service = serving.service(model.load(folder), encoder.default_threads(), folder)
     except (model.ModelError, encoder.EncoderError) as error:
         raise container.InputError(str(error)) from error
     return Server((address, port), service, megabytes << 20)
