@@ -1,7 +1,13 @@
 """The wire, IAM, Step Functions and CloudFormation: the engine on a running emulator, IAM enforced."""
 
+import io
 import json
+import os
+import signal
+import socket
+import tarfile
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
@@ -55,24 +61,24 @@ else:
 """
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory):
-    import socket
-
-    def free():
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
-
     state = tmp_path_factory.mktemp("state")
-    running = emulator.start(state, port=free(), console_port=free())
+    running = emulator.start(state, port=free_port(), console_port=free_port())
 
     def client(service, **keys):
         given = {"aws_access_key_id": ACCOUNT, "aws_secret_access_key": "local", **keys}
         return boto3.client(service, endpoint_url=running.endpoint, region_name=REGION, **given)
 
+    made = SimpleNamespace(client=client, running=running, endpoint=running.endpoint, state=state)
+    made.folder = tmp_path_factory.mktemp("files")
     try:
-        made = SimpleNamespace(client=client, endpoint=running.endpoint, folder=tmp_path_factory.mktemp("files"))
         client("s3").create_bucket(Bucket="slides")
         made.image = publish(made)
         made.role = role(client, "job", "sagemaker.amazonaws.com", *JOB_GRANTS)
@@ -237,9 +243,6 @@ def test_an_operation_that_is_not_there_says_so(aws):
 
 
 def model_archive(aws, key="model.tar.gz"):
-    import io
-    import tarfile
-
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         info = tarfile.TarInfo("weights")
@@ -342,3 +345,44 @@ def test_a_role_may_pass_its_job_a_role_and_add_only_its_own_packages(aws):
     assert sagemaker.create_model_package(ModelPackageGroupName=groups[0])["ModelPackageArn"].endswith("mine/1")
     with pytest.raises(ClientError, match="is not authorized to perform: sagemaker:CreateModelPackage"):
         sagemaker.create_model_package(ModelPackageGroupName=groups[1])
+
+
+def containers(aws):
+    """Process ids below the containers of this emulator and of no other: their endpoint is its own."""
+    endpoint, found = f"AWS_ENDPOINT_URL={aws.endpoint}".encode(), []
+    for folder in Path("/proc").iterdir():
+        try:
+            if folder.name.isdigit() and endpoint in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.slow
+def test_kill_9_of_the_emulator_ends_jobs_with_a_reason_and_endpoints_come_back(aws):
+    sagemaker, runtime = aws.client("sagemaker"), aws.client("sagemaker-runtime")
+    container = {"Image": aws.image, "ModelDataUrl": model_archive(aws)}
+    sagemaker.create_model(ModelName="kept", ExecutionRoleArn=aws.role, PrimaryContainer=container)
+    variant = {"VariantName": "v", "ModelName": "kept", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+    sagemaker.create_endpoint_config(EndpointConfigName="kept", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="kept", EndpointConfigName="kept")
+    describe = lambda: sagemaker.describe_endpoint(EndpointName="kept")  # noqa: E731
+    settled(describe, "EndpointStatus", {"Creating"})
+    sagemaker.create_processing_job(**processing(aws, "cut-off", "wait"))
+    settled(lambda: {"on": "ProcessingStartTime" in one(sagemaker, "cut-off")}, "on", {False})
+    settled(lambda: {"count": len(containers(aws))}, "count", {0, 1})
+    time.sleep(6)  # a snapshot of roles is at most five seconds old
+
+    os.kill(aws.running.pid, signal.SIGKILL)
+    settled(lambda: {"left": bool(containers(aws))}, "left", {True}, seconds=10)  # no container outlives it
+    emulator.start(aws.state, port=aws.running.port, console_port=aws.running.console_port)
+
+    job = one(sagemaker, "cut-off")
+    assert (job["ProcessingJobStatus"], "was stopped while the job ran" in job["FailureReason"]) == ("Failed", True)
+    answer = runtime.invoke_endpoint(EndpointName="kept", Body=b"hello", ContentType="text/plain")
+    assert answer["Body"].read() == b"w1 text/plain hello"
+    again = {**processing(aws, "again", "word")}
+    sagemaker.create_processing_job(**again)
+    done = settled(lambda: one(sagemaker, "again"), "ProcessingJobStatus", {"InProgress"})
+    assert done["ProcessingJobStatus"] == "Completed"
