@@ -33,6 +33,11 @@ def frame(payload: bytes) -> bytes:
     return b"".join((length, _FOOT.pack(_masked(length)), payload, _FOOT.pack(_masked(payload))))
 
 
+def is_framed(body: bytes) -> bool:
+    """Whether the bytes begin with a record's head: batch transform with SingleRecord sends records without framing."""
+    return len(body) >= _HEAD.size and _masked(body[: _LENGTH.size]) == _HEAD.unpack(body[: _HEAD.size])[1]
+
+
 def write(stream: BinaryIO, payloads: Iterable[bytes]) -> int:
     """Writes the payloads as records and returns how many there were."""
     count = 0
