@@ -112,6 +112,8 @@ def main() -> None:
 
 def _train() -> None:
     settings, packed = training_plan.settings(), training_plan.manifest()
+    # Before the group is formed, for those who start torchrun without launch.py, as SageMaker's SDK does.
+    steps = training_plan.check(packed, settings.batch_size, int(os.environ["WORLD_SIZE"]))
     cuda = torch.cuda.is_available()
     local = int(os.environ["LOCAL_RANK"])
     device = torch.device("cuda", local) if cuda else torch.device("cpu")
@@ -120,7 +122,6 @@ def _train() -> None:
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
         rank = Rank(dist.get_rank(), dist.get_world_size(), local, device)
-        steps = training_plan.check(packed, settings.batch_size, rank.count)
         _run(_job(settings, packed, rank, steps))
     finally:
         dist.destroy_process_group()
