@@ -23,6 +23,7 @@ TYPES = {
     ".mjs": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
     "": "text/plain; charset=utf-8",  # LICENSE
+    ".txt": "text/plain; charset=utf-8",
 }
 
 

@@ -20,12 +20,13 @@ function Entry({ page, found }) {
 function System({ system, open, found, address }) {
   const current = found?.system?.id === system.id && found.page.id !== "run";
   const filters = current ? Object.fromEntries(Object.entries(address.filters).filter(([name]) => SHARED.includes(name))) : {};
+  const view = current && address.view?.run ? { run: address.view.run } : {};
   const first = system.pages[0];
   return html`<li>
-    <a class="system" href=${first ? write({ path: [system.id, first.id], filters }) : link([system.id])} aria-current=${current && found.page.id === "about" ? "page" : undefined}><${Icon} name=${system.id} size="18" />${system.title}</a>
+    <a class="system" href=${first ? write({ path: [system.id, first.id], filters, view }) : link([system.id])} aria-current=${current && found.page.id === "about" ? "page" : undefined}><${Icon} name=${system.id} size="18" />${system.title}</a>
     ${(open || current) &&
     html`<ul aria-label=${said.pagesOf(system.title)}>
-      ${system.pages.map((page) => html`<li key=${page.id}><a href=${write({ path: [system.id, page.id], filters })} aria-current=${current && page.id === found.page.id ? "page" : undefined}>${page.title}</a></li>`)}
+      ${system.pages.map((page) => html`<li key=${page.id}><a href=${write({ path: [system.id, page.id], filters, view })} aria-current=${current && page.id === found.page.id ? "page" : undefined}>${page.title}</a></li>`)}
     </ul>`}
   </li>`;
 }

@@ -123,11 +123,12 @@ export function createSession(config) {
 
     /**
      * One call of the API. With `etag` (empty at first) the answer comes with its tag, or not at all when it is the one
-     * the caller has: `{ etag, answer }`. Throws Fault with what to do about it, and AbortError when `signal` says so.
+     * the caller has: `{ etag, answer }`. With `blob` it comes as it is, from the browser's cache where that may keep it.
+     * Throws Fault with what to do about it, and AbortError when `signal` says so.
      * @param {string} path
-     * @param {{ method?: string, body?: unknown, etag?: string, signal?: AbortSignal }} [request]
+     * @param {{ method?: string, body?: unknown, etag?: string, blob?: boolean, signal?: AbortSignal }} [request]
      */
-    async api(path, { body, method = body ? "POST" : "GET", etag, signal } = {}) {
+    async api(path, { body, method = body ? "POST" : "GET", etag, blob = false, signal } = {}) {
       const access = await token();
       let answer;
       try {
@@ -135,7 +136,7 @@ export function createSession(config) {
           method,
           headers: { ...(body && { "content-type": "application/json" }), ...(etag && { "if-none-match": etag }), ...(access && { authorization: `Bearer ${access}` }) },
           body: body && JSON.stringify(body),
-          cache: "no-store",
+          cache: blob ? "default" : "no-store",
           signal,
         });
       } catch (error) {
@@ -143,6 +144,7 @@ export function createSession(config) {
         throw new Fault({ code: "Unreachable", ...text.faults.unreachable });
       }
       if (answer.status === 304) return { etag };
+      if (blob && answer.ok) return answer.blob();
       const told = await answer.json().catch(() => ({}));
       if (answer.ok) return etag === undefined ? told : { etag: answer.headers.get("etag") ?? "", answer: told };
       if (answer.status === 401) {

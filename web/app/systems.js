@@ -13,7 +13,12 @@ const contents = {
     { id: "labels", load: () => import("./labels.js").then((module) => module.Labels), within: true },
     { id: "annotation", load: () => import("./annotation.js").then((module) => module.Annotation), within: true },
   ],
-  slides: [],
+  slides: [
+    { id: "cohort", load: () => import("./cohort.js").then((module) => module.Cohort) },
+    { id: "metrics", load: () => import("./metrics.js").then((module) => module.Metrics) },
+    { id: "files", load: () => import("./files.js").then((module) => module.Files) },
+    { id: "slide", load: () => import("./slide.js").then((module) => module.Slide), within: true },
+  ],
   health: [],
   captions: [],
   narration: [],

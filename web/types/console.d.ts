@@ -10,6 +10,7 @@ export interface Request {
 /** Calls the API as the signed-in user; with `etag` the answer comes only when it is new. Throws `Fault`. */
 export interface Api {
   <P extends string>(path: P, request: Request & { etag: string }): Promise<{ etag: string; answer?: Get<P> }>;
+  <P extends string>(path: P, request: Request & { blob: true }): Promise<Blob>;
   <P extends string>(path: P, request: Request & { method: "POST" }): Promise<Post<P>>;
   <P extends string>(path: P, request: Request & { body: unknown }): Promise<Post<P>>;
   <P extends string>(path: P, request?: Request): Promise<Get<P>>;

@@ -4,3 +4,5 @@ declare module "vega-lite";
 declare module "vega-interpreter";
 declare var vega: any;
 declare var vegaLite: any;
+declare module "openseadragon";
+declare var OpenSeadragon: any;
