@@ -149,6 +149,27 @@ def encode_run(run: str, encoder: Encoder, host: int = 0, hosts: int = 1, thread
     ]
 
 
+def check_accounts(folder: Path, encoder: Encoder) -> None:
+    """Refuses features that another encoder made: their dimension may be the same, and nothing else would tell.
+
+    Args:
+        folder: where the accounts of the shards lie.
+        encoder: the one that a model is about to name as its own.
+
+    Raises:
+        EncoderError: a shard was made by another, or an account cannot be read.
+    """
+    for path in sorted(folder.rglob("*.json")):
+        told = _account(str(path))
+        if told is None:
+            raise encoders.EncoderError(f"{path.name} is no account of features: run the feature step again")
+        if told.encoder_sha256 != encoder.sha256:
+            raise encoders.EncoderError(
+                f"{told.shard} was made by {told.encoder} {told.encoder_sha256[:12]}, not by {encoder.name} "
+                f"{encoder.sha256[:12]}: give hyperparameter encoder={told.encoder}, or run the feature step again"
+            )
+
+
 def _account(uri: str) -> ShardFeatures | None:
     try:
         return ShardFeatures(**json.loads(storage.read(uri)))

@@ -197,6 +197,20 @@ def test_shards_keep_order_and_identity(tmp_path):
     assert {each.suffix for each in (tmp_path / "features/train").iterdir()} == {".tfrecord"}
 
 
+def test_entry_point_of_the_feature_step(tmp_path, monkeypatch, capsys):
+    from processing.slides import features as step
+    from sextant.slides import container
+
+    monkeypatch.setenv("OPT_ML", str(tmp_path / "ml"))
+    monkeypatch.setattr("sys.argv", ["features", "--run", str(tmp_path), "--encoder", f"python:{__name__}:means"])
+    assert container.failing(step.main) == 1
+    assert str(tmp_path) in (tmp_path / "ml/output/failure").read_text()
+    shard(tmp_path / "records/train/part-00000-of-00001.tfrecord", [tile(x=64 * i) for i in range(3)])
+    assert container.failing(step.main) == 0
+    assert "3 tiles of 1 shards encoded by means into 3 features each" in capsys.readouterr().out
+    assert len(read(tmp_path / "features/train/part-00000-of-00001.tfrecord")) == 3
+
+
 class Counting(Means):
     def __init__(self, sha256="0" * 64):
         self.sha256 = sha256

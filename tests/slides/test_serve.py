@@ -209,6 +209,19 @@ def test_training_that_cannot_be_done_leaves_its_reason(tmp_path, run, monkeypat
     assert reason in (tmp_path / "ml/output/failure").read_text()
 
 
+def test_features_of_another_encoder_of_the_same_size_are_refused(tmp_path, run, monkeypatch):
+    monkeypatch.setenv("OPT_ML", str(tmp_path))
+    job(tmp_path, run, "File")
+    (tmp_path / "input/data/accounts").symlink_to(run / "features/accounts")
+    features.check_accounts(tmp_path / "input/data/accounts", Means())
+    monkeypatch.setattr(Means, "sha256", "b" * 64)
+    monkeypatch.setattr("sys.argv", ["entry", "train"])
+    assert entry.main() == 1
+    reason = (tmp_path / "output/failure").read_text()
+    assert "part-00000-of-00002.tfrecord was made by python:" in reason
+    assert "run the feature step again" in reason
+
+
 def test_entry_without_a_program_tells_its_use(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["entry", "evaluate"])
     assert entry.main() == 2

@@ -7,7 +7,7 @@ import sys
 
 from pydantic import ValidationError
 
-from sextant.slides import container, encoder, model, training, training_input
+from sextant.slides import container, encoder, features, model, training, training_input
 from sextant.slides.errors import RecordError
 from sextant.slides.manifest import Manifest
 from sextant.slides.records import features_from_record
@@ -15,7 +15,10 @@ from training.slides import serve
 
 
 def train() -> None:
-    """Trains the head that the hyperparameters ask for, from the channels train, valid and manifest."""
+    """Trains the head that the hyperparameters ask for, from the channels train, valid and manifest.
+
+    With a channel accounts (features/accounts/ of the run), features of another encoder are refused.
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     if container.hosts().count > 1:
         raise container.InputError("a head is trained on one instance: set InstanceCount to 1")
@@ -25,6 +28,7 @@ def train() -> None:
         settings = training.HeadSettings.model_validate(given)
         manifest = Manifest.model_validate_json(_only_json("manifest"))
         network = encoder.load(settings.encoder)
+        features.check_accounts(container.channel("accounts"), network)
         train_split, valid_split = (
             training.read_split(map(features_from_record, training_input.records(name)), name, len(manifest.classes))
             for name in ("train", "valid")
