@@ -10,6 +10,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -110,6 +112,10 @@ class Container:
     ) -> None:
         root.make()
         self.root = root
+        # A socket's path has 108 bytes at most: the files' own folder lies too deep for those of multiprocessing.
+        self._temporary = Path(tempfile.gettempdir(), f"sm{uuid.uuid4().hex[:8]}")
+        self._temporary.symlink_to(root.folder / "tmp")
+        variables = {"TMPDIR": str(self._temporary), **variables}
         prefix = isolation()
         specification: dict[str, object] = {
             "command": [_placed(part, root, isolated=prefix is not None) for part in argv],
@@ -162,11 +168,12 @@ class Container:
         self._reader.join(10)
         if self._process.stdout is not None:
             self._process.stdout.close()
+        self._temporary.unlink(missing_ok=True)
 
 
 def _placed(part: str, root: Root, *, isolated: bool) -> str:
-    """Without a mount namespace, an argument that is a path below /opt/ml becomes the path of the file itself."""
-    return str(root.at(part)) if not isolated and part.startswith("/opt/ml/") else part
+    """Without a mount namespace, paths below /opt/ml in an argument become those of the files themselves."""
+    return part if isolated else re.sub(r"(?<![\w./-])/opt/ml(?=/|$)", lambda _: str(root.ml), part)
 
 
 def environment(image: Image, root: Root, variables: Mapping[str, str]) -> dict[str, str]:
@@ -178,7 +185,6 @@ def environment(image: Image, root: Root, variables: Mapping[str, str]) -> dict[
         **kept,
         "PATH": f"{Path(image.python).parent}:{os.environ.get('PATH', os.defpath)}",
         "HOME": str(root.folder / "home"),
-        "TMPDIR": str(root.folder / "tmp"),
         "TZ": "UTC",
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
