@@ -111,8 +111,7 @@ def _watch(session: Any, deployed: Deployed, run: str, report: Report) -> RunInp
         failed = next((step for step in steps if step.error), None)
         reason = f"{failed.title}: {failed.error}" if failed else "look at its execution in Step Functions"
         raise PipelineError(f"run {run} {found.state}. {reason}")
-    given = stepfunctions.describe_execution(executionArn=slides.arn(run))["input"]
-    return RunInput.model_validate_json(given)
+    return slides.given(run)
 
 
 def results(s3: Any, given: RunInput, folder: Path, report: Report) -> list[Path]:

@@ -90,7 +90,7 @@ class Slides:
                 "No cohort has arrived yet, so there is none to run again",
                 "Put the slides and then their slides.csv into the slides bucket.",
             )
-        last = RunInput.model_validate_json(self._described(page.runs[0].id)["input"])
+        last = self.given(page.runs[0].id)
         run = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}-{last.run.rpartition('-')[2]}"
         root = f"{last.root.removesuffix(f'/{last.run}')}/{run}"
         with told("Step Functions"):
@@ -100,7 +100,7 @@ class Slides:
 
     def stop(self, run_id: str) -> None:
         with told("Step Functions"):
-            self.stepfunctions.stop_execution(executionArn=self.arn(run_id), cause="stopped by an administrator")
+            self.stepfunctions.stop_execution(executionArn=self._arn(run_id), cause="stopped by an administrator")
 
     def quarantine(self, reason: str, find: str, offset: int, limit: int) -> Quarantine:
         """Of the newest run."""
@@ -174,8 +174,8 @@ class Slides:
             keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
             with ThreadPoolExecutor(_READERS) as pool:
                 bodies = list(pool.map(lambda key: self.s3.get_object(Bucket=bucket, Key=key)["Body"].read(), keys))
-        given = RunInput.model_validate_json(self._described(runs[0].id)["input"])
-        return [_entry(json.loads(body), given.slides) for body in bodies]
+        slides = self.given(runs[0].id).slides
+        return [_entry(json.loads(body), slides) for body in bodies]
 
     def _run(self, found: Mapping[str, Any]) -> Run:
         """A listed execution. The history is asked only of runs that may not have done every step."""
@@ -189,13 +189,16 @@ class Slides:
             events = [event for page in pages for event in page["events"]]
         return _steps(events, _STATES.get(found["status"], "failed"))
 
+    def given(self, run_id: str) -> RunInput:
+        """What a run was started with."""
+        return RunInput.model_validate_json(self._described(run_id)["input"])
+
     def _described(self, run_id: str) -> dict[str, Any]:
         with told("Step Functions"):
-            found: dict[str, Any] = self.stepfunctions.describe_execution(executionArn=self.arn(run_id))
+            found: dict[str, Any] = self.stepfunctions.describe_execution(executionArn=self._arn(run_id))
         return found
 
-    def arn(self, run_id: str) -> str:
-        """Of a run's execution."""
+    def _arn(self, run_id: str) -> str:
         return f"{self.place.MACHINE_ARN.replace(':stateMachine:', ':execution:')}:{run_id}"
 
 
