@@ -223,12 +223,20 @@ def train_head(
 
 
 def fitted_temperature(scores: NDArray[np.float64], labels: NDArray[np.integer]) -> float:
-    """The temperature, 0.2 to 5, with the least log loss of slides (Guo et al. 2017); 1 for fewer than 20 slides."""
-    if len(scores) < CALIBRATION_SLIDES:
+    """The temperature, 0.2 to 5, with the least log loss of slides (Guo et al. 2017); 1 for fewer than 20 slides.
+
+    The truth counts as (n + 1) / (n + 2) of n slides (Platt 1999), the rest being the other classes': where all slides
+    are told right, nothing else would keep the scores from becoming certain.
+    """
+    n, classes = scores.shape
+    if n < CALIBRATION_SLIDES:
         return 1.0
+    truth = np.full(scores.shape, 1 / (n + 2) / (classes - 1))
+    truth[np.arange(n), labels] = (n + 1) / (n + 2)
 
     def loss(logarithm: float) -> float:
-        return metrics.log_loss(labels, tempered(scores, float(np.exp(logarithm))))
+        warmed = tempered(scores, float(np.exp(logarithm)))
+        return float(-(truth * np.log(np.maximum(warmed, 1e-12))).sum())
 
     found = minimize_scalar(loss, bounds=(np.log(0.2), np.log(5)), method="bounded")
     return round(float(np.exp(found.x)), 4)

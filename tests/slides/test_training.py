@@ -188,6 +188,10 @@ def test_temperature_makes_scores_honest():
     assert training.fitted_temperature(certain, truth) == pytest.approx(3, abs=0.3)
     assert training.fitted_temperature(honest, truth) == pytest.approx(1, abs=0.1)
     assert training.fitted_temperature(certain[:19], truth[:19]) == 1
+    # Thirty slides told right do not make anything certain: 31 of 32 is what they can say.
+    right = np.tile([[0.9, 0.1], [0.1, 0.9]], (15, 1))
+    temperature = training.fitted_temperature(right, np.tile([0, 1], 15))
+    assert tempered(right, temperature).max() == pytest.approx(31 / 32, abs=1e-3)
 
 
 def test_what_cannot_be_trained_is_told_first(tmp_path):
