@@ -243,6 +243,13 @@ class EmulatorHome:
         if events:
             client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
+    def metric(
+        self, account: str, region: str, namespace: str, *, name: str, value: float, dimensions: Mapping[str, str]
+    ) -> None:
+        named = [{"Name": key, "Value": text} for key, text in dimensions.items()]
+        datum = {"MetricName": name, "Value": value, "Dimensions": named}
+        self._client("cloudwatch", account, region).put_metric_data(Namespace=namespace, MetricData=[datum])
+
     def emit(self, account: str, region: str, source: str, detail_type: str, detail: Document) -> None:
         event = {
             "EventId": responses.new_uuid(),

@@ -9,7 +9,7 @@ import copy
 import hashlib
 import shutil
 import threading
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 
 from localaws.home import Call, Document, ServiceError, StoredObject
@@ -139,7 +139,7 @@ class MemoryRecords(MutableMapping[str, Document]):
 
 
 class FolderHome:
-    """See the module. `logs` and `events` keep what engines logged and emitted, for assertions."""
+    """See the module. `logs`, `events` and `metrics` keep what engines told, for assertions."""
 
     def __init__(self, root: Path, endpoint: str = "http://127.0.0.1:1") -> None:
         self.endpoint = endpoint
@@ -147,6 +147,7 @@ class FolderHome:
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.logs: dict[tuple[str, str], list[str]] = {}
         self.events: list[Document] = []
+        self.metrics: list[tuple[str, str, float, dict[str, str]]] = []
         self.bodies = root
         self._root = root
         self._objects: dict[str, FolderObjects] = {}
@@ -176,6 +177,11 @@ class FolderHome:
 
     def log(self, account: str, region: str, group: str, stream: str, lines: Sequence[str]) -> None:
         self.logs.setdefault((group, stream), []).extend(lines)
+
+    def metric(
+        self, account: str, region: str, namespace: str, *, name: str, value: float, dimensions: Mapping[str, str]
+    ) -> None:
+        self.metrics.append((namespace, name, value, dict(dimensions)))
 
     def emit(self, account: str, region: str, source: str, detail_type: str, detail: Document) -> None:
         self.events.append({"source": source, "detail-type": detail_type, "detail": detail, "account": account})

@@ -166,6 +166,12 @@ class Home(Protocol):
         """Appends to CloudWatch Logs, creating group and stream."""
         ...
 
+    def metric(
+        self, account: str, region: str, namespace: str, *, name: str, value: float, dimensions: Mapping[str, str]
+    ) -> None:
+        """Puts one value of a CloudWatch metric."""
+        ...
+
     def emit(self, account: str, region: str, source: str, detail_type: str, detail: Document) -> None:
         """Puts a service event on the default EventBridge bus."""
         ...

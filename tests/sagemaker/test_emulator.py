@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import tarfile
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localaws import deploy, emulator
+from localaws.engines.sagemaker.container import isolation
 from localaws.engines.sagemaker.images import bucket_of, key_of
 
 ACCOUNT, REGION = emulator.ACCOUNT, emulator.REGION
@@ -386,3 +388,69 @@ def test_kill_9_of_the_emulator_ends_jobs_with_a_reason_and_endpoints_come_back(
     sagemaker.create_processing_job(**again)
     done = settled(lambda: one(sagemaker, "again"), "ProcessingJobStatus", {"InProgress"})
     assert done["ProcessingJobStatus"] == "Completed"
+
+
+CHECKOUT = Path(deploy.__file__).parents[1]
+SDK_PYTHON, TORCH_PYTHON = (CHECKOUT / f".venv-{name}" / "bin" / "python" for name in ("sagemaker", "torch"))
+TORCH_SCRIPT = """
+import argparse, os
+import torch
+import torch.distributed as dist
+parser = argparse.ArgumentParser()
+parser.add_argument("--epochs")
+epochs = parser.parse_args().epochs
+dist.init_process_group("gloo")
+total = torch.ones(1) * (dist.get_rank() + 1)
+dist.all_reduce(total)
+if dist.get_rank() == 0:
+    files = os.listdir(os.environ["SM_CHANNEL_TRAIN"])
+    with open(os.path.join(os.environ["SM_MODEL_DIR"], "told"), "w") as file:
+        file.write(f"{dist.get_world_size()} {int(total.item())} {epochs} {files}")
+dist.destroy_process_group()
+"""
+# As a data scientist writes it. The default bucket is named: for another the SDK asks AWS's own STS, whatever endpoint.
+SUBMIT = """
+import sys
+import boto3
+from sagemaker.core.helper.session_helper import Session
+from sagemaker.train import ModelTrainer
+from sagemaker.train.configs import Compute, InputData, OutputDataConfig, SourceCode
+from sagemaker.train.distributed import Torchrun
+trainer = ModelTrainer(
+    training_image="763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.10.0-cpu-py313",
+    source_code=SourceCode(source_dir=sys.argv[2], entry_script="train.py"),
+    distributed=Torchrun(process_count_per_node=2),
+    compute=Compute(instance_type="ml.c5.xlarge", instance_count=2),
+    output_data_config=OutputDataConfig(s3_output_path="s3://slides/sdk"),
+    hyperparameters={"epochs": 3},
+    role=sys.argv[1],
+    base_job_name="sdk",
+    sagemaker_session=Session(boto_session=boto3.session.Session(), default_bucket="slides"),
+)
+trainer.train(input_data_config=[InputData(channel_name="train", data_source="s3://slides/train/")], logs=True)
+print("model at", trainer._latest_training_job.model_artifacts.s3_model_artifacts)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (SDK_PYTHON.is_file() and TORCH_PYTHON.is_file()), reason="needs .venv-sagemaker and .venv-torch"
+)
+@pytest.mark.skipif(isolation() is None, reason="the SDK's scripts want /opt/ml itself: a mount namespace")
+def test_the_official_sdk_trains_on_two_hosts_with_torchrun(aws, tmp_path):
+    (tmp_path / "train.py").write_text(TORCH_SCRIPT)
+    aws.client("s3").put_object(Bucket="slides", Key="train/a.tfrecord", Body=b"x")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    done = subprocess.run(
+        [str(SDK_PYTHON), "-c", SUBMIT, aws.role, str(tmp_path)],
+        env={**kept, **aws.running.environment(), "SAGEMAKER_VALIDATE_ROLE": "false"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    uri = done.stdout.rpartition("model at s3://slides/")[2].strip()
+    body = aws.client("s3").get_object(Bucket="slides", Key=uri)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(body)) as archive:
+        assert archive.extractfile("told").read() == b"4 10 3 ['a.tfrecord']"  # 1 + 2 + 3 + 4 over four ranks

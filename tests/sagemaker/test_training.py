@@ -135,6 +135,9 @@ def test_a_job_finds_its_files_and_variables_and_leaves_a_model(aws):
     assert json.loads(env["SM_USER_ARGS"]) == ["--epochs", "5", "--learning-rate", "0.1", "--name", "x y"]
     [metric] = job["FinalMetricDataList"]
     assert (metric["MetricName"], metric["Value"]) == ("auc", 0.75)
+    named = {"TrainingJobName": "t"}
+    told = [("/aws/sagemaker/TrainingJobs", "auc", value, named) for value in (0.5, 0.5, 0.75, 0.75)]  # of both hosts
+    assert sorted(aws.home.metrics, key=str) == told
     assert secondary(job) == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
     assert all(entry["EndTime"] >= entry["StartTime"] for entry in job["SecondaryStatusTransitions"])
     assert job["BillableTimeInSeconds"] == job["TrainingTimeInSeconds"] >= 1

@@ -277,9 +277,9 @@ class Jobs(State):
         """Starts a container that logs to a stream, and tells `watch` of the lines."""
 
         def output(lines: list[str]) -> None:
+            self._home.log(*place, group, stream, lines)
             if watch:
                 watch(lines)
-            self._home.log(*place, group, stream, lines)
 
         return Container(image, argv, root=root, variables=variables, output=output, hosts=hosts, cwd=cwd)
 

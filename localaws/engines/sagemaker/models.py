@@ -181,6 +181,7 @@ class Models(Jobs):
         given = {
             **self._home.role_environment(*place, role, SERVICE),
             "SAGEMAKER_BIND_TO_PORT": str(port),
+            "SAGEMAKER_BIND_TO_HOST": "127.0.0.1",
             "SAGEMAKER_SAFE_PORT_RANGE": f"{port}-{port}",
             "PORT": str(port),
             "SM_MODEL_DIR": "/opt/ml/model" if isolation() else str(root.ml / "model"),

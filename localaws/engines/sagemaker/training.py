@@ -19,7 +19,7 @@ from localaws.engines.sagemaker.state import SERVICE, Place, invalid, listed, no
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from localaws.engines.sagemaker.images import Image
@@ -70,11 +70,19 @@ class Channel:
 
 
 class Metrics:
-    """The last value of each metric that a job's log told."""
+    """The metrics that a job's log tells; the last value of each is kept.
 
-    def __init__(self, definitions: list[Document], now: Any) -> None:
+    Args:
+        definitions: MetricDefinitions.
+        now: gives the time.
+        put: takes (name, value) of each.
+    """
+
+    def __init__(
+        self, definitions: list[Document], now: Callable[[], datetime], put: Callable[[str, float], None]
+    ) -> None:
         self._patterns = [(definition["Name"], re.compile(definition["Regex"])) for definition in definitions]
-        self._now = now
+        self._now, self._put = now, put
         self._values: dict[str, tuple[float, datetime]] = {}
 
     def watch(self, lines: list[str]) -> None:
@@ -82,7 +90,9 @@ class Metrics:
             for name, pattern in self._patterns:
                 if matched := pattern.search(line):
                     with contextlib.suppress(ValueError, IndexError):
-                        self._values[name] = float(matched.group(1)), self._now()
+                        value = float(matched.group(1))
+                        self._values[name] = value, self._now()
+                        self._put(name, value)
 
     def final(self) -> list[Document]:
         """FinalMetricDataList."""
@@ -148,7 +158,12 @@ class Training(Jobs):
         channels = _channels(record)
         feeders = _channels_in(storage, channels, roots)
         syncs = _checkpoints(storage, record, roots)
-        metrics = Metrics(record["AlgorithmSpecification"].get("MetricDefinitions", []), self._now)
+
+        def put(metric: str, value: float) -> None:
+            dimensions = {"TrainingJobName": name}
+            self._home.metric(*place, "/aws/sagemaker/TrainingJobs", name=metric, value=value, dimensions=dimensions)
+
+        metrics = Metrics(record["AlgorithmSpecification"].get("MetricDefinitions", []), self._now, put)
         self._change(TRAINING, place, name, SecondaryStatus="Training")
         seconds = record.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME)
         try:
