@@ -337,7 +337,7 @@ def _number(properties: Mapping[str, str], name: str) -> float | None:
 
 
 def _jpeg_levels(path: Path, descriptor: int) -> dict[tuple[int, int], JpegLevel]:
-    """The TIFF's pages of JPEG tiles by their size in pixels.
+    """The TIFF's pages of JPEG tiles by their size in pixels; of focal planes, which have one size, the first.
 
     Raises:
         SlideError: a tile lies beyond the end of the file.
@@ -348,7 +348,7 @@ def _jpeg_levels(path: Path, descriptor: int) -> dict[tuple[int, int], JpegLevel
             found = [(page, *_places(page)) for page in pages]
             return {
                 (page.imagewidth, page.imagelength): _jpeg_level(page, descriptor, offsets, counts)
-                for page, offsets, counts in found
+                for page, offsets, counts in reversed(found)
                 if _whole(path, page, offsets, counts) and _copyable(page, counts)
             }
     except SlideError:

@@ -289,6 +289,22 @@ def test_missing_tiles_are_openslides(tmp_path, image):
         assert np.array_equal(tile_pixels(slide, found, 0, 0, 256), region(path, 0, 0, 256))
 
 
+def test_of_focal_planes_the_first_is_taken(tmp_path, image):
+    path = write(tmp_path / "z.svs", image, downs=(1, 1))
+    with tifffile.TiffFile(path) as file:
+        first, second = (page for page in file.pages if page.is_tiled)
+        body = bytearray(path.read_bytes())
+        for offset, count in zip(second.dataoffsets, second.databytecounts, strict=True):
+            body[offset : offset + count] = bytes(count)
+    path.write_bytes(body)
+    assert first.shape == second.shape
+    with open_slide(path) as slide:
+        found = grid(slide, TileSettings(size=256))
+        _, (part,) = tile_parts(slide, found, 1, 1, 256)
+    with Image.open(BytesIO(part)) as opened:
+        assert np.array_equal(np.asarray(opened), region(path, 256, 256, 256))
+
+
 def test_a_damaged_part_is_not_copied(tmp_path, image):
     path = write(tmp_path / "bad.svs", image, changed=lambda number, tile: tile[:-90] if number == 7 else tile)
     with open_slide(path) as slide:
