@@ -470,6 +470,18 @@ def test_container_serves_until_sigterm(tmp_path, fitted, monkeypatch):
             process.kill()
 
 
+@pytest.mark.parametrize(("told", "megabytes"), [(None, 6), ("20", 20), ("0", 100)])
+def test_limit_is_the_endpoints_or_the_transform_jobs(tmp_path, fitted, monkeypatch, told, megabytes):
+    model.save(fitted, tmp_path / "model")
+    monkeypatch.setenv("SM_MODEL_DIR", str(tmp_path / "model"))
+    monkeypatch.setenv("SAGEMAKER_BIND_TO_HOST", "127.0.0.1")
+    monkeypatch.setenv("SAGEMAKER_BIND_TO_PORT", "0")
+    if told:
+        monkeypatch.setenv("SAGEMAKER_MAX_PAYLOAD_IN_MB", told)
+    with serve.server() as made:
+        assert made.max_bytes == megabytes << 20
+
+
 def test_server_without_a_model_tells_so(tmp_path, monkeypatch):
     monkeypatch.setenv("OPT_ML", str(tmp_path))
     monkeypatch.setattr("sys.argv", ["entry", "serve"])

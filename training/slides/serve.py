@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 MAX_PAYLOAD_MB = 6
 """InvokeEndpoint's limit; a transform job tells its own in SAGEMAKER_MAX_PAYLOAD_IN_MB."""
 
+LARGEST_PAYLOAD_MB = 100
+"""The most that a transform job can set."""
+
 DISCARDED_BYTES = 256 << 20
 """Of a body over the limit, this much is read and thrown away; a longer one finds the connection closed."""
 
@@ -52,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = IDLE_SECONDS
-    server: Server  # pyrefly: ignore[bad-override]  # it is only ever made by Server
+    server: Server
 
     def do_GET(self) -> None:
         """Healthy as soon as it answers: the model is loaded before the port is opened."""
@@ -139,7 +142,8 @@ def server() -> Server:
     # Every address by default: a container is reached from outside of it.
     address = os.environ.get("SAGEMAKER_BIND_TO_HOST", "0.0.0.0")  # noqa: S104
     port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
-    megabytes = int(os.environ.get("SAGEMAKER_MAX_PAYLOAD_IN_MB") or MAX_PAYLOAD_MB)
+    # A transform job without a limit tells 0; what it may ask for at most is the limit then.
+    megabytes = int(os.environ.get("SAGEMAKER_MAX_PAYLOAD_IN_MB") or MAX_PAYLOAD_MB) or LARGEST_PAYLOAD_MB
     try:
         service = serving.service(model.load(folder), encoder.default_threads(), folder)
     except (model.ModelError, encoder.EncoderError) as error:
