@@ -226,7 +226,7 @@ class Painter:
         if factor > 1:
             texture = np.asarray(Image.fromarray(texture).resize((factor * PERIOD,) * 2, Image.Resampling.BICUBIC))
         polygons = _pieces(width, height, self.draw)
-        page = _Page(width, height, texture, _mask(width, height, polygons), scan.codec)
+        page = Page(texture, _mask(width, height, polygons), codec=scan.codec, shrink=factor)
         write_svs(
             folder / f"{name}.svs",
             [Level(width, height, page.tiles()), Level(width // 4, height // 4, page.small_tiles())],
@@ -276,18 +276,29 @@ def _mask(width: int, height: int, polygons: Sequence[Polygon]) -> NDArray[np.bo
     return np.asarray(image)
 
 
-class _Page:
-    """Level 0 while it is painted: it counts background in what was written, and keeps itself at a quarter."""
+class Page:
+    """Level 0 while it is painted: it counts background in what was written, and keeps itself at a quarter.
+
+    The texture, which is square, repeats below the mask; `shrink` is the slide's power by 20.
+    """
 
     def __init__(
-        self, width: int, height: int, texture: NDArray[np.uint8], mask: NDArray[np.bool_], codec: Codec
+        self,
+        texture: NDArray[np.uint8],
+        mask: NDArray[np.bool_],
+        *,
+        codec: Codec = "ycbcr",
+        shrink: int = 1,
+        quality: int = QUALITY,
     ) -> None:
+        height, width = mask.shape
         self._columns, self._rows = -(-width // TILE), -(-height // TILE)
         self._texture = np.pad(texture, ((0, TILE), (0, TILE), (0, 0)), "wrap")
         self._period = len(texture)
         self._mask = np.pad(mask, ((0, self._rows * TILE - height), (0, self._columns * TILE - width)))
         self._codec: Codec = codec
-        self._shrink = self._period // PERIOD
+        self._shrink = shrink
+        self._quality = quality
         self._counts = np.zeros((self._rows, self._columns), np.int64)
         self._small = np.zeros((self._rows * TILE // 4, self._columns * TILE // 4, 3), np.uint8)
         self._size = width, height
@@ -296,7 +307,7 @@ class _Page:
 
     def tiles(self) -> Iterator[bytes]:
         """The encoded tiles, row by row."""
-        empty = encode_tile(self._grain, self._codec, QUALITY)
+        empty = encode_tile(self._grain, self._codec, self._quality)
         empty_count = self._background(empty)
         empty_small = _quarter(self._grain)
         for row in range(self._rows):
@@ -312,7 +323,7 @@ class _Page:
                 y, x = top % self._period, left % self._period
                 pixels = self._texture[y : y + TILE, x : x + TILE]
                 pixels = pixels if covered == TILE * TILE else np.where(mask, pixels, self._grain)
-                encoded = encode_tile(pixels, self._codec, QUALITY)
+                encoded = encode_tile(pixels, self._codec, self._quality)
                 self._counts[row, column], small[:] = self._background(encoded), _quarter(pixels)
                 yield encoded
 
@@ -322,12 +333,12 @@ class _Page:
         small = np.pad(self._small[:height, :width], ((0, TILE), (0, TILE), (0, 0)), "edge")
         for top in range(0, height, TILE):
             for left in range(0, width, TILE):
-                yield encode_tile(small[top : top + TILE, left : left + TILE], self._codec, QUALITY)
+                yield encode_tile(small[top : top + TILE, left : left + TILE], self._codec, self._quality)
 
     def thumbnail(self) -> NDArray[np.uint8]:
         """Where tissue is, at 1/32."""
         small = self._mask[::32, ::32, None]
-        return np.where(small, self._texture.mean((0, 1)), GLASS).astype(np.uint8)
+        return np.where(small, self._texture[::32, ::32].mean((0, 1)), GLASS).astype(np.uint8)
 
     def shares(self, span: int) -> dict[tuple[int, int], float]:
         """Of every whole tile of `span` pixels, by column and row: the share of background at 20x."""
@@ -345,7 +356,7 @@ class _Page:
 
     def _background(self, encoded: bytes) -> int:
         """Pixels of background at 20x in a tile as Pillow decodes it."""
-        image = Image.fromarray(decode_tile(encoded, self._codec, QUALITY))
+        image = Image.fromarray(decode_tile(encoded, self._codec, self._quality))
         if self._shrink > 1:
             image = image.reduce(self._shrink)
         return int((np.asarray(image.convert("L")) >= LUMINANCE).sum())

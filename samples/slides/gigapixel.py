@@ -15,7 +15,7 @@ import simplejpeg
 from PIL import Image
 
 from samples.slides.svs import TILE, Level, write_svs
-from samples.slides.texture import GLASS, stain, tissue
+from samples.slides.texture import GLASS, stain, structure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def write_gigapixel(path: Path, width: int, height: int, power: float = 20.0) ->
     if width % 4096 or height % 4096 or min(width, height) < 4096 or power not in {20, 40}:
         raise ValueError(f"{width}x{height} at {power:g}x: give multiples of 4096 px, and 20x or 40x")
     draw = np.random.default_rng(SEED)
-    texture = stain(draw).colours()[tissue("LUAD", draw, PERIOD)]
+    texture = stain(draw).colours()[structure("LUAD", draw, PERIOD)]
     if power == 40:
         texture = np.asarray(Image.fromarray(texture).resize((2 * PERIOD, 2 * PERIOD), Image.Resampling.BICUBIC))
     grain = np.clip(draw.normal(GLASS, 1.5, (TILE, TILE, 3)), 0, 255).round().astype(np.uint8)

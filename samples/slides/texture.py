@@ -6,6 +6,7 @@ stain vectors of Ruifrok and Johnston (2001), which every patient has a variant 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -30,6 +31,11 @@ HEMATOXYLIN = (0.65, 0.70, 0.29)
 EOSIN = (0.07, 0.99, 0.11)
 GLASS = 243
 """Grey value of the empty slide."""
+PURITY = (0.58, 0.88)
+"""The share of a patient's tissue that has the structure of the label."""
+
+_TURN = np.linspace(0, 2 * np.pi, 14, endpoint=False)
+_COS, _SIN = np.cos(_TURN), np.sin(_TURN)
 
 
 @dataclass(frozen=True)
@@ -56,12 +62,25 @@ def stain(draw: np.random.Generator) -> Stain:
 
 
 def tissue(label: str, draw: np.random.Generator, size: int) -> NDArray[np.uint16]:
+    """A patient's texture: the structure of the class, in patches with that of another class.
+
+    Tumours are mixed and have normal tissue at their margins, so that not every tile shows its label, and patients
+    differ in the share that does.
+    """
+    others = [each for each in CLASSES if each != label]
+    other = others[draw.integers(len(others))]
+    patches = np.roll(_noises(size)[2], draw.integers(0, size, 2).tolist(), (0, 1))
+    edge = np.quantile(patches[::8, ::8], draw.uniform(*PURITY))
+    return np.where(patches < edge, structure(label, draw, size), structure(other, draw, size))
+
+
+def structure(label: str, draw: np.random.Generator, size: int) -> NDArray[np.uint16]:
     """A texture of indices into `Stain.colours`, shape (size, size), which continues at its opposite edges.
 
     LUAD is glands: rings of nuclei round pale lumens. LUSC is sheets of large, irregular nuclei with whorls of keratin.
     Normal lung is alveoli: thin walls with few small nuclei around air.
     """
-    fine, coarse = (np.roll(noise, draw.integers(0, size, 2).tolist(), (0, 1)) for noise in _noises(size))
+    fine, coarse = (np.roll(noise, draw.integers(0, size, 2).tolist(), (0, 1)) for noise in _noises(size)[:2])
     eosin = 0.42 + 0.10 * coarse + 0.07 * fine
     nuclei = Image.new("L", (size, size))
     match label:
@@ -78,11 +97,11 @@ def tissue(label: str, draw: np.random.Generator, size: int) -> NDArray[np.uint1
 
 
 @cache
-def _noises(size: int) -> tuple[Density, Density]:
-    """Seamless noise of 2 and of 24 px, standard deviation 1."""
+def _noises(size: int) -> tuple[Density, ...]:
+    """Seamless noise of 2, 24 and 80 px, standard deviation 1."""
     white = np.random.default_rng(1).standard_normal((size, size), np.float32)
-    smooth = [ndimage.gaussian_filter(white, sigma, mode="wrap", truncate=2.5) for sigma in (2, 24)]
-    return smooth[0] / smooth[0].std(), smooth[1] / smooth[1].std()
+    smooth = [ndimage.gaussian_filter(white, sigma, mode="wrap", truncate=2.5) for sigma in (2, 24, 80)]
+    return tuple(each / each.std() for each in smooth)
 
 
 def _steps(density: Density) -> NDArray[np.uint16]:
@@ -102,10 +121,10 @@ def _centres(draw: np.random.Generator, size: int, spacing: float, jitter: float
 
 def _ellipse(canvas: Image.Image, x: float, y: float, axes: tuple[float, float], *, angle: float, value: int) -> None:
     """Draws an ellipse and what of it comes in again at the opposite edges."""
-    turn = np.linspace(0, 2 * np.pi, 14, endpoint=False)
-    along, across = axes[0] * np.cos(turn), axes[1] * np.sin(turn)
-    xs = along * np.cos(angle) - across * np.sin(angle)
-    ys = along * np.sin(angle) + across * np.cos(angle)
+    along, across = axes[0] * _COS, axes[1] * _SIN
+    cos, sin = math.cos(angle), math.sin(angle)
+    xs = along * cos - across * sin
+    ys = along * sin + across * cos
     size, reach = canvas.width, max(axes) + 1
     pen = ImageDraw.Draw(canvas)
     for left in _wraps(x, reach, size):
