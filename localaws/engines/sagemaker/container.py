@@ -130,7 +130,7 @@ class Container:
         file = root.folder / "container.json"
         file.write_text(json.dumps(specification))
         self._process = subprocess.Popen(
-            [*(prefix or ()), sys.executable, "-I", str(HERE / "launch.py"), str(file)],
+            [*(prefix or ()), sys.executable, "-I", "-S", str(HERE / "launch.py"), str(file)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
