@@ -61,7 +61,11 @@ def serve(athena, connect=(), config=None, glue=None):
         def do_GET(self):
             path = urlsplit(self.path).path.lstrip("/") or "index.html"
             if path == "config.json":
-                self._answer(200, "application/json", json.dumps(config or {"apiBase": ""}).encode())
+                self._answer(
+                    200,
+                    "application/json",
+                    json.dumps({"systems": ["labeling"], **(config or {"apiBase": ""})}).encode(),
+                )
             elif path.startswith("api/"):
                 self._api(b"")
             elif path in pages:

@@ -35,7 +35,7 @@ function Content({ api, run, chosen, address, busy }) {
     location.replace(link(address.path, { ...chosen, find: event.target.value }));
   };
   return html`${fault && html`<${Problem} fault=${fault} retry=${refresh} />`}
-    <section class="card" aria-label=${said.table}>
+    <div class="card">
       <div class="controls" role="search"><input type="search" aria-label=${said.find} placeholder=${said.find} value=${find} onInput=${typed} /></div>
       <p role="status">${said.shown(found.length, all.length)}</p>
       ${answer.more && html`<p class="notice">${said.more(value(all.length, "count"))}</p>`}
@@ -47,7 +47,7 @@ function Content({ api, run, chosen, address, busy }) {
           <tbody>${found.map((each) => html`<tr key=${each.name}><th scope="row"><code>${each.name}</code></th><td class="number">${bytes(each.size_bytes)}</td><td><${Download} api=${api} run=${run} name=${each.name}>${said.download}<//></td></tr>`)}</tbody>
         </table>
       </div>`}
-    </section>`;
+    </div>`;
 }
 
 /** @param {{ api: import("../types/console").Api, [name: string]: any }} props */

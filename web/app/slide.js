@@ -36,7 +36,7 @@ function Facts({ page }) {
 
 function Readout({ tile, classes }) {
   return html`<section class="readout" aria-labelledby="tile">
-    <h3 id="tile">${said.tile}</h3>
+    <h2 id="tile">${said.tile}</h2>
     <div aria-live="polite">
       ${!tile
         ? html`<p class="quiet">${said.noTile}</p>`

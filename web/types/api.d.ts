@@ -106,7 +106,7 @@ export type Measure = { title: string; unit?: "count" | "number" | "seconds" | "
 export type Metrics = { run: string; evaluation: Evaluation; roc: (Roc)[]; training: (TrainingPoint)[] };
 
 /** Something that waits for a person: how many of a kind, or why that cannot be told. */
-export type Need = { kind: "quarantine" | "finding" | "directed_audit" | "answer_flag" | "expiry"; count: number | null; fault?: string | null };
+export type Need = { kind: "quarantine" | "finding" | "directed_audit" | "answer_flag" | "expiry" | "approval"; count: number | null; fault?: string | null };
 
 /** Either `answer` or `error` is there; with an answer to a question that compares, `compared` too. */
 export type Outcome = { visual: string; answer?: Answer | null; compared?: Answer | null; error?: Error | null };
