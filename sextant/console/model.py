@@ -11,7 +11,7 @@ SystemId: TypeAlias = Literal["labeling", "slides", "health", "captions", "narra
 RunState: TypeAlias = Literal["running", "stopping", "succeeded", "failed", "stopped"]
 StepState: TypeAlias = Literal["waiting", "running", "stopping", "succeeded", "failed", "stopped", "skipped"]
 SystemState: TypeAlias = Literal["ready", "running", "failed"]
-NeedKind: TypeAlias = Literal["quarantine", "finding", "directed_audit", "answer_flag", "expiry"]
+NeedKind: TypeAlias = Literal["quarantine", "finding", "directed_audit", "answer_flag", "expiry", "approval"]
 Action: TypeAlias = Literal["start", "stop", "replay"]
 
 

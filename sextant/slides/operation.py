@@ -44,6 +44,12 @@ TITLES = {
     "Register": "Register the model for approval",
 }
 """What people call the states of the machine, in their order."""
+_JOBS = {
+    **dict.fromkeys(("Plan", "Tile", "Pack", "Features", "Evaluate"), "Processing"),
+    "Train": "Training",
+    "Score": "Transform",
+}
+"""The states that are jobs, and of which kind."""
 
 
 class Place(BaseModel):
@@ -187,7 +193,7 @@ class Slides:
                 executionArn=found["executionArn"], includeExecutionData=True
             )
             events = [event for page in pages for event in page["events"]]
-        return _steps(events, _STATES.get(found["status"], "failed"))
+        return _steps(events, _STATES.get(found["status"], "failed"), found["name"])
 
     def given(self, run_id: str) -> RunInput:
         """What a run was started with."""
@@ -231,11 +237,10 @@ class _Told:
     began: dt.datetime | None = None
     ended: dt.datetime | None = None
     attempts: int = 0
-    job: str = ""
     error: str | None = None
 
 
-def _steps(events: list[dict[str, Any]], run: RunState) -> tuple[Step, ...]:
+def _steps(events: list[dict[str, Any]], run: RunState, run_id: str) -> tuple[Step, ...]:
     """Every state of the machine in its order, with what the history tells of it."""
     told_of = {name: _Told() for name in TITLES}
     state = _Told()
@@ -248,13 +253,19 @@ def _steps(events: list[dict[str, Any]], run: RunState) -> tuple[Step, ...]:
             state.ended = event["timestamp"]
         elif kind in ("TaskScheduled", "LambdaFunctionScheduled"):
             state.attempts += 1
-            state.job = _job(event.get("taskScheduledEventDetails", {}))
         elif kind.endswith(("Failed", "TimedOut")):
             state.error = _reason(event)
-    return tuple(_step(name, told_of[name], run) for name in TITLES)
+    return tuple(_step(name, told_of[name], run, run_id) for name in TITLES)
 
 
-def _step(name: str, found: _Told, run: RunState) -> Step:
+def _log(run_id: str, name: str, attempts: int) -> LogPlace | None:
+    """The streams of a job's last attempt begin with its name; stacks/slides/steps.py gives it."""
+    if name not in _JOBS or not attempts:
+        return None
+    return LogPlace(group=f"/aws/sagemaker/{_JOBS[name]}Jobs", stream=f"{run_id}-{name.lower()}-{attempts - 1}")
+
+
+def _step(name: str, found: _Told, run: RunState, run_id: str) -> Step:
     state: StepState
     if found.ended:
         state = "succeeded"
@@ -262,7 +273,6 @@ def _step(name: str, found: _Told, run: RunState) -> Step:
         state = run if run in ("running", "stopped") else "failed"
     else:
         state = "waiting" if run == "running" else "skipped"
-    kind, _, job = found.job.partition("/")
     return Step(
         name=name,
         title=TITLES[name],
@@ -273,17 +283,8 @@ def _step(name: str, found: _Told, run: RunState) -> Step:
         seconds=_seconds(found.began, found.ended),
         attempts=found.attempts,
         error=found.error if state == "failed" else None,
-        log=LogPlace(group=f"/aws/sagemaker/{kind}Jobs", stream=job) if job else None,
+        log=_log(run_id, name, found.attempts),
     )
-
-
-def _job(scheduled: Mapping[str, Any]) -> str:
-    """`Processing/{name}`, `Training/…` or `Transform/…` of a task that is a job, else empty."""
-    parameters = json.loads(scheduled.get("parameters") or "{}")
-    for kind in ("Processing", "Training", "Transform"):
-        if f"{kind}JobName" in parameters:
-            return f"{kind}/{parameters[f'{kind}JobName']}"
-    return ""
 
 
 def _reason(event: Mapping[str, Any]) -> str:
