@@ -145,20 +145,25 @@ class _Ranges(io.RawIOBase):
         self._size = int(_s3().head_object(Bucket=self._bucket, Key=self._key)["ContentLength"])
         self._at = 0
 
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def readable(self) -> bool:
         return True
 
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def seekable(self) -> bool:
         return True
 
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def tell(self) -> int:
         return self._at
 
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
         self._at = max(0, start + offset)
         return self._at
 
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
         wanted = min(len(view), self._size - self._at)

@@ -13,6 +13,7 @@ import re
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sextant import storage
@@ -142,7 +143,7 @@ def gather(rows: Sequence[Row], slides: str, *, ignored: str = "") -> Cohort:
     single = _one_row_per_slide(rows, findings)
     located = _located(single, files, findings)
     with ThreadPoolExecutor(READERS) as pool:
-        faults = list(pool.map(lambda row: _fault(row, slides), located))
+        faults = list(pool.map(partial(_fault, slides), located))
     sound = []
     for row, fault in zip(located, faults, strict=True):
         if fault:
@@ -255,7 +256,7 @@ def companions(key: str) -> str:
     return f"{key.rpartition('.')[0]}/"
 
 
-def _fault(row: Row, slides: str) -> SlideError | None:
+def _fault(slides: str, row: Row) -> SlideError | None:
     try:
         with storage.opened(storage.joined(slides, row.key), _BLOCK) as stream:
             check_header(stream, row.key, row.size)

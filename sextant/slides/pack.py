@@ -135,7 +135,8 @@ def _of_split(slides: Sequence[_Part], split: Split) -> list[_Part]:
 def _tiled(run: str, plan: Plan, digest: str) -> list[_Part]:
     """The slides of the plan that were tiled; those in quarantine are left out."""
     there = {each.key for each in storage.entries(run) if each.key.startswith(("tiles/", "quarantine/"))}
-    found, missing = [], []
+    found: list[_Part] = []
+    missing: list[str] = []
     for planned in plan.slides:
         if f"tiles/{planned.slide}.json" not in there:
             if f"quarantine/{planned.slide}.json" not in there:
