@@ -12,7 +12,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # What the app reads at synthesis; a change in any of them makes another assembly.
-SOURCES = ("app.py", "cdk.json", "environments", "stacks", "lambdas", "glue_scripts", "sextant", "web")
+SOURCES = (
+    "app.py", "cdk.json", "environments", "stacks",
+    "lambdas", "glue_scripts", "processing", "training", "sextant", "web",
+)  # fmt: skip
 _IGNORED = {"__pycache__", ".DS_Store"}
 _KEPT = 3
 
