@@ -76,13 +76,13 @@ def load(name: str = DEFAULT, threads: int = 1) -> Encoder:
     """
     kind, _, rest = name.partition(":")
     if name == DEFAULT:
-        return _graph(name, vision_backbone.model_path().read_bytes(), threads)
+        return _graph(name, vision_backbone.model_path().read_bytes(), threads, vision_backbone.digest())
     if kind == "onnx" and rest:
         try:
             content = storage.read(rest)
         except storage.GoneError as error:
             raise EncoderError(f"{name}: there is no {rest}: give a file or an s3:// object that exists") from error
-        return _graph(name, content, threads)
+        return _graph(name, content, threads, hashlib.sha256(content).hexdigest())
     if kind == "timm" and rest:
         return _timm(name, rest, threads)
     if kind == "python" and rest.count(":") == 1:
@@ -162,7 +162,7 @@ class _Graph:
         return features
 
 
-def _graph(name: str, content: bytes, threads: int) -> Encoder:
+def _graph(name: str, content: bytes, threads: int, sha256: str) -> Encoder:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -189,7 +189,7 @@ def _graph(name: str, content: bytes, threads: int) -> Encoder:
         raise EncoderError(f"{name} gives {output.name} {output.shape}: export it with one vector per image, (n, dim)")
     return _Graph(
         name=name,
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256=sha256,
         dim=output.shape[1],
         input_px=px,
         mpp=float(told["mpp"]) if "mpp" in told else None,

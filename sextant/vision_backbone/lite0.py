@@ -77,8 +77,7 @@ def model_path(intermediate: Sequence[int] = ()) -> Path:
         CheckpointError: the weights' file is missing or not the pinned one.
     """
     cache = Path(os.environ.get("SEXTANT_CACHE") or Path.home() / ".cache" / "sextant")
-    wanted = f"{WEIGHTS_SHA256} {_VERSION} {sorted(set(intermediate))}"
-    path = cache / f"efficientnet-lite0-{hashlib.sha256(wanted.encode()).hexdigest()[:16]}.onnx"
+    path = cache / f"efficientnet-lite0-{digest(intermediate)[:16]}.onnx"
     if path.exists():
         return path
     cache.mkdir(parents=True, exist_ok=True)
@@ -91,6 +90,14 @@ def model_path(intermediate: Sequence[int] = ()) -> Path:
         with suppress(FileNotFoundError):
             Path(partial).unlink()
     return path
+
+
+def digest(intermediate: Sequence[int] = ()) -> str:
+    """SHA-256 of what decides the graph's numbers: weights, this builder's version and the outputs.
+
+    It is the encoder's identity in models: unlike the file's bytes it stays when another version of onnx writes them.
+    """
+    return hashlib.sha256(f"{WEIGHTS_SHA256} {_VERSION} {sorted(set(intermediate))}".encode()).hexdigest()
 
 
 def build(intermediate: Sequence[int] = (), tensors: Mapping[str, NDArray[Any]] | None = None) -> bytes:
