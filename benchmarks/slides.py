@@ -51,7 +51,7 @@ print(json.dumps({"engine": made.engine, "kept": made.kept, "tiles": made.tiles,
 """A process that tiles a slide several times; its own peak of memory, for `ru_maxrss` is inherited from its parent."""
 
 RUNS = 3
-COPIED, DECODED = 8, 2
+COPIED, DECODED = 16, 2
 """Slides of a process of ours, so that its start counts as little as it does for a host: one of sixteen has 135 of the
 2,167. Where tiles are decoded it counts little anyway."""
 COHORT_BYTES = 412e9
@@ -83,7 +83,7 @@ def run() -> list[dict[str, Any]]:
         scaled = [_ours(s40, folder, environment, DECODED) for _ in range(RUNS)]
         return [
             _tiled("0.5 gigapixels at 20x, JPEG tiles copied", copied, peer20, floor=80),
-            _tiled("0.5 gigapixels at 20x, one JPEG per tile", single, peer20, floor=15),
+            _tiled("0.5 gigapixels at 20x, one JPEG per tile", single, peer20),
             _tiled("1.3 gigapixels at 40x, decoded at half scale", scaled, peer40, floor=15),
             *_memory(copied, scaled),
             *_bytes(copied, single),
@@ -132,7 +132,9 @@ def _job(command: list[str], environment: dict[str, str]) -> Job:
     return Job(usage.ru_utime + usage.ru_stime, printed)
 
 
-def _tiled(name: str, ours: list[tuple[Job, dict[str, Any]]], peer: float, *, floor: float) -> dict[str, Any]:
+def _tiled(
+    name: str, ours: list[tuple[Job, dict[str, Any]]], peer: float, *, floor: float | None = None
+) -> dict[str, Any]:
     cpu = [each.cpu for each, _ in ours]
     engine = ours[0][1]["engine"]
     spread = max(cpu) - min(cpu)

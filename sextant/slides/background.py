@@ -47,8 +47,8 @@ class Estimate:
 
 def background_share(pixels: NDArray[np.uint8], luminance: int) -> float:
     """The share of background pixels, 0 to 1, of an RGB image of shape (height, width, 3)."""
-    counts = Image.fromarray(pixels).convert("L").histogram()
-    return float(sum(counts[luminance:]) / (pixels.shape[0] * pixels.shape[1]))
+    gray = np.asarray(Image.fromarray(pixels).convert("L"))
+    return float(np.count_nonzero(gray >= luminance) / gray.size)
 
 
 def estimate(slide: Slide, grid: Grid, settings: TileSettings) -> Estimate | None:

@@ -140,7 +140,7 @@ def _tiles(work: _Work, tally: _Tally) -> Iterator[Tile]:
             share = float(known.share[row, column])
             if share > limit:
                 continue
-        tally.rechecked += share is None or where.engine != "native"
+        tally.rechecked += share is None
         try:
             tile = _tile(work, column, row, share)
         except jpeg.DamagedError as error:
@@ -154,8 +154,7 @@ def _tiles(work: _Work, tally: _Tally) -> Iterator[Tile]:
 
 
 def _tile(work: _Work, column: int, row: int, share: float | None) -> Tile | None:
-    """A tile; None where its pixels tell that it is background. They are asked wherever they are decoded anyway, and
-    where the small level does not tell the share without doubt.
+    """A tile; None where its pixels, asked where the small level leaves its share in doubt, tell that it is background.
 
     Raises:
         DamagedError: it cannot be decoded.
@@ -171,7 +170,8 @@ def _tile(work: _Work, column: int, row: int, share: float | None) -> Tile | Non
             return None
     else:
         pixels = tile_pixels(opened, where, column, row, settings.size)
-        share = background_share(pixels, settings.luminance)
+        if share is None:
+            share = background_share(pixels, settings.luminance)
         if share > settings.background:
             return None
         parts_grid, parts = (1, 1), (jpeg.encode(pixels, settings.quality),)
