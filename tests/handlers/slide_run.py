@@ -4,6 +4,7 @@
 `colour(column, row)` per 256 pixels, but for the first column, which is white: those tiles are background.
 """
 
+import functools
 import hashlib
 import importlib
 import io
@@ -161,6 +162,7 @@ def evaluation(plan):
     )  # fmt: skip
 
 
+@functools.cache
 def etag(body):
     return hashlib.md5(body, usedforsecurity=False).hexdigest()
 

@@ -119,12 +119,13 @@ function Board({ api, run, page, chosen, keep }) {
   useEffect(() => {
     let gone = false;
     let viewer;
+    const left = new AbortController();
     const begin = async () => {
       const OSD = await library();
       if (gone) return;
       const fetchTile = async (level, column, row, signal) => {
         try {
-          return await api(/** @type {const} */ (`/api/slides/${run}/slides/${encodeURIComponent(page.slide.slide)}/tiles/${page.version}/${level}/${column}/${row}`), { blob: true, signal });
+          return await api(/** @type {const} */ (`/api/slides/${run}/slides/${encodeURIComponent(page.slide.slide)}/tiles/${page.version}/${level}/${column}/${row}`), { blob: true, signal: AbortSignal.any([signal, left.signal]) });
         } catch (error) {
           if (error.name !== "AbortError") setFault(error);
           throw error;
@@ -167,6 +168,7 @@ function Board({ api, run, page, chosen, keep }) {
     begin().catch(() => !gone && setFault(text.faults.module));
     return () => {
       gone = true;
+      left.abort();
       parts.current.tracker?.destroy();
       viewer?.destroy();
       parts.current = {};
