@@ -32,7 +32,7 @@ READERS = 16
 
 _NAME = re.compile(r"[^\W_][\w .,()+=@-]*")
 """What a slide may be called: its name is part of object keys and file names."""
-_LONGEST_NAME = 180
+_LONGEST_NAME = 180  # bytes: with an extension it must fit a file name
 _BLOCK = 1 << 16
 """Bytes of a header that come over at once."""
 
@@ -114,6 +114,11 @@ def slide_name(key: str) -> str:
     name = key.rpartition("/")[2]
     ending = next((each for each in EXTENSIONS if name.lower().endswith(each)), "")
     return name[: len(name) - len(ending)]
+
+
+def is_name(slide: str) -> bool:
+    """Whether a slide may be called so."""
+    return bool(_NAME.fullmatch(slide)) and len(slide.encode()) <= _LONGEST_NAME
 
 
 def gather(rows: Sequence[Row], slides: str, *, ignored: str = "") -> Cohort:
@@ -207,8 +212,10 @@ def _row_fault(same: Sequence[Row]) -> tuple[str, str] | None:
     keys = sorted({each.key for each in same if each.key})
     if len(keys) > 1:
         return "conflicting files", f"{row.slide} has the files {', '.join(keys)}: give each a slide name of its own"
-    if not _NAME.fullmatch(row.slide) or len(row.slide) > _LONGEST_NAME:
-        allowed = "begin with a letter or digit, and go on with letters, digits, blanks and .,()+=@_- only"
+    if not is_name(row.slide):
+        allowed = (
+            f"be letters, digits, blanks and .,()+=@_-, begin with a letter or digit, and have {_LONGEST_NAME} bytes"
+        )
         return "unusable name", f"{row.slide[:200]!r} must {allowed}: rename it, and tell its file in the column key"
     return None
 

@@ -7,6 +7,7 @@ reason, and the next slide goes on, also where a library crashed over it. The di
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import signal
@@ -15,9 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from sextant import storage
-from sextant.slides.cohort import companions
+from sextant.slides.cohort import companions, is_name
 from sextant.slides.container import InputError
 from sextant.slides.errors import SlideError
 from sextant.slides.pack import TiledSlide, tiled_slide
@@ -47,10 +49,16 @@ class HostTiling:
 
 
 def quarantine(run: str, findings: Iterable[Finding], step: str) -> None:
-    """Puts findings where the console and the pack step look for them, `quarantine/{slide}.json`."""
+    """Puts findings where the console and the pack step look for them, `quarantine/{slide}.json`.
+
+    A slide whose name cannot be part of a key is there under a quoted one: what rows say must not lead elsewhere.
+    """
     for each in findings:
+        name = each.slide
+        if not is_name(name):
+            name = f"{quote(name, safe='')[:100]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
         body = json.dumps({**each.model_dump(), "step": step}, indent=1).encode()
-        storage.write(body, storage.joined(run, f"quarantine/{each.slide}.json"))
+        storage.write(body, storage.joined(run, f"quarantine/{name}.json"))
 
 
 def tile_host(

@@ -1,5 +1,6 @@
 """A slide that takes its process down, a full disk, and hosts that the plan does not know."""
 
+import json
 import os
 import signal
 import threading
@@ -7,9 +8,9 @@ import threading
 import pytest
 
 from sextant.slides import cohort_tiling
-from sextant.slides.cohort_tiling import tile_host
+from sextant.slides.cohort_tiling import quarantine, tile_host
 from sextant.slides.container import InputError
-from sextant.slides.plan import Plan, PlannedSlide
+from sextant.slides.plan import Finding, Plan, PlannedSlide
 
 
 def _killed(answer, path, *_):
@@ -88,3 +89,13 @@ def test_told_to_stop_no_slide_is_begun(cohort):
 def test_a_host_that_the_plan_does_not_know(cohort):
     with pytest.raises(InputError, match="host 1 of a plan for 1: plan for as many hosts"):
         tile(cohort, host=1)
+
+
+def test_no_name_in_a_row_leads_out_of_the_quarantine(tmp_path):
+    names = ["../../evil", "/etc/passwd", "a" * 300, "..", "x\ny", "ß" * 90]
+    findings = [Finding(slide=name, key="", reason="unusable name", detail="d") for name in [*names, "good name-1"]]
+    quarantine(str(tmp_path / "run"), findings, "plan")
+    below = list((tmp_path / "run" / "quarantine").iterdir())
+    assert [path for path in tmp_path.rglob("*.json") if path not in below] == []
+    assert {json.loads(path.read_text())["slide"] for path in below} == {*names, "good name-1"}
+    assert (tmp_path / "run/quarantine/good name-1.json").is_file()
