@@ -168,6 +168,28 @@ def test_a_target_that_cannot_be_written_is_not_the_slides_fault(tmp_path):
         tiled(path, tmp_path / "no folder" / "s.tfrecord", size=256)
 
 
+def test_a_full_disk_leaves_nothing_half(tmp_path):
+    path = write(tmp_path / "s.svs", picture(1400, 1100))
+    target = tmp_path / "s.tfrecord"
+    target.write_bytes(b"of the run before")
+    program = """
+import resource
+import sys
+from pathlib import Path
+from sextant.slides.settings import TileSettings
+from sextant.slides.tiling import tile_slide
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # no file of this process grows beyond it
+tile_slide(Path(sys.argv[1]), slide="S", patient="P", label=0, label_name="LUAD", settings=TileSettings(size=256),
+           target=Path(sys.argv[2]))
+"""
+    command = [sys.executable, "-c", program, str(path), str(target)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "OSError: [Errno 27] File too large" in done.stderr
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["s.svs", "s.tfrecord"]
+    assert target.read_bytes() == b"of the run before"
+
+
 @pytest.mark.parametrize("power", [20, 40])
 def test_a_quarter_of_a_gigapixel_takes_little_memory(tmp_path, power):
     path = tmp_path / "large.svs"
