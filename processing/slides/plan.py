@@ -58,7 +58,7 @@ def main() -> None:
     quarantine(given.run, plan.quarantined, "plan")
     storage.write(plan.model_dump_json(indent=1).encode(), storage.joined(given.run, "plan.json"))
     for each in (*plan.quarantined, *plan.notes):
-        print(f"{each.slide or each.reason}: {each.reason}, {each.detail}")  # noqa: T201  the job's log
+        print(f"{each.slide or 'cohort'}: {each.reason}, {each.detail}")  # noqa: T201  the job's log
     print(f"{len(plan.slides)} slides planned, {len(plan.quarantined)} in quarantine, {len(plan.notes)} notes")  # noqa: T201
 
 

@@ -120,8 +120,10 @@ def make_plan(
         tiles: how.
 
     Raises:
-        InputError: no slide is left, or the fractions or classes are none.
+        InputError: no slide is left, or hosts, fractions or classes are none.
     """
+    if hosts < 1:
+        raise InputError(f"{hosts} hosts: give the number of instances of the tile step, 1 or more")
     if len(set(classes)) != len(classes):
         raise InputError(f"classes {', '.join(classes)}: a name comes twice")
     foreign = [row for row in cohort.rows if classes and row.label not in classes]

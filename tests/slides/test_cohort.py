@@ -237,6 +237,14 @@ def test_classes_as_given_are_the_order_and_others_are_quarantined(planned):
         make_plan(gather(rows, slides), classes=("LUSC", "LUSC"))
 
 
+def test_no_host_and_no_fractions_are_told(planned):
+    cohort = gather(*planned)
+    with pytest.raises(InputError, match="0 hosts: give"):
+        make_plan(cohort, hosts=0)
+    with pytest.raises(InputError, match="three shares"):
+        make_plan(cohort, fractions=(0.5, 0.5, 0.5))
+
+
 def test_no_slide_left_is_told_with_the_reasons(slides):
     cohort = gather([Row("x", "P", "L"), Row("y", "P", "L"), Row("a", "", "L")], str(slides))
     with pytest.raises(InputError, match="2 with missing file, 1 with incomplete row"):
