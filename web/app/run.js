@@ -43,8 +43,10 @@ export function Run({ api, address, system }) {
   if (!run)
     return html`${back}<${Title}>${said.title(system.title)}<//>
       ${fault ? html`<${Problem} fault=${fault} retry=${refresh} />` : html`<p class="loading" role="status">${text.shared.loading}</p>`}`;
+  const made = system.pages.filter((each) => each.ofRun);
   const stopButton = run.allowed.includes("stop") && html`<${Confirmed} label=${said.stop} busy=${stop.busy && said.stopping} question=${said.stopQuestion} meaning=${said.stopMeaning} yes=${said.stopYes} no=${said.stopNo} act=${stop.act} />`;
   return html`${back}<${Title} lead=${time(run.started_at)} aside=${stopButton}>${said.title(system.title)}<//>
+    ${made.length > 0 && html`<nav class="tabs" aria-label=${said.made}>${made.map((each) => html`<a key=${each.id} href=${link([system.id, each.id], { run: run.id })}>${each.title}</a>`)}</nav>`}
     ${fault && html`<${Problem} fault=${fault} retry=${refresh} />`}
     ${stop.fault && html`<${Problem} fault=${stop.fault} />`}
     <section class=${`card progress ${run.state}`} aria-labelledby="progress">

@@ -176,6 +176,7 @@ export const text = {
   run: {
     title: (system) => `${system} run`,
     back: "All runs",
+    made: "What this run has made",
     begun: "Started",
     ended: "Ended",
     duration: "Duration",

@@ -14,9 +14,10 @@ const contents = {
     { id: "annotation", load: () => import("./annotation.js").then((module) => module.Annotation), within: true },
   ],
   slides: [
-    { id: "cohort", load: () => import("./cohort.js").then((module) => module.Cohort) },
-    { id: "metrics", load: () => import("./metrics.js").then((module) => module.Metrics) },
-    { id: "files", load: () => import("./files.js").then((module) => module.Files) },
+    // `ofRun`: the page is about one run, which its address names.
+    { id: "cohort", load: () => import("./cohort.js").then((module) => module.Cohort), ofRun: true },
+    { id: "metrics", load: () => import("./metrics.js").then((module) => module.Metrics), ofRun: true },
+    { id: "files", load: () => import("./files.js").then((module) => module.Files), ofRun: true },
     { id: "slide", load: () => import("./slide.js").then((module) => module.Slide), within: true },
   ],
   health: [],
