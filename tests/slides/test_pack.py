@@ -2,8 +2,12 @@
 
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -274,3 +278,28 @@ def test_no_validation_slide_gives_empty_shards(run):
     manifest = pack(str(run))
     assert manifest.splits["valid"].records == 0
     assert manifest.splits["valid"].per_class == {"LUAD": 0, "LUSC": 0}
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_tiles(run):
+    plan = Plan.model_validate_json((run / "plan.json").read_text())
+    blob = os.urandom(1 << 20)
+    for planned in plan.slides:
+        path = run / "tiles" / f"{planned.slide}.tfrecord"
+        tile = tiles(planned.slide, planned.patient, planned.label_index, 1)[0]
+        with path.open("wb") as file:
+            tfrecord.write(file, (to_record(replace(tile, x=512 * n, parts=(blob,))) for n in range(60)))
+        told = TiledSlide.model_validate_json(path.with_suffix(".json").read_text())
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        changes = {"kept": 60, "tiles": 60, "dropped": 0, "bytes": path.stat().st_size, "sha256": digest}
+        again = told.model_copy(update={"summary": told.summary.model_copy(update=changes)})
+        path.with_suffix(".json").write_text(again.model_dump_json())
+    program = (
+        "import sys\n"
+        "from sextant.slides.pack import pack\n"
+        "pack(sys.argv[1])\n"
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+    )
+    command = [sys.executable, "-c", program, str(run)]
+    peak = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert peak < 200 * 1024  # KiB, for 420 MB of tiles
