@@ -50,9 +50,10 @@ class JpegLevel:
         first = row * self.columns + column
         offsets = self.offsets[first : first + columns].tolist()
         counts = self.counts[first : first + columns].tolist()
-        start, end = offsets[0], offsets[-1] + counts[-1]
-        if end - start == sum(counts):  # one after the other, as scanners write them: one call of the system
-            block = os.pread(self.descriptor, end - start, start)
+        start = offsets[0]
+        ends = map(int.__add__, offsets, counts)
+        if all(end == after for end, after in zip(ends, offsets[1:], strict=False)):  # as scanners write them
+            block = os.pread(self.descriptor, sum(counts), start)  # one call of the system
             bodies = [block[at - start : at - start + count] for at, count in zip(offsets, counts, strict=True)]
         else:
             bodies = [os.pread(self.descriptor, count, at) for at, count in zip(offsets, counts, strict=True)]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -52,33 +53,31 @@ def test_neighbours_are_read_at_once_or_one_by_one(level):
     assert together == [part for column in range(1, 5) for part in found.parts(column, 2, 1)]
 
 
-def test_neighbours_that_lie_apart_are_read_as_well(tmp_path):
-    image = picture(WIDTH, HEIGHT)
-    near = write(tmp_path / "near.svs", image, side=SIDE, downs=(1,))
+@pytest.mark.parametrize("order", ["apart", "backwards", "one elsewhere"])
+def test_neighbours_that_lie_anywhere_are_read_as_well(tmp_path, order):
+    near = write(tmp_path / "near.svs", picture(WIDTH, HEIGHT), side=SIDE, downs=(1,))
     with open_slide(near) as slide:
         level = slide.levels[0].jpeg
         expected = level.parts(1, 2, 4)
         body = near.read_bytes()
         blocks = [body[at : at + count] for at, count in zip(level.offsets, level.counts, strict=True)]
-    apart = tmp_path / "apart"
-    offsets, at = [], 0
-    with apart.open("wb") as stream:
-        for block in blocks:
-            stream.write(b"gap" + block)
-            offsets.append(at + 3)
-            at += 3 + len(block)
-    with apart.open("rb") as stream:
-        moved = type(level)(
-            stream.fileno(),
-            WIDTH,
-            HEIGHT,
-            SIDE,
-            SIDE,
-            np.array(offsets, np.int64),
-            level.counts,
-            level.beginning,
-        )
-        assert moved.parts(1, 2, 4) == expected
+    numbers = list(range(35))
+    if order == "backwards":
+        numbers.reverse()
+    if order == "one elsewhere":  # and as many bytes in its place
+        numbers.remove(17)
+        numbers.append(17)
+    offsets, written = np.zeros(35, np.int64), b""
+    for number in numbers:
+        written += b"gap" if order == "apart" else b""
+        if order == "one elsewhere" and number == 18:
+            written += bytes(len(blocks[17]))
+        offsets[number] = len(written)
+        written += blocks[number]
+    moved = tmp_path / "moved"
+    moved.write_bytes(written)
+    with moved.open("rb") as stream:
+        assert replace(level, descriptor=stream.fileno(), offsets=offsets).parts(1, 2, 4) == expected
 
 
 def test_the_cache_is_bounded(tmp_path):
