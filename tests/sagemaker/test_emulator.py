@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import tarfile
+import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -380,6 +381,8 @@ def test_kill_9_of_the_emulator_ends_jobs_with_a_reason_and_endpoints_come_back(
     settled(lambda: {"left": bool(containers(aws))}, "left", {True}, seconds=10)  # no container outlives it
     emulator.start(aws.state, port=aws.running.port, console_port=aws.running.console_port)
 
+    links = [link for link in Path(tempfile.gettempdir()).glob("sm????????") if link.is_symlink()]
+    assert [link for link in links if aws.state in link.readlink().parents and not link.exists()] == []
     job = one(sagemaker, "cut-off")
     assert (job["ProcessingJobStatus"], "was stopped while the job ran" in job["FailureReason"]) == ("Failed", True)
     answer = runtime.invoke_endpoint(EndpointName="kept", Body=b"hello", ContentType="text/plain")

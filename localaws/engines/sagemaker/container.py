@@ -171,6 +171,13 @@ class Container:
         self._temporary.unlink(missing_ok=True)
 
 
+def sweep(scratch: Path) -> None:
+    """Removes the short names of temporary folders that containers of a killed emulator left behind."""
+    for link in Path(tempfile.gettempdir()).glob("sm????????"):
+        if link.is_symlink() and link.readlink().is_relative_to(scratch):
+            link.unlink(missing_ok=True)
+
+
 def _placed(part: str, root: Root, *, isolated: bool) -> str:
     """Without a mount namespace, paths below /opt/ml in an argument become those of the files themselves."""
     return part if isolated else re.sub(r"(?<![\w./-])/opt/ml(?=/|$)", lambda _: str(root.ml), part)

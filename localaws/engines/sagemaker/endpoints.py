@@ -44,6 +44,7 @@ class Endpoints(Models):
         self._fleets: dict[tuple[Place, str], Fleet] = {}
         self._supervisors: dict[tuple[Place, str], tuple[threading.Thread, threading.Event]] = {}
         self._later = ThreadPoolExecutor(2, thread_name_prefix="endpoint")
+        self._asynchronous = ThreadPoolExecutor(2, thread_name_prefix="asynchronous-inference")
 
     # -- control ---------------------------------------------------------------------------------------------------
 
@@ -111,6 +112,8 @@ class Endpoints(Models):
                 self._in_service(place, name, config, fleet, desired)
                 if old is not None:
                     old.drain(INVOKE_SECONDS)
+            else:
+                fleet.close()
         except PROBLEMS as error:  # the old servers go on
             self._set_endpoint(place, name, EndpointStatus="InService", FailureReason=_reason(error))
 
@@ -255,6 +258,9 @@ class Endpoints(Models):
         for key in keys:
             self._unsupervise(*key)
         self._later.shutdown(wait=True, cancel_futures=True)
+        for fleet in self._fleets.values():  # of an update that ended just now
+            fleet.close()
+        self._asynchronous.shutdown(wait=True, cancel_futures=True)
 
     # -- runtime ---------------------------------------------------------------------------------------------------
 
@@ -358,7 +364,7 @@ class Endpoints(Models):
             elif failure is not None:
                 storage.store(failure, problem.encode())
 
-        self._later.submit(work)
+        self._asynchronous.submit(work)
         return answer
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localaws.engines.sagemaker.container import sweep
 from localaws.engines.sagemaker.endpoints import Endpoints
 from localaws.engines.sagemaker.jobs import slots_from_environment
 from localaws.engines.sagemaker.packages import Packages
@@ -37,6 +39,7 @@ class SageMaker(Processing, Training, Transform, Endpoints, Packages):
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(home, clock, slots=slots or slots_from_environment(), grace=grace)
+        sweep(Path(home.scratch))
         self._recover_jobs()
         self._recover_endpoints()
 

@@ -53,6 +53,7 @@ class Fleet:
         self._places = [_Place(variant, number) for variant, count in counts.items() for number in range(count)]
         self._turn = itertools.count()
         self._closed = threading.Event()
+        self._starting = threading.RLock()  # no server is started once the fleet is closed
         self._requests = 0
         self._draining = False
         self._changed = threading.Condition()
@@ -101,8 +102,9 @@ class Fleet:
             return
         place.due = now + BACKOFF_SECONDS[min(place.attempts + 1, len(BACKOFF_SECONDS) - 1)]
         place.attempts += 1
-        with contextlib.suppress(Exception):  # tried again when due
-            place.server = self._start(place.variant, place.number)
+        with self._starting, contextlib.suppress(Exception):  # tried again when due
+            if not self._closed.is_set():
+                place.server = self._start(place.variant, place.number)
 
     def pick(self, variant: str | None, seconds: float) -> tuple[str, ModelServer]:
         """A server that is ready: of the variant, or of one chosen by weight.
@@ -146,7 +148,8 @@ class Fleet:
 
     def close(self) -> None:
         """Ends all servers: SIGTERM, then SIGKILL."""
-        self._closed.set()
+        with self._starting:
+            self._closed.set()
         servers = [place.server for place in self._places if place.server is not None]
         for server in servers:
             server.container.terminate()

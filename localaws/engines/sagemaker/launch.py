@@ -26,6 +26,8 @@ from typing import Any
 PR_SET_CHILD_SUBREAPER = 36
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
+# Jobs take every core they get; the emulator that serves them and the console must still answer.
+POLITENESS = 5
 
 
 def mount(places: dict[str, str]) -> None:
@@ -113,6 +115,7 @@ def end_with_parent() -> None:
 def main(specification: dict[str, Any]) -> int:
     end_with_parent()
     adopt_orphans()
+    os.nice(POLITENESS)
     if "mount" in specification:
         mount(specification["mount"])
     command, environment = specification["command"], specification["environment"]
