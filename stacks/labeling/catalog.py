@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sextant.labeling.tables import Column, Table
     from sextant.labeling.views import View
-    from stacks.config import LabelingConfig
+    from stacks.labeling.config import LabelingConfig
 
 _PRESTO_TYPES = {"string": "varchar", "int": "integer", "smallint": "smallint", "float": "real"}
 """Presto's names of Hive's scalar types, where they differ."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sextant.labeling.views import report_views
 
 if TYPE_CHECKING:
-    from stacks.config import LabelingConfig
+    from stacks.labeling.config import LabelingConfig
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
-import aws_cdk.aws_events as events
-import aws_cdk.aws_events_targets as targets
 import aws_cdk.aws_iam as iam
-import aws_cdk.aws_sqs as sqs
 import aws_cdk.aws_stepfunctions as sfn
 from constructs import Construct
 
 from sextant.slides.evaluation import METRIC_DEFINITIONS
 from stacks.building_blocks.alarms import alarm
 from stacks.building_blocks.data_lake import log_group
-from stacks.building_blocks.function import PythonFunction
 from stacks.building_blocks.grants import as_finding
 from stacks.building_blocks.nag import acknowledge
 from stacks.slides import steps
+from stacks.slides.arrival import start_on_arrival
 from stacks.slides.steps import Cluster
 
 if TYPE_CHECKING:
@@ -66,7 +63,9 @@ class Pipeline(Construct):
         self.machine.add_to_role_policy(
             iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[register.function_arn])
         )
-        self._start(environment, slides=slides, runs=runs, key=key, alarms=alarms)
+        start_on_arrival(
+            self, environment=environment, machine=self.machine, slides=slides, runs=runs, key=key, alarms=alarms
+        )
         alarm(
             self,
             "RunsFailed",
@@ -152,63 +151,4 @@ class Pipeline(Construct):
             self.machine,
             "Jobs and models are named after their run, whose name is not known beforehand.",
             *(f"AwsSolutions-IAM5[Resource::{as_finding(execution.role, arn)}]" for arn in (*jobs, arns("model"))),
-        )
-
-    def _start(
-        self,
-        environment: EnvironmentConfig,
-        *,
-        slides: s3.IBucket,
-        runs: s3.IBucket,
-        key: kms.Key,
-        alarms: sns.Topic,
-    ) -> None:
-        """An object called slides.csv → function → an execution of its name."""
-        lost = sqs.Queue(
-            self,
-            "LostStarts",
-            encryption=sqs.QueueEncryption.KMS,
-            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
-            encryption_master_key=key,
-            enforce_ssl=True,
-            retention_period=cdk.Duration.days(14),
-        )
-        made = PythonFunction(
-            self,
-            "Start",
-            environment=environment,
-            handler="lambdas.slides.start.handler",
-            description="Starts a run over the cohort whose slides.csv has arrived",
-            key=key,
-            variables={"MACHINE_ARN": self.machine.state_machine_arn, "RUNS": f"s3://{runs.bucket_name}/runs"},
-            timeout_seconds=30,
-            lost_events=lost,
-        )
-        self.machine.grant_start_execution(made.role)
-        events.Rule(
-            self,
-            "TableArrived",
-            description="A cohort's slides.csv has arrived",
-            event_pattern=events.EventPattern(
-                source=["aws.s3"],
-                detail_type=["Object Created"],
-                detail={
-                    "bucket": {"name": [slides.bucket_name]},
-                    "object": {"key": [{"suffix": "/slides.csv"}, "slides.csv"]},
-                },
-            ),
-            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
-            targets=[
-                # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
-                targets.LambdaFunction(made.function)
-            ],
-        )
-        alarm(
-            self,
-            "StartsLost",
-            topic=alarms,
-            metric=lost.metric_approximate_number_of_messages_visible(period=cdk.Duration.minutes(5)),
-            threshold=1,
-            description="A slides.csv arrived and no run was started: the event lies in the queue of lost starts. The "
-            "function's log has the reason; put slides.csv again to start the run.",
         )

@@ -70,13 +70,7 @@ def processing(step: str, arguments: Sequence[str], jobs: Jobs, cluster: Cluster
                 "ContainerEntrypoint": ["python3", "-m", f"processing.slides.{step}"],
                 "ContainerArguments.$": f"States.Array('--run', $.root{', ' if given else ''}{given})",
             },
-            "ProcessingResources": {
-                "ClusterConfig": {
-                    "InstanceType": cluster.instance_type,
-                    "InstanceCount": cluster.instances,
-                    "VolumeSizeInGB": cluster.volume_gb,
-                }
-            },
+            "ProcessingResources": {"ClusterConfig": _instances(cluster)},
             "RoleArn": jobs.role,
             "StoppingCondition": {"MaxRuntimeInSeconds": 24 * _HOUR},
             "NetworkConfig": {
@@ -106,11 +100,7 @@ def training(jobs: Jobs, cluster: Cluster, hyperparameters: dict[str, str], metr
             "InputDataConfig": [*channels, _channel("manifest", "records/manifest.json", "File")],
             "OutputDataConfig": {"S3OutputPath.$": path("$.root", "/model/")},
             "CheckpointConfig": {"S3Uri.$": path("$.root", "/checkpoints/")},
-            "ResourceConfig": {
-                "InstanceType": cluster.instance_type,
-                "InstanceCount": cluster.instances,
-                "VolumeSizeInGB": cluster.volume_gb,
-            },
+            "ResourceConfig": _instances(cluster),
             "RoleArn": jobs.role,
             "StoppingCondition": {"MaxRuntimeInSeconds": 24 * _HOUR},
             "EnableInterContainerTrafficEncryption": True,
@@ -187,6 +177,11 @@ def called(function: str) -> State:
     }
 
 
+def _instances(cluster: Cluster) -> State:
+    counted = {"InstanceCount": cluster.instances, "VolumeSizeInGB": cluster.volume_gb}
+    return {"InstanceType": cluster.instance_type, **counted}
+
+
 def _channel(name: str, place: str, mode: str) -> State:
     return {
         "ChannelName": name,
@@ -196,7 +191,7 @@ def _channel(name: str, place: str, mode: str) -> State:
                 "S3DataType": "S3Prefix",
                 "S3DataDistributionType": "FullyReplicated",
                 "S3Uri.$": path("$.root", f"/{place}"),
-            }
+            },
         },
     }
 

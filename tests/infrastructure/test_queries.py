@@ -1,6 +1,6 @@
 """The saved queries are the original's statements."""
 
-from stacks.config import LabelingConfig
+from stacks.labeling.config import LabelingConfig
 from stacks.labeling.queries import saved_queries
 
 # The statements as the original names tables and fields.

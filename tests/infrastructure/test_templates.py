@@ -12,7 +12,7 @@ FROZEN = {
     "AWS::Athena::WorkGroup": {"Labeling/ReportsWorkgroup3BA0049C"},
     "AWS::Cognito::UserPool": {"Console/UsersPoolBFC35D3B", "Labeling/Workforce574A26FE"},
     "AWS::Glue::Database": {"Labeling/CatalogDatabaseE63956BB"},
-    "AWS::KMS::Key": {"Console/DataKey17AFBB84", "Labeling/DataKey17AFBB84"},
+    "AWS::KMS::Key": {"Console/DataKey17AFBB84", "Labeling/DataKey17AFBB84", "Slides/DataKey17AFBB84"},
     "AWS::Logs::LogGroup": {
         "Console/ApiAccessLog713001CC",
         "Console/ConsoleApiLogB73A58EC",
@@ -20,6 +20,12 @@ FROZEN = {
         "Labeling/DashboardsLog6BD68D9A",
         "Labeling/MailingReportLogB2323C7E",
         "Labeling/OperationLog5EB9BF36",
+        "Slides/OperationLog5EB9BF36",
+        "Slides/PagesLogF8109BEE",
+        "Slides/PipelineLog5D9785C3",
+        "Slides/PipelineStartLog7F464154",
+        "Slides/RegistryDeployLogFAB285C3",
+        "Slides/RegistryRegisterLog0E7541D4",
     },
     "AWS::S3::Bucket": {
         "Console/SiteAccessLogs536C0B75",
@@ -28,15 +34,34 @@ FROZEN = {
         "Labeling/Batch14E90808",
         "Labeling/Processed10BEC1CE",
         "Labeling/ReportsResults2BA6B902",
+        "Slides/AccessLogs8B620ECA",
+        "Slides/RunsE45A2291",
+        "Slides/Slides8C3D8E79",
     },
-    "AWS::SNS::Topic": {"Console/Alarms04B5A0BF", "Labeling/Alarms04B5A0BF", "Labeling/MailingSummariesFC21F449"},
+    "AWS::SNS::Topic": {
+        "Console/Alarms04B5A0BF",
+        "Labeling/Alarms04B5A0BF",
+        "Labeling/MailingSummariesFC21F449",
+        "Slides/Alarms04B5A0BF",
+    },
+    "AWS::SageMaker::ModelPackageGroup": {"Slides/RegistryGroupF9A457C4"},
+    "AWS::StepFunctions::StateMachine": {"Slides/PipelineMachine70FD447C"},
 }
 """Logical ids of what holds state. Changing one replaces the resource: its data is lost or left behind."""
 
-LOG_BUCKETS = {"Console/SiteAccessLogs536C0B75", "Labeling/AccessLogs8B620ECA"}
+LOG_BUCKETS = {"Console/SiteAccessLogs536C0B75", "Labeling/AccessLogs8B620ECA", "Slides/AccessLogs8B620ECA"}
 # EC2's Describe actions take no resource, and a network interface has no name before it exists.
 # Athena lists what it has for everybody or nobody.
-ANY_RESOURCE_ALLOWED = {"ec2:", "athena:ListDataCatalogs", "athena:ListWorkGroups"}
+# A registry's token is the account's, metrics have names only, and delivery of a state machine's log is a setting.
+ANY_RESOURCE_ALLOWED = {
+    "ec2:",
+    "athena:ListDataCatalogs",
+    "athena:ListWorkGroups",
+    "cloudwatch:PutMetricData",
+    "ecr:GetAuthorizationToken",
+    "logs:",
+    "sagemaker:ListModelPackages",
+}
 
 
 def of_type(stage, kind):
@@ -313,7 +338,7 @@ def test_whatever_wakes_somebody_is_in_the_guide(production):
     assert len(alarms) > 8
     assert len(topics) == 2
     for name in [*alarms, *topics]:
-        short = re.sub(r"^(Mailing|Site)(?=[A-Z])|[0-9A-F]{8}$", "", name)
+        short = re.sub(r"^(Mailing|Site|Registry|Pipeline)(?=[A-Z])|[0-9A-F]{8}$", "", name)
         assert re.search(rf"\b{short}\b", told), short
 
 
@@ -352,7 +377,7 @@ def test_whoever_alarms_may_publish_to_its_topic_and_use_its_key(stage):
         for target in rule["Properties"]["Targets"]
         if "Ref" in target["Arn"]  # a topic; a function has an Arn
     }
-    assert len(sent) == 3
+    assert len(sent) == 4
     assert published == sent
 
     topics = of_type(stage, "AWS::SNS::Topic")
@@ -379,7 +404,7 @@ def test_a_failed_attempt_of_the_job_promises_nothing_about_the_tables(local):
 
 def test_only_alarms_of_this_account_may_publish(production):
     policies = [each for where, each in of_type(production, "AWS::SNS::TopicPolicy").items() if "Alarms" in where]
-    assert len(policies) == 2
+    assert len(policies) == 3
     for policy in policies:
         [condition] = [
             each["Condition"]
