@@ -1,50 +1,42 @@
-"""Endpoints as supervised local servers, and the runtime that calls them."""
+"""Endpoints as supervised local servers; `runtime` calls them."""
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import threading
-import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localaws.engines.sagemaker.container import Root
-from localaws.engines.sagemaker.data import DataError, Storage, below
+from localaws.engines.sagemaker.data import DataError
 from localaws.engines.sagemaker.fleet import WATCH_SECONDS, Fleet
 from localaws.engines.sagemaker.images import ImageError
 from localaws.engines.sagemaker.models import Models
-from localaws.engines.sagemaker.server import Answer, NoAnswerError, NotReachedError, ServerError
+from localaws.engines.sagemaker.server import ServerError
 from localaws.engines.sagemaker.state import Place, invalid, listed, place_of, plain, shown, validate
 from localaws.home import Call, Document, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from localaws.engines.sagemaker.server import ModelServer
 
 EVENT = "SageMaker Endpoint State Change"
 INSTANCES_AT_MOST = 2
 START_SECONDS = 240.0
-BODY_BYTES = 6_291_456
 INVOKE_SECONDS = 60.0
-READY_SECONDS = 20.0
-ASYNC_SECONDS = 900.0
 UPPER = {"InService": "IN_SERVICE"}
 PROBLEMS = (ServerError, ServiceError, DataError, ImageError)
 
 
 class Endpoints(Models):
-    """The operations of endpoints and of the runtime."""
+    """The operations of endpoints."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._fleets: dict[tuple[Place, str], Fleet] = {}
         self._supervisors: dict[tuple[Place, str], tuple[threading.Thread, threading.Event]] = {}
         self._later = ThreadPoolExecutor(2, thread_name_prefix="endpoint")
-        self._asynchronous = ThreadPoolExecutor(2, thread_name_prefix="asynchronous-inference")
 
     # -- control ---------------------------------------------------------------------------------------------------
 
@@ -260,141 +252,6 @@ class Endpoints(Models):
         self._later.shutdown(wait=True, cancel_futures=True)
         for fleet in self._fleets.values():  # of an update that ended just now
             fleet.close()
-        self._asynchronous.shutdown(wait=True, cancel_futures=True)
-
-    # -- runtime ---------------------------------------------------------------------------------------------------
-
-    def invoke_endpoint(self, call: Call, params: Document) -> Document:
-        place, name, body = place_of(call), params["EndpointName"], params.get("Body") or b""
-        if len(body) > BODY_BYTES:
-            raise _refused(
-                f"The body of {len(body):,} bytes exceeds the limit of {BODY_BYTES:,} bytes of InvokeEndpoint"
-            )
-        for member in ("TargetModel", "InferenceComponentName", "SessionId", "TargetContainerHostname"):
-            if params.get(member):
-                raise _refused(f"{member} is not supported by the embedded SageMaker: leave it out")
-        target = params.get("TargetVariant")
-        try:
-            with self._serving(place, name) as fleet:
-                if target is not None and target not in fleet.weights:
-                    raise _refused(f"Variant {target} not found on endpoint {name}")
-                variant, answer = _asked(fleet, target, body, _headers(params), INVOKE_SECONDS)
-        except NoAnswerError as error:
-            message = f'Received server error (0) from primary with message "Your invocation timed out: {error}".'
-            raise ServiceError("ModelError", message, 424, OriginalStatusCode=0, OriginalMessage=str(error)) from error
-        except ServerError as error:
-            message = f"Endpoint {name} did not answer: {error}. Try again"
-            raise ServiceError("ServiceUnavailable", message, 503) from error
-        if answer.status != 200:
-            raise self._model_error(place, name, variant, answer)
-        return {
-            "Body": answer.body,
-            "ContentType": answer.headers.get("content-type", "application/octet-stream"),
-            "InvokedProductionVariant": variant,
-            "CustomAttributes": answer.headers.get("x-amzn-sagemaker-custom-attributes"),
-        }
-
-    @contextlib.contextmanager
-    def _serving(self, place: Place, name: str) -> Iterator[Fleet]:
-        """The servers of an endpoint that serves, held for one request.
-
-        Just after a restart they may need a moment to come back; at an update, the new ones follow the old.
-        """
-        deadline = time.monotonic() + READY_SECONDS
-        while (fleet := self._fleets.get((place, name))) is None or not fleet.enter():
-            self._check_serving(place, name)
-            if time.monotonic() > deadline:
-                raise ServiceError("ServiceUnavailable", f"Endpoint {name} is starting: try again in a moment", 503)
-            time.sleep(0.05)
-        try:
-            yield fleet
-        finally:
-            fleet.leave()
-
-    def _check_serving(self, place: Place, name: str) -> Document:
-        record = self._read("endpoints", place, name)
-        if record is None or record["EndpointStatus"] not in ("InService", "Updating"):
-            raise _refused(f"Endpoint {name} of account {place.account} not found.")
-        return record
-
-    def _model_error(self, place: Place, name: str, variant: str, answer: Answer) -> ServiceError:
-        kind = "client" if answer.status < 500 else "server"
-        group = f"/aws/sagemaker/Endpoints/{name}"
-        message = (
-            f'Received {kind} error ({answer.status}) from {variant} with message "{answer.text}". See {group} in '
-            f"account {place.account} for more information."
-        )
-        return ServiceError(
-            "ModelError", message, 424, OriginalStatusCode=answer.status, OriginalMessage=answer.text,
-            LogStreamArn=f"arn:aws:logs:{place.region}:{place.account}:log-group:{group}",
-        )  # fmt: skip
-
-    def invoke_endpoint_async(self, call: Call, params: Document) -> Document:
-        """The request lies in S3, and so will the answer."""
-        place, name = place_of(call), params["EndpointName"]
-        record = self._check_serving(place, name)
-        config = self._named("endpoint_configs", place, record["EndpointConfigName"], "endpoint configuration")
-        output = config.get("AsyncInferenceConfig", {}).get("OutputConfig", {})
-        if "S3OutputPath" not in output:
-            raise _refused(f"Endpoint {name} is not asynchronous: its configuration has no AsyncInferenceConfig")
-        if "InputLocation" not in params:
-            raise _refused("InputLocation is required")
-        inference = params.get("InferenceId") or str(uuid.uuid4())
-        answer: Document = {
-            "InferenceId": inference,
-            "OutputLocation": below(output["S3OutputPath"], f"{inference}.out"),
-        }
-        failure = None
-        if "S3FailurePath" in output:
-            answer["FailureLocation"] = failure = below(output["S3FailurePath"], f"{inference}-error.out")
-        model = self._named("models", place, config["ProductionVariants"][0]["ModelName"], "model")
-        storage = Storage(self._home, self._assumed(place, model["ExecutionRoleArn"]))
-
-        def work() -> None:
-            try:
-                body = storage.read(params["InputLocation"])
-                seconds = float(params.get("InvocationTimeoutSeconds") or ASYNC_SECONDS)
-                with self._serving(place, name) as fleet:
-                    _, found = _asked(fleet, None, body, _headers(params), seconds)
-                problem = "" if found.status == 200 else f"{found.status}: {found.text}"
-            except PROBLEMS as error:
-                problem, found = _reason(error), None
-            if found is not None and not problem:
-                storage.store(answer["OutputLocation"], found.body)
-            elif failure is not None:
-                storage.store(failure, problem.encode())
-
-        self._asynchronous.submit(work)
-        return answer
-
-
-def _asked(
-    fleet: Fleet, variant: str | None, body: bytes, headers: dict[str, str], seconds: float
-) -> tuple[str, Answer]:
-    """Asks a server that is ready; one that died a moment ago is passed over."""
-    deadline = time.monotonic() + READY_SECONDS
-    while True:
-        try:
-            chosen, server = fleet.pick(variant, READY_SECONDS)
-            return chosen, server.invoke(body, headers, seconds)
-        except NotReachedError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
-def _headers(params: Document) -> dict[str, str]:
-    given = {
-        "Content-Type": params.get("ContentType"),
-        "Accept": params.get("Accept"),
-        "X-Amzn-SageMaker-Custom-Attributes": params.get("CustomAttributes"),
-        "X-Amzn-SageMaker-Inference-Id": params.get("InferenceId"),
-    }
-    return {name: value for name, value in given.items() if value}
-
-
-def _refused(message: str) -> ServiceError:
-    return ServiceError("ValidationError", message)
 
 
 def _reason(error: Exception) -> str:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localaws.engines.sagemaker.container import sweep
-from localaws.engines.sagemaker.endpoints import Endpoints
 from localaws.engines.sagemaker.jobs import slots_from_environment
 from localaws.engines.sagemaker.packages import Packages
 from localaws.engines.sagemaker.processing import Processing
+from localaws.engines.sagemaker.runtime import Runtime
 from localaws.engines.sagemaker.training import Training
 from localaws.engines.sagemaker.transform import Transform
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from localaws.home import Home
 
 
-class SageMaker(Processing, Training, Transform, Endpoints, Packages):
+class SageMaker(Processing, Training, Transform, Runtime, Packages):
     """The engine. Its public methods are operations of SageMaker and its runtime; `close()` ends what runs.
 
     Args:
@@ -47,3 +47,4 @@ class SageMaker(Processing, Training, Transform, Endpoints, Packages):
         """Ends running containers and waits for them. Their jobs become Failed, with that reason."""
         self._close_jobs()
         self._close_endpoints()
+        self._asynchronous.shutdown(wait=True, cancel_futures=True)
