@@ -29,7 +29,7 @@ def encode(features: Mapping[str, Sequence[Value]]) -> bytes:
     """The serialized Example; names in order, so that equal features have equal bytes.
 
     Raises:
-        TypeError: a list has values of several kinds.
+        TypeError: a list has values of several kinds, or of another.
         OverflowError: an integer has more than 64 bits, or a float more than float32 can hold.
     """
     entries = [_field(1, _name(name) + _field(2, _feature(name, features[name]))) for name in sorted(features)]
@@ -60,14 +60,17 @@ def decode(payload: bytes) -> dict[str, list[Value]]:
 def _feature(name: str, values: Sequence[Value]) -> bytes:
     if not values:
         return b""
-    kinds = set(map(type, values))
-    if kinds == {bytes}:
+    kind = type(values[0])
+    if any(type(value) is not kind for value in values[1:]):
+        kinds = sorted({type(value).__name__ for value in values})
+        raise TypeError(f"{name} mixes {', '.join(kinds)}: give bytes, ints or floats")
+    if kind is bytes:
         return _field(_BYTES, b"".join([_field(1, value) for value in values]))  # type: ignore[arg-type]
-    if kinds == {float}:
+    if kind is float:
         return _field(_FLOATS, _field(1, struct.pack(f"<{len(values)}f", *values)))
-    if kinds == {int}:
+    if kind is int:
         return _field(_INTEGERS, _field(1, b"".join(map(_integer, values))))  # type: ignore[arg-type]
-    raise TypeError(f"{name} mixes {', '.join(sorted(kind.__name__ for kind in kinds))}: give bytes, ints or floats")
+    raise TypeError(f"{name} has {kind.__name__}: give bytes, ints or floats")
 
 
 @lru_cache(256)

@@ -119,6 +119,8 @@ def test_a_cut_example_is_told(features, data):
 def test_mixed_lists_are_refused():
     with pytest.raises(TypeError, match="label mixes float, int"):
         encode({"label": [1, 2.0]})
+    with pytest.raises(TypeError, match="label has str: give bytes"):
+        encode({"label": ["LUAD"]})
 
 
 def test_an_integer_of_more_than_64_bits_is_refused():

@@ -37,6 +37,17 @@ def test_an_abbreviated_rgb_tile_has_its_true_colours():
     assert np.array_equal(opened(whole), truth)
 
 
+def test_a_scan_marker_within_a_segment_is_none():
+    body = encoded(IMAGE, quality=80, comment=b"\xff\xda\xff\xda")
+    whole = jpeg.whole(body, jpeg.opening(None, rgb=False))
+    assert np.array_equal(opened(whole), opened(body))
+    table = b"\xff\xdb\x00\x43\x03" + b"\xff\xda" * 32  # of no component, and it stays
+    tabled = whole[:2] + table + whole[2:]
+    assert jpeg.whole(tabled, jpeg.opening(None, rgb=False)).endswith(whole[18:])
+    assert jpeg.plain(tabled, SIDE, SIDE)
+    assert np.array_equal(opened(tabled), opened(body))
+
+
 def test_the_wrong_colours_are_far_off():
     tables, tile, truth = rgb_abbreviated()
     wrong = jpeg.decode(jpeg.whole(tile, jpeg.opening(tables, rgb=False)), SIDE, SIDE)
