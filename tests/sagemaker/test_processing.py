@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from localaws.engines.sagemaker import container
 from localaws.engines.sagemaker.engine import SageMaker
 from localaws.home import ServiceError
 
@@ -242,3 +243,23 @@ def test_a_job_of_a_killed_emulator_has_failed(aws, home):
     job = engine.describe_processing_job(aws.call, {"ProcessingJobName": "old"})
     engine.close()
     assert (job["ProcessingJobStatus"], "was stopped while the job ran" in job["FailureReason"]) == ("Failed", True)
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_paths_in_arguments_lead_to_the_container_s_own_files(aws, monkeypatch, isolated):
+    if not isolated:
+        monkeypatch.setattr(container, "isolation", lambda: None)
+    elif container.isolation() is None:
+        pytest.skip("this system gives no mount namespaces")
+    aws.put("in/a.txt", "content of a")
+    command = ["/bin/sh", "-c", "cat /opt/ml/processing/in/a.txt > /opt/ml/processing/out/b.txt; echo kept:/x/opt/ml"]
+    job = run(
+        aws,
+        aws.image("pass"),
+        inputs=[source("s3://data/in/")],
+        outputs=[sink("s3://data/out")],
+        app={"ContainerEntrypoint": command},
+    )
+    assert job["ProcessingJobStatus"] == "Completed", job.get("FailureReason")
+    assert aws.read("out/b.txt") == "content of a"
+    assert list(aws.log("ProcessingJobs").values()) == ["kept:/x/opt/ml"]

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from localaws.engines.sagemaker.container import isolation
+from localaws.engines.sagemaker.engine import SageMaker
 from localaws.engines.sagemaker.images import CHECKOUT
 from localaws.home import ServiceError
 
@@ -354,3 +355,22 @@ def test_a_job_without_data_or_with_a_bad_request_is_refused(aws):
             aws.sagemaker.create_training_job(aws.call, request(aws, image, "bad", **change))
     [listed] = aws.sagemaker.list_training_jobs(aws.call, {})["TrainingJobSummaries"]
     assert (listed["TrainingJobName"], listed["TrainingJobStatus"]) == ("t", "Failed")
+
+
+def test_a_job_that_waits_for_a_place_is_pending_and_can_be_stopped(aws, home):
+    engine = SageMaker(home, slots=1, grace=1.0)
+    image = aws.image(script("time.sleep(60)"))
+    status = lambda name: engine.describe_training_job(aws.call, {"TrainingJobName": name})  # noqa: E731
+    try:
+        for name in ("first", "second"):
+            engine.create_training_job(aws.call, request(aws, image, name))
+        aws.wait(lambda: status("first")["SecondaryStatus"] == "Training")
+        aws.wait(lambda: status("second")["SecondaryStatus"] == "Pending")
+        for name in ("second", "first"):
+            engine.stop_training_job(aws.call, {"TrainingJobName": name})
+            job = aws.wait(lambda name=name: status(name) if status(name)["TrainingJobStatus"] == "Stopped" else None)
+    finally:
+        engine.close()
+    assert secondary(status("second")) == ["Starting", "Pending", "Stopping", "Stopped"]
+    assert "TrainingStartTime" not in status("second")
+    assert secondary(job)[-1] == "Stopped"
