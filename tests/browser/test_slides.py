@@ -223,6 +223,20 @@ def test_a_tile_that_was_seen_is_not_asked_for_again(open_page, site):
     assert sum("/tiles/" in each for each in site.asked) == before
 
 
+def test_an_api_that_is_busy_is_asked_again_in_silence(open_page, site):
+    at = (middle(4), middle(2), 1.5)
+    site.broken = {f"/api/slides/{RUN}/slides/A1/tiles": 429}
+    page = open_page(f"{site.url}/#/slides/slide/A1?run={RUN}&class=none&x={at[0]}&y={at[1]}&z={at[2]}")
+    page.expected_errors = ["429", "willReadFrequently"]
+    page.wait_for_selector(".deepzoom[data-ready]")
+    page.wait_for_timeout(500)
+    site.broken = {}
+    page.wait_for_timeout(1500)
+    drawn(page)
+    assert near(pixel(page, SLIDE, middle(4), middle(2), at), colour(4, 2))
+    assert page.get_by_role("alert").count() == 0
+
+
 @pytest.mark.parametrize(("z", "length"), [(0.2, "200 µm"), (2.0, "20 µm")])
 def test_the_scale_bar_is_as_long_as_it_says(open_page, site, z, length):
     """0.5 µm per pixel: 200 µm are 400 pixels, and 80 on the screen at a fifth of the size."""

@@ -42,7 +42,7 @@ export function reports({ evaluation, roc, training }, level) {
   );
   if (level === "slides" && roc.length)
     found.push(
-      report("roc", { type: "line", rows: ["fpr"], columns: "class", measures: ["tpr"] }, { fpr: dimension(columns.fpr, "number"), class: dimension(columns.class) }, { tpr: measure(columns.tpr, SHARE) }, [
+      report("roc", { type: "line", note: `${said.notes.roc} ${said.rocOf(roc[0].positives + roc[0].negatives)}`, rows: ["fpr"], columns: "class", measures: ["tpr"] }, { fpr: dimension(columns.fpr, "number"), class: dimension(columns.class) }, { tpr: measure(columns.tpr, SHARE) }, [
         ...roc.flatMap((curve) => curve.points.map((each) => ({ fpr: each.false_positive_rate, class: curve.label, tpr: each.true_positive_rate }))),
         ...[0, 1].map((each) => ({ fpr: each, class: said.chance, tpr: each })),
       ]),
@@ -93,8 +93,10 @@ function Content({ api, run, chosen, address, busy }) {
       <${Figure} name="calibration_error" found=${{ value: of.calibration_error }} note=${said.calibrationNote} />
       ${reports(answer, level).map((each) => html`<${Card} key=${`${level}${each.visual.id}`} slug=${`slides-${run}-${level}`} source=${said.source} visual=${each.visual} dataset=${each.dataset} outcome=${each.outcome} busy=${false} filtered=${false} titles=${{}} known=${known(each)} choice=${NO_CHOICE} drill=${() => ""} chips=${() => []} retry=${refresh} clear=${() => {}} />`)}
     </div>
-    ${!answer.training.length && html`<p class="quiet">${said.noTraining}</p>`}
-    <p class="quiet">${said.aggregation(evaluation.aggregation)}</p>
+    <div class="below quiet">
+      <p>${said.aggregation(evaluation.aggregation)}</p>
+      ${!answer.training.length && html`<p>${said.noTraining}</p>`}
+    </div>
     ${evaluation.missing?.length > 0 && html`<p class="notice">${said.missing(evaluation.missing.join(", "))}</p>`}`;
 }
 

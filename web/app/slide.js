@@ -13,6 +13,8 @@ import { highest, paint, scaleBar, tilesOf, tone } from "./tiles.js";
 const said = text.slide;
 const OPACITY = 45; // %, at first
 const BAR_PX = 140;
+const BUSY = [429, 503]; // a viewer asks for more tiles at once than the API may take
+const RETRIES = 4;
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const lengthOf = ({ length, unit }) => (unit === "mm" ? said.millimetres(length) : said.micrometres(length));
 
@@ -123,10 +125,14 @@ function Board({ api, run, page, chosen, keep }) {
     const begin = async () => {
       const OSD = await library();
       if (gone) return;
-      const fetchTile = async (level, column, row, signal) => {
+      const fetchTile = async (level, column, row, signal, again = 1) => {
         try {
           return await api(/** @type {const} */ (`/api/slides/${run}/slides/${encodeURIComponent(page.slide.slide)}/tiles/${page.version}/${level}/${column}/${row}`), { blob: true, signal: AbortSignal.any([signal, left.signal]) });
         } catch (error) {
+          if (BUSY.includes(error.status) && again <= RETRIES && !signal.aborted) {
+            await new Promise((wait) => setTimeout(wait, again * 1000));
+            return fetchTile(level, column, row, signal, again + 1);
+          }
           if (error.name !== "AbortError") setFault(error);
           throw error;
         }
