@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -52,8 +53,16 @@ def step(name, run, *arguments, code=0, host=None):
     return out, err
 
 
+def here(name, run, *arguments):
+    """A step in this process: a tenth of the time, where nobody looks at its output."""
+    module = importlib.import_module(f"processing.slides.{name}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [name, "--run", str(run), *map(str, arguments)])
+        module.main()
+
+
 def plan_of(folder, run, *arguments):
-    return step("plan", run, "--table", folder / "slides.csv", "--slides", folder, *arguments)
+    here("plan", run, "--table", folder / "slides.csv", "--slides", folder, *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -291,10 +300,10 @@ def test_one_host_and_two_give_the_same_bytes(few, tmp_path):
         plan_of(few, run, "--hosts", len(hosts))
         for host in hosts:
             step("tile", run, "--slides", few, "--processes", len(hosts), host=host)
-        step("pack", run, "--world-size", 4)
-    there, here = content(tmp_path / "one"), content(tmp_path / "two")
-    assert there.pop("plan.json") != here.pop("plan.json")
-    assert there == here
+        here("pack", run, "--world-size", 4)
+    one, two = content(tmp_path / "one"), content(tmp_path / "two")
+    assert one.pop("plan.json") != two.pop("plan.json")
+    assert one == two
     out, _ = step("tile", tmp_path / "one", "--slides", few)
     assert "0 slides tiled, 6 were tiled before, 0 in quarantine, 0 left" in out
 
@@ -321,6 +330,7 @@ def test_sigterm_ends_the_step_between_slides_and_the_next_start_goes_on(few, tm
     assert {path.stem for path in (run / "tiles").glob("*.json")} == FEW
 
 
+@pytest.mark.slow
 def test_a_killed_host_leaves_nothing_half_and_goes_on(few, tmp_path):
     run = tmp_path / "run"
     plan_of(few, run)
