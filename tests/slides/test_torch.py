@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -229,26 +230,52 @@ def test_two_ranks_train_from_pipes_and_the_result_serves_without_torch(tmp_path
     assert json.loads(answer.body)["logits"] == pytest.approx(expected, abs=2e-2)  # features pass through float16
 
 
-def test_stopped_training_goes_on_to_the_same_result(tmp_path):
-    from sextant.slides import model
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The network at the end of a training that nothing stopped."""
+    root = tmp_path_factory.mktemp("whole")
+    job(root, "FastFile")
+    code, output = finished(launched(root))
+    assert code == 0, output
+    return last(root)
 
-    job(tmp_path / "whole", "FastFile")
-    assert finished(launched(tmp_path / "whole"))[0] == 0
-    job(tmp_path / "part", "FastFile")
-    process = launched(tmp_path / "part")
+
+def last(root):
+    return torch.load(root / "checkpoints/finetune.pt", weights_only=True)["network"]
+
+
+def terminated(process):
+    """What SageMaker does to a container that is to stop."""
+    process.terminate()
+
+
+def rank_killed(process):
+    """A rank dies as by the kernel's hand when memory is out; torchrun ends the others."""
+    ranks = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout.split()
+    os.kill(int(ranks[-1]), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("fault", [terminated, rank_killed])
+def test_stopped_training_goes_on_to_the_same_result(tmp_path, whole, fault):
+    job(tmp_path, "FastFile")
+    process = launched(tmp_path)
     for line in process.stdout:
         if "val_slide_auc" in line:
             break
-    process.terminate()
+    # The first epoch is measured; its checkpoint may be under way, and is there as a whole or not at all.
+    fault(process)
     code, output = finished(process)
-    assert code != 0
-    assert "stopped by SIGTERM after step 0 of epoch 1" in output or (tmp_path / "part/model").exists(), output
-    code, output = finished(launched(tmp_path / "part"))
+    assert code != 0, output
+    assert not (tmp_path / "model").exists()
+    if fault is terminated:
+        assert "stopped by SIGTERM after step" in output
+    code, output = finished(launched(tmp_path))
     assert code == 0, output
-    assert "goes on at step" in output
-    whole, part = model.load(tmp_path / "whole/model"), model.load(tmp_path / "part/model")
-    assert part.facts.validation.slide_loss == pytest.approx(whole.facts.validation.slide_loss, abs=1e-4)
-    assert np.allclose(part.head.arrays["W"], whole.head.arrays["W"], atol=1e-4)
+    assert "goes on at step" in output or fault is rank_killed
+    assert (tmp_path / "model/model.json").exists()
+    part = last(tmp_path)
+    for name, each in whole.items():
+        assert torch.allclose(part[name].float(), each.float(), atol=1e-5), name
 
 
 def refused(root):

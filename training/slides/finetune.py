@@ -168,7 +168,7 @@ def _run(job: Job) -> None:
             val_tile_accuracy=measured.tile_accuracy,
             val_loss=measured.slide_loss,
         )
-        if best is None or _rank_of(measured) > _rank_of(best.measured):
+        if best is None or _merit(measured) > _merit(best.measured):
             state = {name: each.detach().cpu().clone() for name, each in job.network.state_dict().items()}
             best = Best(state, measured, temperature)
             progress.waited = 0
@@ -181,7 +181,7 @@ def _run(job: Job) -> None:
         _write_model(job, best)
 
 
-def _rank_of(measured: Validation) -> tuple[float, float]:
+def _merit(measured: Validation) -> tuple[float, float]:
     """What the best epoch is chosen by: the slides' AUC, and their log loss where AUCs are equal."""
     return measured.slide_auc, -measured.slide_loss
 
@@ -229,6 +229,8 @@ def _stopping(job: Job) -> bool:
 
 def _step(job: Job, tiles: list[Tile], weights: torch.Tensor, rng: np.random.Generator) -> float:
     images = np.stack([_turned(image_of(each, INPUT_PX), rng) for each in tiles])
+    # Dropout draws from torch's own generator: seeded by step, a training that goes on draws what it would have drawn.
+    torch.manual_seed(int(rng.integers(2**63)))
     labels = torch.tensor([each.label for each in tiles], device=job.rank.device)
     with _precision(job.rank.device):
         logits = job.parallel(_input(images, job.rank.device))
