@@ -340,7 +340,7 @@ class Slides:
         """The JSON documents of a folder, in the order of their names."""
         wanted = sorted(each for each in names if each.startswith(folder) and each.endswith(".json"))
         with ThreadPoolExecutor(_READERS) as pool:
-            bodies = pool.map(lambda name: self._get(f"runs/{run}/{name}"), wanted)
+            bodies = pool.map(self._get, [f"runs/{run}/{name}" for name in wanted])
             return [_parsed(model, body, f"{name} of run {run}") for name, body in zip(wanted, bodies, strict=True)]
 
     def _findings(self, run: str, names: Iterable[str]) -> list[Finding]:
