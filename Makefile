@@ -1,5 +1,6 @@
 # Two commands: `make demo` and `make test`. Each does its own set-up; nothing but Python 3.11+ and the package
-# registries is needed. ARGS go to `sextant demo`; EXTRAS="browser spark slow" add suites that take more of both.
+# registries is needed. ARGS go to `sextant demo`; EXTRAS="browser spark torch sagemaker slow" add suites that take more
+# of both.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON ?= python3
@@ -9,7 +10,7 @@ UV := $(BIN)/uv pip install --quiet --require-hashes
 EXTRAS ?=
 ARGS ?=
 
-.PHONY: demo test setup setup-dev lint types suites clean $(addprefix extra-,browser spark slow)
+.PHONY: demo test setup setup-dev lint types suites clean $(addprefix extra-,browser spark torch sagemaker slow)
 
 demo: setup
 	@$(BIN)/sextant demo $(ARGS)
@@ -46,7 +47,12 @@ types: setup-dev
 	$(BIN)/python -m web.typecheck
 
 suites: setup-dev
-	$(BIN)/pytest -m "not browser and not spark and not slow and not aws" --durations=10
+	$(BIN)/pytest -m "not browser and not spark and not torch and not sagemaker and not slow and not aws" --durations=10
+
+# PyTorch's build without CUDA is on no package registry: uv looks for it where pip was told to.
+ifdef PIP_FIND_LINKS
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+endif
 
 # An environment of its own each: heavy, and none of it in the demo's way.
 .venv-%/stamp: requirements/%.txt pyproject.toml | $(BIN)/uv
@@ -61,9 +67,17 @@ extra-browser: .venv-browser/stamp setup-dev
 extra-spark: .venv-spark/stamp setup-dev
 	$(BIN)/pytest -m "spark and not slow"
 
+# The encoder's graph beside PyTorch's own, and fine-tuning with several processes.
+extra-torch: .venv-torch/stamp setup-dev
+	.venv-torch/bin/pytest -m torch tests/slides/test_torch.py
+
+# The official SDK, unmodified, against the embedded SageMaker; what it starts needs PyTorch.
+extra-sagemaker: .venv-sagemaker/stamp .venv-torch/stamp setup-dev
+	$(BIN)/pytest -m sagemaker tests/sagemaker
+
 # Kills in mid-run, a 1 GB manifest, the stock CDK CLI: minutes each.
 extra-slow: setup-dev
-	$(BIN)/pytest -m "slow and not browser and not spark" --durations=10
+	$(BIN)/pytest -m "slow and not browser and not spark and not torch and not sagemaker" --durations=10
 
 clean:
 	-@$(BIN)/sextant down --delete
