@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 MOST_ARTEFACTS = 1000
 DOWNLOAD_SECONDS = 300
 HISTORY = "checkpoints/history.jsonl"
-"""Written by training, a JSON object of numbers per step."""
+"""Written by training: a JSON object of numbers per line, `step` among them."""
 
 _READERS = 16
 _INDEX_BYTES = 48 << 20
@@ -436,16 +436,15 @@ def _counts(plan: Plan) -> list[ClassCount]:
 
 
 def _history(body: bytes) -> list[TrainingPoint]:
+    """Lines of one step belong together; of two with the same number the later counts: a training that went on."""
+    steps: dict[int, dict[str, float]] = {}
     try:
-        steps = [json.loads(line) for line in body.splitlines() if line.strip()]
-        return [
-            TrainingPoint(
-                step=int(each.pop("step", number)), values={name: float(value) for name, value in each.items()}
-            )
-            for number, each in enumerate(steps, 1)
-        ]
-    except (ValueError, AttributeError, TypeError) as error:
+        for line in filter(None, map(bytes.strip, body.splitlines())):
+            values = {name: float(value) for name, value in json.loads(line).items()}
+            steps.setdefault(int(values.pop("step")), {}).update(values)
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise _damaged(HISTORY, error) from error
+    return [TrainingPoint(step=step, values=values) for step, values in sorted(steps.items())]
 
 
 def _parsed(model: type[Model], body: bytes, name: str) -> Model:

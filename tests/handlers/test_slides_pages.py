@@ -137,6 +137,23 @@ def test_equal_scores_are_one_point_of_the_curve():
     assert roc("x", [(True, 0.5), (True, 0.4)]) is None, "no slide of another class"
 
 
+def test_a_training_that_went_on_tells_each_step_once(ask, s3):
+    lines = [
+        {"step": 2, "train_loss": 0.5},
+        {"step": 1, "train_loss": 0.9},
+        {"step": 2, "train_loss": 0.4, "val_loss": 1},
+    ]
+    s3.objects[RUNS, f"runs/{RUN}/checkpoints/history.jsonl"] = "\n".join(map(json.dumps, lines)).encode()
+    assert ask(f"{RUN}/metrics")[1]["training"] == [
+        {"step": 1, "values": {"train_loss": 0.9}},
+        {"step": 2, "values": {"train_loss": 0.4, "val_loss": 1}},
+    ]
+    del s3.objects[RUNS, f"runs/{RUN}/checkpoints/history.jsonl"]
+    assert ask(f"{RUN}/metrics")[1]["training"] == []
+    s3.objects[RUNS, f"runs/{RUN}/checkpoints/history.jsonl"] = b'{"epoch": 1}'
+    assert ask(f"{RUN}/metrics")[0] == 502
+
+
 def test_a_run_without_evaluation_says_when_there_will_be_one(ask, s3):
     del s3.objects[RUNS, f"runs/{RUN}/evaluation/metrics.json"]
     status, told = ask(f"{RUN}/metrics")

@@ -53,7 +53,7 @@ export function reports({ evaluation, roc, training }, level) {
       ...[0, 1].map((each) => ({ confidence: each, line: said.perfect, right: each })),
     ]),
   );
-  const told = training.flatMap((point) => Object.entries(point.values).map(([name, number]) => ({ step: point.step, measure: said.trainingNames[name] ?? name, value: number })));
+  const told = training.flatMap((point) => Object.entries(point.values).map(([name, number]) => ({ step: point.step, measure: name.replace(/^\w+/, (base) => said.trainingNames[base] ?? base), value: number })));
   if (told.length) found.push(report("training", { type: "line", rows: ["step"], columns: "measure", measures: ["value"], span: 4 }, { step: dimension(columns.step, "number"), measure: dimension(columns.measure) }, { value: { ...SHARE, unit: "number", title: columns.value } }, told));
   return found;
 }
