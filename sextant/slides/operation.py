@@ -179,9 +179,13 @@ class Slides:
             pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
             keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
             with ThreadPoolExecutor(_READERS) as pool:
-                bodies = list(pool.map(lambda key: self.s3.get_object(Bucket=bucket, Key=key)["Body"].read(), keys))
+                bodies = list(pool.map(self._body, keys))
         slides = self.given(runs[0].id).slides
         return [_entry(json.loads(body), slides) for body in bodies]
+
+    def _body(self, key: str) -> bytes:
+        body: bytes = self.s3.get_object(Bucket=self.place.RUNS_BUCKET, Key=key)["Body"].read()
+        return body
 
     def _run(self, found: Mapping[str, Any]) -> Run:
         """A listed execution. The history is asked only of runs that may not have done every step."""

@@ -20,9 +20,9 @@ State: TypeAlias = dict[str, Any]
 _HOUR = 3600
 _THROTTLED = {
     "ErrorEquals": ["SageMaker.AmazonSageMakerException", "SageMaker.ResourceLimitExceededException"],
-    "IntervalSeconds": 60,
-    "MaxAttempts": 5,
-    "BackoffRate": 2,
+    "IntervalSeconds": 5,  # a wrong request has the first name, too: it must not be tried for hours
+    "MaxAttempts": 4,
+    "BackoffRate": 3,
 }
 # A job that lost an instance goes on where it was; one that fails for its input fails again, and tells so.
 _AGAIN = {"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 10, "MaxAttempts": 1}
@@ -85,7 +85,8 @@ def processing(step: str, arguments: Sequence[str], jobs: Jobs, cluster: Cluster
 
 def training(jobs: Jobs, cluster: Cluster, hyperparameters: dict[str, str], metrics: Sequence[State]) -> State:
     """The head's training on features; `$.model` becomes where its artefact lies."""
-    channels = [_channel("train", "features/train/", "FastFile"), _channel("valid", "features/valid/", "FastFile")]
+    channels = [_channel(name, f"features/{name}/", "FastFile") for name in ("train", "valid")]
+    channels.append(_channel("accounts", "features/accounts/", "File"))  # of which encoder the features are
     return {
         "Type": "Task",
         "Resource": _integration("createTrainingJob.sync"),
@@ -178,22 +179,17 @@ def called(function: str) -> State:
 
 
 def _instances(cluster: Cluster) -> State:
-    counted = {"InstanceCount": cluster.instances, "VolumeSizeInGB": cluster.volume_gb}
-    return {"InstanceType": cluster.instance_type, **counted}
+    return {
+        "InstanceType": cluster.instance_type,
+        "InstanceCount": cluster.instances,
+        "VolumeSizeInGB": cluster.volume_gb,
+    }
 
 
 def _channel(name: str, place: str, mode: str) -> State:
-    return {
-        "ChannelName": name,
-        "InputMode": mode,
-        "DataSource": {
-            "S3DataSource": {
-                "S3DataType": "S3Prefix",
-                "S3DataDistributionType": "FullyReplicated",
-                "S3Uri.$": path("$.root", f"/{place}"),
-            },
-        },
-    }
+    where = {"S3DataType": "S3Prefix", "S3Uri.$": path("$.root", f"/{place}")}
+    source = {**where, "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "InputMode": mode, "DataSource": {"S3DataSource": source}}
 
 
 def _integration(operation: str) -> str:

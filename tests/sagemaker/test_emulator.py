@@ -435,10 +435,7 @@ print("model at", trainer._latest_training_job.model_artifacts.s3_model_artifact
 """
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
-    not (SDK_PYTHON.is_file() and TORCH_PYTHON.is_file()), reason="needs .venv-sagemaker and .venv-torch"
-)
+@pytest.mark.sagemaker
 @pytest.mark.skipif(isolation() is None, reason="the SDK's scripts want /opt/ml itself: a mount namespace")
 def test_the_official_sdk_trains_on_two_hosts_with_torchrun(aws, tmp_path):
     (tmp_path / "train.py").write_text(TORCH_SCRIPT)
