@@ -1,6 +1,6 @@
 // The slides of a run: split, state, tiles and prediction. What a reader chose is in the address.
 import { csv, download } from "./csv.js";
-import { value } from "./format.js";
+import { natural, value } from "./format.js";
 import { html } from "./html.js";
 import { OfRun } from "./of-run.js";
 import { Badge, Problem } from "./parts.js";
@@ -103,7 +103,7 @@ function Content({ api, run, chosen, address, busy }) {
   const path = /** @type {const} */ (`/api/slides/${run}/cohort`);
   const { answer: cohort, fault, refresh } = usePolled(api, path, () => busy);
   if (!cohort) return fault ? html`<${Problem} fault=${fault} retry=${refresh} />` : html`<p class="loading" role="status">${text.shared.loading}</p>`;
-  const found = matching(cohort.slides, chosen);
+  const found = matching(cohort.slides, chosen).sort((a, b) => natural(a.slide, b.slide));
   const exported = () =>
     download(said.exportName(run), csv(said.exportHead, found.map((each) => [each.slide, each.patient, each.label, each.split, each.state, each.kept, each.tiles, each.engine, each.predicted, each.score, each.reason, each.detail])));
   return html`${fault && html`<${Problem} fault=${fault} retry=${refresh} />`}
