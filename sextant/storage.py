@@ -176,6 +176,26 @@ class _Ranges(io.RawIOBase):
         return wanted
 
 
+def etag(uri: str) -> str:
+    """What tells one content of an object from another: its ETag; of a file its size and the time of its last change.
+
+    Raises:
+        GoneError: as for `read`.
+    """
+    try:
+        if is_s3(uri):
+            bucket, key = _split(uri)
+            return str(_s3().head_object(Bucket=bucket, Key=key)["ETag"]).strip('"')
+        state = Path(uri).stat()
+    except FileNotFoundError as error:
+        raise GoneError("the file was deleted after it was listed") from error
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _GONE:
+            raise
+        raise GoneError(str(error)) from error
+    return f"{state.st_size:x}-{state.st_mtime_ns:x}"
+
+
 def download(uri: str, path: Path) -> None:
     """Gets an object as a local file, block by block: memory stays small however large it is.
 

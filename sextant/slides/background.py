@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from sextant.slides.jpeg import DamagedError
 from sextant.slides.jpeg_level import SHRINKS
+from sextant.slides.jpeg_stream import DamagedError
 from sextant.slides.reader import openslide_region
 
 if TYPE_CHECKING:

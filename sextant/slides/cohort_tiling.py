@@ -13,6 +13,7 @@ import multiprocessing
 import signal
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from sextant.slides.errors import SlideError
 from sextant.slides.pack import TiledSlide, tiled_slide
 from sextant.slides.plan import Finding
 from sextant.slides.tiling import TileSummary, tile_slide
+from sextant.slides.view import write_view
 
 if TYPE_CHECKING:
     import threading
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from sextant.slides.plan import Plan, PlannedSlide
     from sextant.slides.settings import TileSettings
 
+VIEW = "view"
 _WORKERS = multiprocessing.get_context("forkserver")
 _WORKERS.set_forkserver_preload([__name__])
 
@@ -125,12 +128,15 @@ def _tile(run: str, slides: str, planned: PlannedSlide, settings: TileSettings, 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / planned.key.rpartition("/")[2]
         target = Path(folder) / "tiles.tfrecord"
+        uri = storage.joined(slides, planned.key)
         try:
+            etag = storage.etag(uri)  # before its content: what changes in between is told to viewers as replaced
             _fetch(slides, planned.key, path)
         except storage.GoneError as error:
             raise SlideError("missing file", f"{planned.key} was there when the run was planned: {error}") from error
-        summary = _in_process(path, planned, settings, target)
+        summary = _in_process(path, planned, settings, target, (uri, etag))
         path.unlink()
+        _publish_view(run, planned.slide, target.parent / VIEW)
         tiles = storage.joined(run, f"tiles/{planned.slide}")
         storage.upload(target, f"{tiles}.tfrecord")
         told = TiledSlide(plan_digest=digest, summary=summary)
@@ -150,10 +156,18 @@ def _fetch(slides: str, key: str, path: Path) -> None:
         storage.download(storage.joined(beside, each.key), part)
 
 
-def _in_process(path: Path, planned: PlannedSlide, settings: TileSettings, target: Path) -> TileSummary:
+def _publish_view(run: str, slide: str, folder: Path) -> None:
+    """What the console shows of the slide; its JSON last. One that cannot be shown has nothing there."""
+    for path in sorted(folder.iterdir(), key=lambda each: each.suffix == ".json"):
+        storage.upload(path, storage.joined(run, f"view/{slide}{path.suffix}"))
+
+
+def _in_process(
+    path: Path, planned: PlannedSlide, settings: TileSettings, target: Path, origin: tuple[str, str]
+) -> TileSummary:
     """Tiles in a process of its own, so that memory is given back and a crash takes nothing along."""
     mine, theirs = _WORKERS.Pipe(duplex=False)
-    process = _WORKERS.Process(target=_child, args=(theirs, path, planned, settings, target), daemon=True)
+    process = _WORKERS.Process(target=_child, args=(theirs, path, planned, settings, target, origin), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -177,22 +191,27 @@ def _in_process(path: Path, planned: PlannedSlide, settings: TileSettings, targe
     )
 
 
-def _child(
-    answer: Connection, path: Path, planned: PlannedSlide, settings: TileSettings, target: Path
+def _child(  # noqa: PLR0917  one call, from above
+    answer: Connection, path: Path, planned: PlannedSlide, settings: TileSettings, target: Path, origin: tuple[str, str]
 ) -> None:  # pragma: no cover  in another process
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the host finishes what it began
     try:
-        answer.send(
-            tile_slide(
-                path,
-                slide=planned.slide,
-                patient=planned.patient,
-                label=planned.label_index,
-                label_name=planned.label,
-                settings=settings,
-                target=target,
-            )
+        summary = tile_slide(
+            path,
+            slide=planned.slide,
+            patient=planned.patient,
+            label=planned.label_index,
+            label_name=planned.label,
+            settings=settings,
+            target=target,
         )
+        folder = target.parent / VIEW
+        folder.mkdir()
+        uri, etag = origin
+        # A slide whose tiles are whole is used, also where a part that no tile needs cannot be shown.
+        with suppress(SlideError):
+            write_view(path, slide=planned.slide, uri=uri, etag=etag, settings=settings, records=target, folder=folder)
+        answer.send(summary)
     except SlideError as error:
         answer.send((error.reason, error.detail))
     except OSError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sextant.slides import jpeg
+from sextant.slides import jpeg, jpeg_stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +57,7 @@ class JpegLevel:
             bodies = [block[at - start : at - start + count] for at, count in zip(offsets, counts, strict=True)]
         else:
             bodies = [os.pread(self.descriptor, count, at) for at, count in zip(offsets, counts, strict=True)]
-        return [jpeg.whole(body, self.beginning) for body in bodies]
+        return [jpeg_stream.whole(body, self.beginning) for body in bodies]
 
     def region(
         self, x: int, y: int, width: int, height: int, *, shrink: int = 1, gray: bool = False

@@ -8,10 +8,11 @@ Note 2). Aperio's "JPEG/RGB" tiles come out in wrong colours unless an Adobe mar
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _START, _END = b"\xff\xd8", b"\xff\xd9"
-_SCAN = 0xDA
+_SCAN, _SCAN_MARKER = 0xDA, b"\xff\xda"
 _FRAMES = frozenset({0xC0, 0xC1})
 """Sequential Huffman coded frames: what scanners write."""
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7]", re.DOTALL)
@@ -77,10 +78,21 @@ class _Header(NamedTuple):
 
     size: tuple[int, int]
     scan: int
-    dropped: list[tuple[int, int]]
+    dropped: tuple[tuple[int, int], ...]
 
 
 def _header(stream: bytes) -> _Header:
+    """A level's tiles mostly begin alike, so what stands before the first scan marker is looked at once."""
+    scan = stream.find(_SCAN_MARKER)
+    if scan > 0:
+        known = _walked(stream[: scan + 4])
+        if known.scan:
+            return known
+    return _walked.__wrapped__(stream)  # no scan, or those two bytes stood in a table
+
+
+@lru_cache(16)
+def _walked(stream: bytes) -> _Header:
     if not stream.startswith(_START):
         raise DamagedError(f"no JPEG: it begins with {stream[:4].hex() or 'nothing'}")
     size = (0, 0)
@@ -97,10 +109,10 @@ def _header(stream: bytes) -> _Header:
             break
         end = at + 2 + (stream[at + 2] << 8 | stream[at + 3])
         if marker == _SCAN:
-            return _Header(size, end, dropped)
+            return _Header(size, end, tuple(dropped))
         if marker in _DROPPED:
             dropped.append((at, end))
         elif marker in _FRAMES and end <= last:
             size = (stream[at + 7] << 8 | stream[at + 8], stream[at + 5] << 8 | stream[at + 6])
         at = end
-    return _Header(size, 0, dropped)
+    return _Header(size, 0, tuple(dropped))

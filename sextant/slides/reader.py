@@ -19,7 +19,7 @@ import openslide
 import tifffile
 from PIL import Image
 
-from sextant.slides import jpeg
+from sextant.slides import jpeg, jpeg_stream
 from sextant.slides.errors import SlideError
 from sextant.slides.jpeg_level import SHRINKS, JpegLevel
 
@@ -170,7 +170,7 @@ def tile_parts(slide: Slide, grid: Grid, column: int, row: int, size: int) -> tu
         part for each in range(row * down, (row + 1) * down) for part in level.parts(column * across, each, across)
     )
     for part in parts:
-        if not jpeg.plain(part, level.tile_width, level.tile_height):
+        if not jpeg_stream.plain(part, level.tile_width, level.tile_height):
             jpeg.decode(part, level.tile_width, level.tile_height)
     return (down, across), parts
 
@@ -202,7 +202,7 @@ def openslide_region(slide: Slide, level: int, place: tuple[int, int], size: tup
     try:
         region = slide.handle.read_region(place, level, size)
     except openslide.OpenSlideError as error:
-        raise jpeg.DamagedError(str(error)) from error
+        raise jpeg_stream.DamagedError(str(error)) from error
     if region.getchannel("A").getextrema() == (255, 255):
         return region.convert("RGB")
     ground = Image.new("RGB", size, slide.background_color)
@@ -397,5 +397,5 @@ def _jpeg_level(
         tile_height=page.tilelength,
         offsets=offsets,
         counts=counts,
-        beginning=jpeg.opening(page.jpegtables, rgb=page.photometric == tifffile.PHOTOMETRIC.RGB),
+        beginning=jpeg_stream.opening(page.jpegtables, rgb=page.photometric == tifffile.PHOTOMETRIC.RGB),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from sextant.slides import jpeg
+from sextant.slides import jpeg, jpeg_stream
 from sextant.slides.background import background_share, estimate
 from sextant.slides.errors import SlideError
 from sextant.slides.reader import Engine, Grid, Slide, grid, open_slide, tile_parts, tile_pixels
@@ -143,7 +143,7 @@ def _tiles(work: _Work, tally: _Tally) -> Iterator[Tile]:
         tally.rechecked += share is None
         try:
             tile = _tile(work, column, row, share)
-        except jpeg.DamagedError as error:
+        except jpeg_stream.DamagedError as error:
             x, y = where.place(column, row)
             tally.unreadable.append(f"x={x} y={y}: {error}")
             if where.engine == "openslide":

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from PIL import Image
 
-from sextant.slides import jpeg
+from sextant.slides import jpeg, jpeg_stream
 from sextant.slides.errors import SlideError
 from sextant.slides.reader import grid, open_slide, openslide_region
 from sextant.slides.records import from_record
@@ -59,7 +59,7 @@ def write_view(
         tiles = _grid(opened, settings, records)
         try:
             levels, index = _levels(opened, folder / f"{slide}.jpgs")
-        except jpeg.DamagedError as error:
+        except jpeg_stream.DamagedError as error:
             raise SlideError("unreadable slide", f"{path.name} cannot be shown: {error}; scan it again") from error
         entries = index.tobytes()
         (folder / f"{slide}.idx").write_bytes(entries)

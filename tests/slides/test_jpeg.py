@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from sextant.slides import jpeg
+from sextant.slides import jpeg, jpeg_stream
 from tests.slides.made import jpeg as encoded
 from tests.slides.made import picture
 
@@ -30,27 +30,27 @@ def rgb_abbreviated():
 def test_an_abbreviated_rgb_tile_has_its_true_colours():
     tables, tile, truth = rgb_abbreviated()
     assert b"Adobe" not in tile
-    with pytest.raises(jpeg.DamagedError):
+    with pytest.raises(jpeg_stream.DamagedError):
         jpeg.decode(tile, SIDE, SIDE)
-    whole = jpeg.whole(tile, jpeg.opening(tables, rgb=True))
+    whole = jpeg_stream.whole(tile, jpeg_stream.opening(tables, rgb=True))
     assert np.array_equal(jpeg.decode(whole, SIDE, SIDE), truth)
     assert np.array_equal(opened(whole), truth)
 
 
 def test_a_scan_marker_within_a_segment_is_none():
     body = encoded(IMAGE, quality=80, comment=b"\xff\xda\xff\xda")
-    whole = jpeg.whole(body, jpeg.opening(None, rgb=False))
+    whole = jpeg_stream.whole(body, jpeg_stream.opening(None, rgb=False))
     assert np.array_equal(opened(whole), opened(body))
     table = b"\xff\xdb\x00\x43\x03" + b"\xff\xda" * 32  # of no component, and it stays
     tabled = whole[:2] + table + whole[2:]
-    assert jpeg.whole(tabled, jpeg.opening(None, rgb=False)).endswith(whole[18:])
-    assert jpeg.plain(tabled, SIDE, SIDE)
+    assert jpeg_stream.whole(tabled, jpeg_stream.opening(None, rgb=False)).endswith(whole[18:])
+    assert jpeg_stream.plain(tabled, SIDE, SIDE)
     assert np.array_equal(opened(tabled), opened(body))
 
 
 def test_the_wrong_colours_are_far_off():
     tables, tile, truth = rgb_abbreviated()
-    wrong = jpeg.decode(jpeg.whole(tile, jpeg.opening(tables, rgb=False)), SIDE, SIDE)
+    wrong = jpeg.decode(jpeg_stream.whole(tile, jpeg_stream.opening(tables, rgb=False)), SIDE, SIDE)
     assert np.abs(wrong.astype(int) - truth).mean() > 30
 
 
@@ -60,12 +60,12 @@ def test_a_jfif_marker_does_not_overrule_the_colours():
     start = body.index(b"\xff\xee")
     claimed = body[:2] + jfif + body[2:start] + body[start + 16 :]
     assert np.abs(opened(claimed).astype(int) - opened(body)).mean() > 30
-    assert np.array_equal(opened(jpeg.whole(claimed, jpeg.opening(None, rgb=True))), opened(body))
+    assert np.array_equal(opened(jpeg_stream.whole(claimed, jpeg_stream.opening(None, rgb=True))), opened(body))
 
 
 def test_comments_and_application_data_go_and_coded_data_stays():
     body = encoded(IMAGE, quality=80, comment=b"patient", exif=b"Exif\0\0" + bytes(20))
-    whole = jpeg.whole(body, jpeg.opening(None, rgb=False))
+    whole = jpeg_stream.whole(body, jpeg_stream.opening(None, rgb=False))
     assert b"patient" not in whole
     assert b"Exif" not in whole
     assert whole[whole.index(b"\xff\xda") :] == body[body.index(b"\xff\xda") :]
@@ -102,9 +102,9 @@ SCAN = BODY.index(b"\xff\xda") + 14
 
 
 def test_a_sound_tile_is_plain():
-    assert jpeg.plain(BODY, SIDE, SIDE)
-    assert jpeg.plain(encoded(NOISY, quality=90, restart_marker_blocks=2), SIDE, SIDE)
-    assert jpeg.plain(jpeg.whole(BODY, jpeg.opening(None, rgb=False)), SIDE, SIDE)
+    assert jpeg_stream.plain(BODY, SIDE, SIDE)
+    assert jpeg_stream.plain(encoded(NOISY, quality=90, restart_marker_blocks=2), SIDE, SIDE)
+    assert jpeg_stream.plain(jpeg_stream.whole(BODY, jpeg_stream.opening(None, rgb=False)), SIDE, SIDE)
 
 
 @pytest.mark.parametrize(
@@ -125,25 +125,25 @@ def test_a_sound_tile_is_plain():
     ids=["empty", "less", "half", "header", "no-data", "zeros", "noise", "twice", "small", "progressive", "tables"],
 )
 def test_what_may_be_damaged_is_not_plain(body):
-    assert not jpeg.plain(body, SIDE, SIDE)
+    assert not jpeg_stream.plain(body, SIDE, SIDE)
 
 
 @given(st.binary(max_size=60), st.integers(0, len(BODY)))
 def test_any_bytes_are_judged(change, at):
     for body in (change, b"\xff\xd8" + change, BODY[:at] + change + BODY[at + len(change) :]):
-        assert jpeg.plain(body, SIDE, SIDE) in (True, False)
-        with suppress(jpeg.DamagedError):
-            jpeg.whole(body, b"")
-        with suppress(jpeg.DamagedError):
+        assert jpeg_stream.plain(body, SIDE, SIDE) in (True, False)
+        with suppress(jpeg_stream.DamagedError):
+            jpeg_stream.whole(body, b"")
+        with suppress(jpeg_stream.DamagedError):
             jpeg.decode(body, SIDE, SIDE)
 
 
 def test_damage_is_told():
-    with pytest.raises(jpeg.DamagedError):
+    with pytest.raises(jpeg_stream.DamagedError):
         jpeg.decode(BODY[: len(BODY) // 2], SIDE, SIDE)
-    with pytest.raises(jpeg.DamagedError, match="has 64x48 pixels where 64x64 belong"):
+    with pytest.raises(jpeg_stream.DamagedError, match="has 64x48 pixels where 64x64 belong"):
         jpeg.decode(encoded(NOISY[:48]), SIDE, SIDE)
-    with pytest.raises(jpeg.DamagedError, match="no JPEG: it begins with 49492a00"):
-        jpeg.whole(b"II*\0", b"")
-    with pytest.raises(jpeg.DamagedError, match="no JPEG: it begins with nothing"):
-        jpeg.whole(b"", b"")
+    with pytest.raises(jpeg_stream.DamagedError, match="no JPEG: it begins with 49492a00"):
+        jpeg_stream.whole(b"II*\0", b"")
+    with pytest.raises(jpeg_stream.DamagedError, match="no JPEG: it begins with nothing"):
+        jpeg_stream.whole(b"", b"")

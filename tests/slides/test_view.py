@@ -3,6 +3,9 @@
 import base64
 import io
 import itertools
+import os
+import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +14,19 @@ import pytest
 import tifffile
 from PIL import Image
 
+from sextant import storage
 from sextant.slides import view as writer
+from sextant.slides.cohort_tiling import tile_host
 from sextant.slides.errors import SlideError
 from sextant.slides.jpeg_stream import whole
+from sextant.slides.plan import Plan, PlannedSlide
 from sextant.slides.settings import TileSettings
 from sextant.slides.tiling import tile_slide
 from sextant.slides.view import write_view
 from sextant.slides.view_model import DROPPED, ENTRY, STEPS, View
 from tests.handlers.slide_run import CELL, HEIGHT, WIDTH, write_slide
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "slides"
+DATA = Path(os.environ.get("SEXTANT_DATA", Path(__file__).parents[3] / "shared" / "data")) / "slides"
 SETTINGS = TileSettings(size=CELL, magnification=20.0)
 
 
@@ -118,6 +124,27 @@ def test_a_file_that_is_no_slide_is_refused(tmp_path):
     (tmp_path / "S.svs").write_text("no slide")
     with pytest.raises(SlideError, match="not a slide"):
         write_view(tmp_path / "S.svs", slide="S", uri="", etag="", settings=SETTINGS, records=tmp_path, folder=tmp_path)
+
+
+def test_the_tile_step_leaves_a_view_of_every_slide_it_could_tile(slide, tmp_path):
+    folder, run = tmp_path / "slides", tmp_path / "run"
+    folder.mkdir()
+    shutil.copy(slide, folder / "S.1.svs")
+    (folder / "T.svs").write_text("no slide")
+    planned = [
+        PlannedSlide(
+            slide=name, key=f"{name}.svs", patient=name, label="a", label_index=0, split="test", host=0, bytes=1
+        )
+        for name in ("S.1", "T")
+    ]
+    plan = Plan(classes=("a",), tiles=SETTINGS, slides=tuple(planned))
+    tile_host(str(run), str(folder), plan, host=0, processes=2, stopping=threading.Event(), tell=print)
+    assert sorted(each.name for each in (run / "view").iterdir()) == ["S.1.idx", "S.1.jpgs", "S.1.json"]
+    view = View.model_validate_json((run / "view" / "S.1.json").read_bytes())
+    assert (view.slide, view.uri) == ("S.1", f"{folder}/S.1.svs")
+    assert view.etag == storage.etag(f"{folder}/S.1.svs")
+    (folder / "S.1.svs").write_text("another slide")
+    assert view.etag != storage.etag(f"{folder}/S.1.svs")
 
 
 @pytest.mark.realdata
