@@ -17,7 +17,7 @@ from samples.slides.cohort import Truth, write_cohort
 from samples.slides.mosaic import write_mosaic_cohort
 from sextant.slides import client, records, tfrecord
 from sextant.slides.client import Deployed
-from sextant.slides.evaluation import Evaluation
+from sextant.slides.evaluation import Evaluation, Interval
 from sextant.slides.manifest import Manifest
 from sextant.slides.operation import Place, Slides
 from sextant.slides.plan import SPLITS, Plan, Split
@@ -61,7 +61,7 @@ def demo(
         source = folder / "lung" if mosaic.is_file() else data
         if mosaic.is_file():
             report("put tiles together", 0, 1)
-            write_mosaic_cohort(data / "slides", source)
+            write_mosaic_cohort(data, source)
         run = _Run(session, client.run_cohort(session, deployed, source, source.resolve().name, report))
         return [*_measured(run), *(_floors(run) if mosaic.is_file() else ())]
     report("sample", 0, 1)
@@ -155,13 +155,20 @@ def _measured(run: _Run) -> list[Check]:
 
 
 def _floors(run: _Run) -> list[Check]:
-    """How far below what a frozen encoder and a linear head reach on these tiles, split by field of view."""
-    evaluation = Evaluation.model_validate_json(run.read("evaluation/metrics.json"))
-    auc = evaluation.tiles.auc.value if evaluation.tiles.auc else 0.0
+    """What a frozen encoder and a linear head reach on these tiles in five folds by field of view, 0.94 and 0.99.
+
+    One split has a few slides: it is wrong when its 95 % interval lies below.
+    """
+    tiles = Evaluation.model_validate_json(run.read("evaluation/metrics.json")).tiles
     return [
-        Check("tile balanced accuracy below 0.94", max(0.0, 0.94 - evaluation.tiles.balanced_accuracy.value), 0.0),
-        Check("tile AUC below 0.99", max(0.0, 0.99 - auc), 0.0),
+        _floor("tile balanced accuracy", tiles.balanced_accuracy, 0.94),
+        *([_floor("tile AUC", tiles.auc, 0.99)] if tiles.auc else []),
     ]
+
+
+def _floor(name: str, found: Interval, floor: float) -> Check:
+    high = found.value if found.high is None else found.high
+    return Check(f"{name}, interval's end below {floor:g}", max(0.0, floor - high), 0.0)
 
 
 def _results(run: _Run) -> list[SlideResult]:
