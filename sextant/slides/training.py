@@ -295,6 +295,7 @@ def _fit_linear(work: _Work) -> _Candidate:
             work.checkpoints.save(f"linear-{number}", head.arrays, {})
         found = work.candidate(head, strength)
         _log.info("strength %g: val_slide_auc %.4f, val_loss %.4f", strength, found.auc, found.loss)
+        work.checkpoints.tell(number + 1, {"val_slide_auc": found.auc, "val_loss": found.loss})
         if found.better_than(best):
             best = found
     assert best is not None
@@ -341,6 +342,8 @@ def _descended(work: _Work, scaling: heads.Arrays, name: str, strength: float) -
         _log.info("epoch %d, decay %g", number, strength)
         _log.info(metric_line("train_loss", loss))
         _log.info(metric_line("val_slide_auc", found.auc))
+        told = {"train_loss": loss, "val_slide_auc": found.auc, "val_loss": found.loss}
+        work.checkpoints.tell(number + 1, {f"{key}, decay {strength:g}": each for key, each in told.items()})
         groups = {"now": state.parameters, "first": state.first, "second": state.second, "best": best.head.arrays}
         work.checkpoints.save(
             name,
@@ -365,6 +368,12 @@ class _Checkpoints:
 
     folder: Path
     fingerprint: str
+
+    def tell(self, step: int, values: Mapping[str, float]) -> None:
+        """A line of the training's history, which the console draws; it reads a step that is told twice once."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "history.jsonl").open("a", encoding="utf-8") as file:
+            file.write(f"{json.dumps({'step': step, **values})}\n")
 
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, float]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

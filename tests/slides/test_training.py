@@ -172,6 +172,18 @@ def test_training_goes_on_where_it_was_killed(tmp_path, monkeypatch, kind, after
     assert len(calls) > total
 
 
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [(LINEAR, "val_slide_auc"), (HeadSettings(head="attention", epochs=3), "train_loss, decay 0.1")],
+)
+def test_each_step_is_told_to_the_history_that_the_console_draws(tmp_path, settings, named):
+    fit(tmp_path, settings)
+    lines = (tmp_path / "checkpoints" / "history.jsonl").read_text().splitlines()
+    steps = [json.loads(each) for each in lines if named in each]
+    assert [each["step"] for each in steps] == list(range(1, len(steps) + 1))
+    assert all(isinstance(each[named], float) for each in steps)
+
+
 def test_damaged_checkpoint_is_made_again(tmp_path):
     whole = fit(tmp_path)
     (tmp_path / "checkpoints" / "linear-2.npz").write_bytes(b"half a fi")
