@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-from sextant.console.model import Run, Runs
+from sextant.console.model import Run, RunDetail, Runs
 from tests.handlers.serving import event
 from tests.handlers.slide_run import load_pages
 from web.site import files, security_headers
@@ -58,6 +58,11 @@ def serve(s3, *runs):
             status = next((code for begin, code in site.broken.items() if self.path.startswith(begin)), None)
             if status:
                 self._answer(status, {"content-type": "application/json"}, b'{"message":"of the gateway"}')
+                return
+            if self.path.startswith("/api/runs/slides/"):
+                run = next(each for each in site.runs if self.path.endswith(each.id))
+                told = RunDetail(**dict(run), steps=()).model_dump_json().encode()
+                self._answer(200, {"content-type": "application/json"}, told)
                 return
             if self.path.startswith("/api/runs/slides"):
                 told = Runs(runs=tuple(site.runs), allowed=("start",)).model_dump_json().encode()

@@ -4,8 +4,6 @@ import re
 
 import pytest
 
-pytest.importorskip("openslide", reason="needs OpenSlide in the browser environment: make test EXTRAS=browser")
-
 from tests.browser.slides_site import listed, serve
 from tests.handlers.slide_run import CELL, CLASSES, HEIGHT, RUN, RUNS, S3, SLIDES, WIDTH, colour, luad, make_run
 
@@ -329,6 +327,15 @@ def test_the_newest_run_is_shown_where_none_is_chosen(open_page, site):
     page = open_page(f"{site.url}/#/slides/cohort")
     page.locator("table.cohort").wait_for()
     assert f"/api/slides/{RUN}/cohort" in site.asked
+
+
+def test_a_run_leads_to_what_it_has_made(open_page, site):
+    page = open_page(f"{site.url}/#/runs/slides/{RUN}")
+    made = page.get_by_role("navigation", name="What this run has made")
+    assert made.get_by_role("link").all_inner_texts() == ["Cohort", "Metrics", "Files"]
+    made.get_by_role("link", name="Cohort").click()
+    page.locator("table.cohort").wait_for()
+    assert f"run={RUN}" in page.url
 
 
 def test_without_runs_a_page_says_how_to_begin(open_page, site):
