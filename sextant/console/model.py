@@ -9,6 +9,7 @@ SystemId: TypeAlias = Literal["labeling", "slides", "health", "captions", "narra
 """The six systems, wherever they are deployed."""
 
 RunState: TypeAlias = Literal["running", "stopping", "succeeded", "failed", "stopped"]
+StepKind: TypeAlias = Literal["job", "crawler", "processing", "training", "transform", "call"]
 StepState: TypeAlias = Literal["waiting", "running", "stopping", "succeeded", "failed", "stopped", "skipped"]
 SystemState: TypeAlias = Literal["ready", "running", "failed"]
 NeedKind: TypeAlias = Literal["quarantine", "finding", "directed_audit", "answer_flag", "expiry", "approval"]
@@ -44,7 +45,7 @@ class Step(Frozen):
 
     name: str
     title: str
-    kind: Literal["job", "crawler"]
+    kind: StepKind
     state: StepState
     started_at: dt.datetime | None = None
     ended_at: dt.datetime | None = None

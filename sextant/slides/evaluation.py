@@ -35,7 +35,7 @@ class Interval(BaseModel):
     """A measured value with its bootstrap interval: from `low` to `high` with the level's confidence.
 
     The resampled unit is the patient, so that many tiles or slides of one patient do not make it narrower. The bounds
-    are None where fewer than 100 resamples had the value (too few patients of a class).
+    are None where fewer than 100 resamples had the value (too few patients of a class), or all had the same one.
     """
 
     model_config = _FROZEN

@@ -108,7 +108,8 @@ def bootstrap(
         seed: of the draws: the same input gives the same intervals.
 
     Returns:
-        The 2.5 % and 97.5 % quantiles per value, None where fewer than 100 draws had it.
+        The 2.5 % and 97.5 % quantiles per value; None where fewer than 100 draws had it, and where all draws are equal:
+        of cases that are all right, drawing them again tells nothing of those not seen.
     """
     names, place = np.unique(np.asarray(patients), return_inverse=True)
     cases = np.split(np.argsort(place, kind="stable"), np.cumsum(np.bincount(place))[:-1])
@@ -122,7 +123,9 @@ def bootstrap(
     edge = (1 - LEVEL) / 2
     found = [column[~np.isnan(column)] for column in drawn.T]
     return [
-        (float(np.quantile(each, edge)), float(np.quantile(each, 1 - edge))) if len(each) >= _FEWEST else None
+        (float(np.quantile(each, edge)), float(np.quantile(each, 1 - edge)))
+        if len(each) >= _FEWEST and each.min() < each.max()
+        else None
         for each in found
     ]
 

@@ -21,6 +21,7 @@ from sextant.console.model import (
     RunPage,
     RunState,
     Step,
+    StepKind,
     StepState,
 )
 from sextant.console.operation import OperationError, told
@@ -50,6 +51,7 @@ _JOBS = {
     "Score": "Transform",
 }
 """The states that are jobs, and of which kind."""
+_KINDS: Mapping[str, StepKind] = {"Processing": "processing", "Training": "training", "Transform": "transform"}
 
 
 class Place(BaseModel):
@@ -280,7 +282,7 @@ def _step(name: str, found: _Told, run: RunState, run_id: str) -> Step:
     return Step(
         name=name,
         title=TITLES[name],
-        kind="job",
+        kind=_KINDS[_JOBS[name]] if name in _JOBS else "call",
         state=state,
         started_at=found.began,
         ended_at=found.ended,

@@ -112,7 +112,7 @@ def test_level_with_one_class_has_no_auc_and_an_empty_one_is_refused():
 
 
 def test_sentence_tells_interval_and_n():
-    level = metrics.level(("a", "b", "c"), np.array([0, 0, 1]), three(0.9, 0.8, 0.2), ["p", "q", "r"])
+    level = metrics.level(("a", "b", "c"), np.array([0, 0, 1]), three(0.9, 0.3, 0.2), ["p", "q", "r"])
     measured = evaluation.Evaluation(
         split="test",
         classes=("a", "b", "c"),
@@ -123,8 +123,8 @@ def test_sentence_tells_interval_and_n():
         plan_digest="1" * 64,
     )
     assert measured.sentence() == (
-        "slides: AUC 1.000 [1.000, 1.000], balanced accuracy 1.000 [1.000, 1.000] (n = 3 slides of 3 patients)"
-    )
+        "slides: AUC 1.000, balanced accuracy 0.750 [0.000, 1.000] (n = 3 slides of 3 patients)"
+    ), "every draw has AUC 1; one of 27 draws q alone, which is wrong, and 8 of 27 leave it out"
 
 
 def test_metric_lines_are_what_the_definitions_find():

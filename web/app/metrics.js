@@ -63,8 +63,7 @@ function Figure({ name, found, note }) {
   return html`<section class="card kpi span1" aria-labelledby=${`figure-${name}`}>
     <h2 id=${`figure-${name}`}>${said.figures[name]}</h2>
     <p class="figure">${value(found.value, "share")}</p>
-    ${between && html`<p class="quiet">${text.reports.interval} ${between}</p>`}
-    ${note && html`<p class="quiet">${note}</p>`}
+    <p class="quiet">${note ?? (between ? `${text.reports.interval} ${between}` : said.noInterval)}</p>
   </section>`;
 }
 

@@ -83,7 +83,7 @@ export type GivenAnswer = { answer_id: string; job: string; level: string | null
 
 export type GivenShape = { label: string | null; shape: string | null; instance_id: string | null; instance_name: string | null; left_px: number | null; top_px: number | null; width_px: number | null; height_px: number | null; geometry: unknown; attributes: Record<string, string | null>; position: number | null };
 
-/** A measured value with its bootstrap interval: from `low` to `high` with the level's confidence. The resampled unit is the patient, so that many tiles or slides of one patient do not make it narrower. The bounds are None where fewer than 100 resamples had the value (too few patients of a class). */
+/** A measured value with its bootstrap interval: from `low` to `high` with the level's confidence. The resampled unit is the patient, so that many tiles or slides of one patient do not make it narrower. The bounds are None where fewer than 100 resamples had the value (too few patients of a class), or all had the same one. */
 export type Interval = { value: number; low: number | null; high: number | null; level?: number };
 
 export type JsonValue = unknown;
@@ -163,7 +163,7 @@ export type Started = { system: "labeling" | "slides" | "health" | "captions" | 
 export type State = { as_of: string | null; running_since: string | null; failure: Failure | null };
 
 /** One step of a run. `name` is the resource's, `title` what people call it; `attempts` counts retries too. */
-export type Step = { name: string; title: string; kind: "job" | "crawler"; state: "waiting" | "running" | "stopping" | "succeeded" | "failed" | "stopped" | "skipped"; started_at?: string | null; ended_at?: string | null; seconds?: number | null; attempts?: number; error?: string | null; log?: LogPlace | null };
+export type Step = { name: string; title: string; kind: "job" | "crawler" | "processing" | "training" | "transform" | "call"; state: "waiting" | "running" | "stopping" | "succeeded" | "failed" | "stopped" | "skipped"; started_at?: string | null; ended_at?: string | null; seconds?: number | null; attempts?: number; error?: string | null; log?: LogPlace | null };
 
 export type Summary = { id: string; title: string; description: string };
 
