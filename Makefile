@@ -49,16 +49,18 @@ types: setup-dev
 suites: setup-dev
 	$(BIN)/pytest -m "not browser and not spark and not torch and not sagemaker and not slow and not aws" --durations=10
 
-# PyTorch's build without CUDA is on no package registry: uv looks for it where pip was told to.
-ifdef PIP_FIND_LINKS
-export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
-endif
-
 # An environment of its own each: heavy, and none of it in the demo's way.
 .venv-%/stamp: requirements/%.txt pyproject.toml | $(BIN)/uv
 	@$(PYTHON) -m venv .venv-$*
 	@$(UV) --python .venv-$*/bin/python -r requirements/$*.txt
 	@$(BIN)/uv pip install --quiet --python .venv-$*/bin/python --no-deps --editable .
+	@touch $@
+
+# PyTorch's build without CUDA is on no package registry: pip looks where its own configuration says, uv does not.
+.venv-torch/stamp: requirements/torch.txt pyproject.toml | $(BIN)/uv
+	@$(PYTHON) -m venv .venv-torch
+	@.venv-torch/bin/python -m pip install --quiet --require-hashes -r requirements/torch.txt
+	@$(BIN)/uv pip install --quiet --python .venv-torch/bin/python --no-deps --editable .
 	@touch $@
 
 extra-browser: .venv-browser/stamp setup-dev
