@@ -197,11 +197,20 @@ def etag(uri: str) -> str:
 
 
 def download(uri: str, path: Path) -> None:
-    """Gets an object as a local file, block by block: memory stays small however large it is.
+    """Gets an object as a local file; memory stays small however large it is, and a broken connection is tried again.
 
     Raises:
         GoneError: as for `read`.
     """
+    if is_s3(uri):
+        bucket, key = _split(uri)
+        try:
+            _s3().download_file(bucket, key, str(path))
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _GONE:
+                raise
+            raise GoneError(str(error)) from error
+        return
     with path.open("wb") as file:
         for block in _blocks(uri):
             file.write(block)

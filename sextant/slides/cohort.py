@@ -129,8 +129,7 @@ def gather(rows: Sequence[Row], slides: str, *, ignored: str = "") -> Cohort:
     names: all of them where their patients or labels differ, else all but the first. Told, but of no consequence, are
     rows that come twice, and files of slides that no row names.
 
-    Equal content is told by size and ETag in S3, where copies uploaded in parts of different size have different ETags,
-    and by size and SHA-256 in a folder.
+    Equal content is told by size and, where several have one size, SHA-256.
 
     Args:
         rows: of the table, in any order.
@@ -280,7 +279,8 @@ def _without_copies(rows: Sequence[Row], slides: str, findings: _Findings) -> li
     for row in rows:
         sizes[row.size] += 1
     for row in rows:
-        content = row.etag if row.etag or sizes[row.size] == 1 else _sha256(storage.joined(slides, row.key))
+        # Not the ETag: that of an object under a KMS key, or uploaded in parts, says nothing of its content.
+        content = "" if sizes[row.size] == 1 else _sha256(storage.joined(slides, row.key))
         by_content[row.size, content].append(row)
     kept = []
     for same in by_content.values():

@@ -150,8 +150,11 @@ def _fetch(slides: str, key: str, path: Path) -> None:
     if path.suffix.lower() != ".mrxs":
         return
     beside = storage.joined(slides, companions(key))
+    folder = path.with_suffix("")
     for each in storage.entries(beside):
-        part = path.with_suffix("") / each.key
+        part = folder / each.key
+        if ".." in part.parts or not part.is_relative_to(folder):  # keys are anybody's
+            raise SlideError("unreadable slide", f"{each.key} beside {key} is no name of a file: remove it")
         part.parent.mkdir(parents=True, exist_ok=True)
         storage.download(storage.joined(beside, each.key), part)
 

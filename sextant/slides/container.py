@@ -89,8 +89,8 @@ def input_mode(name: str) -> str:
 def failing(main: Callable[[], None]) -> int:
     """Runs a container's program and gives its exit code; why it failed goes to SageMaker and to the log.
 
-    SageMaker shows the content of `output/failure` as the job's FailureReason. Faults that the message explains come
-    without a trace; any other is a defect, and the log tells where.
+    SageMaker shows `output/failure` as a training job's FailureReason and `output/message` as a processing job's
+    ExitMessage. Faults that the message explains come without a trace; any other is a defect, and the log tells where.
     """
     try:
         main()
@@ -102,12 +102,13 @@ def failing(main: Callable[[], None]) -> int:
         traceback.print_exc()
     else:
         return 0
-    target = opt_ml() / "output" / "failure"
+    output = opt_ml() / "output"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(reason[:LONGEST_REASON], encoding="utf-8")
+        output.mkdir(parents=True, exist_ok=True)
+        for name in ("failure", "message"):
+            (output / name).write_text(reason[:LONGEST_REASON], encoding="utf-8")
     except OSError as error:  # outside a container there may be no /opt/ml: the log has the reason
-        print(f"{target} cannot be written: {error}", file=sys.stderr)  # noqa: T201
+        print(f"{output} cannot be written: {error}", file=sys.stderr)  # noqa: T201
     return 1
 
 

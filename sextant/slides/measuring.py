@@ -15,6 +15,7 @@ from sextant import storage
 from sextant.slides import metrics, results, scores
 from sextant.slides.errors import SlideError
 from sextant.slides.evaluation import Evaluation
+from sextant.slides.manifest import Manifest
 from sextant.slides.plan import Plan
 from sextant.slides.reader import open_slide, thumbnail
 
@@ -69,9 +70,22 @@ def measure_run(run: str, slides: str, model: Model) -> Evaluation:
         measured.append((planned, tiles))
     if not measured:
         raise MeasuringError(f"{run} has no scored slide of the test split: run the scoring step first")
+    _check_whole(run, measured)
     evaluation = _evaluation(measured, model, tuple(missing))
     storage.write(evaluation.model_dump_json(indent=1).encode(), storage.joined(run, "evaluation/metrics.json"))
     return evaluation
+
+
+def _check_whole(run: str, measured: list[tuple[PlannedSlide, list[TileScores]]]) -> None:
+    """Every record of the test split has a score: a job that lost some would look better or worse than it is."""
+    manifest = Manifest.model_validate_json(storage.read(storage.joined(run, "records/manifest.json")))
+    scored = {f"test/{planned.slide}.tfrecord": len(tiles) for planned, tiles in measured}
+    for shard in manifest.splits["test"].shards:
+        found = scored.get(shard.name, 0)
+        if found != shard.records:
+            raise scores.ScoresError(
+                f"{shard.name} has {shard.records} tiles and {found} scores: run the scoring step again"
+            )
 
 
 def _tiles(run: str, planned: PlannedSlide, model: Model) -> tuple[list[TileScores], bytes]:

@@ -298,7 +298,8 @@ def _reason(event: Mapping[str, Any]) -> str:
     details: dict[str, Any] = next((value for key, value in event.items() if key.endswith("EventDetails")), {})
     cause = str(details.get("cause") or details.get("error") or "no reason is given")
     try:
-        return str(json.loads(cause).get("FailureReason") or cause)
+        told = json.loads(cause)
+        return str(told.get("ExitMessage") or told.get("FailureReason") or cause)
     except (ValueError, AttributeError):
         return cause
 

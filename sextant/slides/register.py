@@ -56,12 +56,10 @@ def register(sagemaker: Any, registry: Registry, trained: Trained) -> str:
 def card(trained: Trained, evaluation: Evaluation) -> dict[str, Any]:
     """The model card's content, as the schema of SageMaker's model cards names its parts."""
     return {
-        "model_overview": {
-            "model_description": "Classifies whole-slide images by their tiles.",
-            "model_artifact": [trained.data],
-        },
+        "model_overview": {"model_artifact": [trained.data]},
         "intended_uses": {
-            "purpose_of_model": "Research. Not a medical device: no score of it may decide about a patient.",
+            "purpose_of_model": "Research: classifies whole-slide images by their tiles. "
+            "Not a medical device: no score of it may decide about a patient.",
         },
         "evaluation_details": [
             {

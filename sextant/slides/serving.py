@@ -190,6 +190,8 @@ def _slide(of: Service, body: bytes) -> Answer:
             raise RequestError(424, f"{uri} cannot be read: {error}") from error
         if not tiles:
             raise RequestError(422, f"{uri} has no tiles to score")
+        if len(found := sorted({each.slide for each in tiles})) > 1:
+            raise RequestError(422, f"{uri} has tiles of {found[0]}, {found[1]} …: give those of one slide")
         result = slide_result(of.model, tiles, data=local.read_bytes())
     answered = result.model_dump(mode="json")
     if wanted:

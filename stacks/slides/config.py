@@ -34,7 +34,7 @@ class SlidesConfig(Section):
     training_instance_type: InstanceType = "ml.m5.2xlarge"
     serving_instance_type: InstanceType = "ml.c5.2xlarge"
     serving_instances: Annotated[int, Field(ge=1, le=20)] = 1
-    """Of the endpoint of an approved model; it scales out to four times as many."""
+    """Of the endpoint of an approved model."""
 
     @model_validator(mode="after")
     def _key_needs_bucket(self) -> SlidesConfig:

@@ -73,8 +73,7 @@ class Pipeline(Construct):
             metric=self.machine.metric_failed(period=cdk.Duration.minutes(5)),
             threshold=1,
             description="A run over a cohort of slides failed. The execution names the step and SageMaker's reason; "
-            "the job's log has the rest. What is done is kept: start the run again by putting slides.csv anew, or "
-            "redrive the execution, and it goes on.",
+            "the job's log has the rest. Mend the cause, then put slides.csv again: that is a new run.",
         )
 
     def _chain(
@@ -123,7 +122,7 @@ class Pipeline(Construct):
             self.machine.add_to_role_policy(
                 iam.PolicyStatement(
                     actions=[f"sagemaker:{verb}{kind}Job" for verb in ("Create", "Describe", "Stop")]
-                    + ["sagemaker:AddTags"],
+                    + ["sagemaker:AddTags", "sagemaker:ListTags"],
                     resources=[arns(f"{kind.lower()}-job")],
                 )
             )

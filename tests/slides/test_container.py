@@ -65,6 +65,7 @@ def test_a_failure_is_told_to_sagemaker(root, capsys):
 
     assert container.failing(explained) == 1
     assert (root / "output/failure").read_text() == "slides.csv: no header"
+    assert (root / "output/message").read_text() == "slides.csv: no header", "where a processing job looks"
     assert capsys.readouterr().err == "slides.csv: no header\n"
     assert container.failing(defect) == 1
     assert (root / "output/failure").read_text() == "ZeroDivisionError: division by zero"

@@ -8,6 +8,7 @@ from PIL import Image
 
 from sextant.slides import measuring, model, results, scores
 from sextant.slides.heads import Head
+from sextant.slides.manifest import Manifest, ManifestSplit, Shard
 from sextant.slides.model import EncoderFacts, Model, ModelFacts, Validation
 from sextant.slides.plan import Plan, PlannedSlide
 from sextant.slides.scores import TileScores
@@ -170,6 +171,24 @@ def run(tmp_path):
             scores.to_line(tile(x * 512, 0, *right, slide=each.slide), CLASSES, trained.digest()) for x in range(4)
         ]
         (tmp_path / f"scores/{each.slide}.tfrecord.out").write_text("\n".join(lines))
+    shards = [Shard(name=f"test/{each.slide}.tfrecord", records=4, bytes=1, sha256="") for each in slides[:6]]
+    one = ManifestSplit(
+        shards=(Shard(name="part", records=1, bytes=1, sha256=""),),
+        records=1,
+        per_class={"luad": 1},
+        slides=1,
+        patients=1,
+    )
+    test = ManifestSplit(shards=tuple(shards), records=24, per_class={"luad": 24}, slides=6, patients=6)
+    manifest = Manifest(
+        classes=CLASSES,
+        plan_digest=plan.digest(),
+        settings=TileSettings(),
+        world_size_multiple=1,
+        splits={"train": one, "valid": one, "test": test},
+    )
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records/manifest.json").write_text(manifest.model_dump_json())
     return trained
 
 
@@ -218,6 +237,17 @@ def test_scores_of_another_slide_are_refused(tmp_path):
     trained = run(tmp_path)
     (tmp_path / "scores/s0.tfrecord.out").replace(tmp_path / "scores/s1.tfrecord.out")
     with pytest.raises(scores.ScoresError, match="has scores of slide s0"):
+        measuring.measure_run(str(tmp_path), str(tmp_path), trained)
+
+
+@pytest.mark.parametrize("left", [1, 0])
+def test_scores_that_were_lost_are_noticed(tmp_path, left):
+    trained = run(tmp_path)
+    file = tmp_path / "scores/s1.tfrecord.out"
+    file.write_text("\n".join(file.read_text().splitlines()[:left]))
+    if not left:
+        file.unlink()
+    with pytest.raises(scores.ScoresError, match=rf"test/s1.tfrecord has 4 tiles and {left} scores"):
         measuring.measure_run(str(tmp_path), str(tmp_path), trained)
 
 

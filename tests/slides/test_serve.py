@@ -320,6 +320,7 @@ def test_slide_in_s3(service, run, monkeypatch):
         "s3://bucket/s36.tfrecord": path.read_bytes(),
         "s3://bucket/cut.tfrecord": path.read_bytes()[:-5],
         "s3://bucket/empty.tfrecord": b"",
+        "s3://bucket/several.tfrecord": b"".join(each.read_bytes() for each in sorted(path.parent.iterdir())[:2]),
     }
 
     def download(uri, target):
@@ -338,7 +339,7 @@ def test_slide_in_s3(service, run, monkeypatch):
     assert (result["slide"], result["n_tiles"], result["predicted"]) == ("s36", 6, "luad")
     assert "tiles" not in result
     assert len(asked("s3://bucket/s36.tfrecord", tiles=True)["tiles"]) == 6
-    for name, status in (("cut", 422), ("empty", 422), ("gone", 404)):
+    for name, status in (("cut", 422), ("empty", 422), ("several", 422), ("gone", 404)):
         with pytest.raises(serving.RequestError) as refused:
             asked(f"s3://bucket/{name}.tfrecord")
         assert refused.value.status == status
