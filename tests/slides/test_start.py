@@ -17,7 +17,8 @@ ARRIVED = dt.datetime(2026, 11, 21, 17, 30, 5, tzinfo=dt.UTC)
 
 
 @pytest.fixture
-def machine():
+def machine(monkeypatch):
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)  # of the embedded AWS, where other tests have started it
     with mock_aws():
         role = boto3.client("iam", region_name="us-east-1").create_role(
             RoleName="states", AssumeRolePolicyDocument=json.dumps(ROLE)
