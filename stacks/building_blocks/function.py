@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 import aws_cdk.aws_iam as iam
 import aws_cdk.aws_lambda as lambda_
+import aws_cdk.aws_sqs as sqs
 from constructs import Construct
 
 from stacks.building_blocks.data_lake import log_group
@@ -16,7 +17,6 @@ from stacks.building_blocks.python_code import ARCHITECTURE, RUNTIME, handlers, 
 
 if TYPE_CHECKING:
     import aws_cdk.aws_kms as kms
-    import aws_cdk.aws_sqs as sqs
 
     from stacks.config import EnvironmentConfig
 
@@ -98,3 +98,16 @@ class PythonFunction(Construct):
                 "It speaks to AWS APIs only, by TLS; environments with vpc_id place it in their network.",
                 "HIPAA.Security-LambdaInsideVPC",
             )
+
+
+def lost_events(scope: Construct, construct_id: str, key: kms.Key) -> sqs.Queue:
+    """A queue for the events that a function failed on each time; they wait two weeks for a person."""
+    return sqs.Queue(
+        scope,
+        construct_id,
+        encryption=sqs.QueueEncryption.KMS,
+        # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
+        encryption_master_key=key,
+        enforce_ssl=True,
+        retention_period=cdk.Duration.days(14),
+    )

@@ -10,11 +10,10 @@ import aws_cdk.aws_events_targets as targets
 import aws_cdk.aws_iam as iam
 import aws_cdk.aws_sns as sns
 import aws_cdk.aws_sns_subscriptions as subscriptions
-import aws_cdk.aws_sqs as sqs
 from constructs import Construct
 
 from stacks.building_blocks.alarms import alarm
-from stacks.building_blocks.function import PythonFunction
+from stacks.building_blocks.function import PythonFunction, lost_events
 from stacks.building_blocks.grants import grant_read, grant_read_write
 
 if TYPE_CHECKING:
@@ -49,15 +48,7 @@ class Mailing(Construct):
         if environment.labeling.summary_email:
             # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
             self.topic.add_subscription(subscriptions.EmailSubscription(environment.labeling.summary_email))
-        lost = sqs.Queue(
-            self,
-            "Lost",
-            encryption=sqs.QueueEncryption.KMS,
-            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
-            encryption_master_key=key,
-            enforce_ssl=True,
-            retention_period=cdk.Duration.days(14),
-        )
+        lost = lost_events(self, "Lost", key)
         made = PythonFunction(
             self,
             "Report",

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 import aws_cdk.aws_events as events
 import aws_cdk.aws_events_targets as targets
-import aws_cdk.aws_sqs as sqs
 
 from stacks.building_blocks.alarms import alarm
-from stacks.building_blocks.function import PythonFunction
+from stacks.building_blocks.function import PythonFunction, lost_events
 
 if TYPE_CHECKING:
     import aws_cdk.aws_kms as kms
@@ -33,15 +32,7 @@ def start_on_arrival(
     alarms: sns.Topic,
 ) -> None:
     """An object called slides.csv → function → an execution of its name."""
-    lost = sqs.Queue(
-        scope,
-        "LostStarts",
-        encryption=sqs.QueueEncryption.KMS,
-        # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
-        encryption_master_key=key,
-        enforce_ssl=True,
-        retention_period=cdk.Duration.days(14),
-    )
+    lost = lost_events(scope, "LostStarts", key)
     made = PythonFunction(
         scope,
         "Start",

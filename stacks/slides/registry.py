@@ -9,11 +9,10 @@ import aws_cdk.aws_events as events
 import aws_cdk.aws_events_targets as targets
 import aws_cdk.aws_iam as iam
 import aws_cdk.aws_sagemaker as sagemaker
-import aws_cdk.aws_sqs as sqs
 from constructs import Construct
 
 from stacks.building_blocks.alarms import alarm
-from stacks.building_blocks.function import PythonFunction
+from stacks.building_blocks.function import PythonFunction, lost_events
 from stacks.building_blocks.grants import as_finding, grant_read
 from stacks.building_blocks.nag import acknowledge
 
@@ -81,15 +80,7 @@ class Registry(Construct):
     ) -> None:
         """A package was approved → function → model, endpoint configuration, endpoint."""
         stack, settings = cdk.Stack.of(self), environment.slides
-        lost = sqs.Queue(
-            self,
-            "LostApprovals",
-            encryption=sqs.QueueEncryption.KMS,
-            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
-            encryption_master_key=key,
-            enforce_ssl=True,
-            retention_period=cdk.Duration.days(14),
-        )
+        lost = lost_events(self, "LostApprovals", key)
         made = PythonFunction(
             self,
             "Deploy",
