@@ -13,7 +13,7 @@ these, so batch transform can write them per tile and a later step put them toge
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Aggregation: TypeAlias = Literal["mean", "majority", "topk", "attention"]
-AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)
 
 TOP_SHARE = 0.2
 

@@ -12,7 +12,7 @@ Both standardise features with the mean and deviation of the training tiles, whi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     Arrays: TypeAlias = dict[str, NDArray[np.float32]]
 
 Kind: TypeAlias = Literal["linear", "attention"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 HIDDEN = 64
 GATE = 32
