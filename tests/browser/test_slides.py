@@ -131,8 +131,7 @@ def test_the_heatmap_has_the_colour_of_the_score_and_the_opacity_that_is_chosen(
     check("LUAD", 0.8)
     page.get_by_role("combobox", name="Score of").select_option("LUSC")
     check("LUSC", 0.8)
-    assert "class=LUSC" in page.url
-    assert "opacity=80" in page.url
+    page.wait_for_function("() => ['class=LUSC', 'opacity=80'].every((each) => location.hash.includes(each))")
     page.get_by_role("combobox", name="Score of").select_option("No heatmap")
     assert pixel(page, OVERLAY, middle(5), middle(2), at)[3] == 0
 
@@ -145,7 +144,7 @@ def test_tiles_are_outlined_where_they_were_kept_and_crossed_where_not(open_page
     page.get_by_label("Show tiles").check()
     assert pixel(page, OVERLAY, middle(0), middle(2), at)[3] > 0, "the cross of a dropped tile meets in its middle"
     assert pixel(page, OVERLAY, middle(4), middle(2), at)[3] == 0, "a kept tile is left free"
-    assert "tiles=yes" in page.url
+    page.wait_for_function("() => location.hash.includes('tiles=yes')")
 
 
 def readout(page):

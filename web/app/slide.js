@@ -1,5 +1,5 @@
 // One slide: deep zoom, its tiles with their scores as a heatmap above, and where a reader is, in the address.
-import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { outcome } from "./cohort.js";
 import { library, open, placed, tileSource } from "./deep-zoom.js";
 import { Download } from "./files.js";
@@ -181,7 +181,7 @@ function Board({ api, run, page, chosen, keep }) {
     };
   }, [page]);
 
-  useEffect(repaint, [how, tile]);
+  useLayoutEffect(repaint, [how, tile]); // in the same frame as the controls, not one later
   useEffect(() => keep({ class: how.shown < 0 ? "none" : classes[how.shown], opacity: how.opacity === OPACITY ? "" : how.opacity, tiles: how.outlined ? "yes" : "" }), [how]);
   const zoom = (factor) => parts.current.viewer?.viewport.zoomBy(factor).applyConstraints();
   const walk = () => {
