@@ -59,6 +59,14 @@ class Head:
         return TileOutputs(inner.logits, inner.attention)
 
 
+def shapes(kind: Kind, dim: int, classes: int) -> dict[str, tuple[int, ...]]:
+    """The shape of each array of a head by its name."""
+    found = {"mean": (dim,), "scale": (dim,)}
+    if kind == "linear":
+        return {**found, "W": (dim, classes), "b": (classes,)}
+    return {**found, **{name: each.shape for name, each in attention_start(dim, classes, 0).items()}}
+
+
 def standard(features: NDArray[Any]) -> Arrays:
     """`mean` and `scale` of features, each shape (dim,); a feature that never changes has scale 1."""
     mean = features.mean(0, dtype=np.float64)

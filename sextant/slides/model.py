@@ -6,19 +6,23 @@ import hashlib
 import io
 import tarfile
 import tempfile
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sextant import storage
 from sextant.slides.aggregate import TOP_SHARE, Aggregation
-from sextant.slides.heads import Head, Kind
+from sextant.slides.heads import Head, Kind, shapes
 from sextant.slides.settings import TileSettings  # noqa: TC001  pydantic reads it
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from sextant.slides.encoder import Encoder
 
 ENCODER_FILE = "encoder.onnx"
@@ -118,33 +122,70 @@ def save(model: Model, folder: Path) -> None:
     (folder / "model.json").write_text(model.facts.model_dump_json(indent=1), encoding="utf-8")
 
 
-def load(folder: Path) -> Model:
-    """The model of a folder.
+def load(folder: Path, called: str = "") -> Model:
+    """The model of a folder, which errors name as it is `called`.
 
     Raises:
-        ModelError: a file is missing, damaged or of another version.
+        ModelError: a file is missing, damaged, foreign or of another version.
     """
+    called = called or str(folder)
+    remedy = "give the model.tar.gz of a training job that completed, or train again"
     try:
         facts = ModelFacts.model_validate_json((folder / "model.json").read_bytes())
-        with np.load(io.BytesIO((folder / "head.npz").read_bytes()), allow_pickle=False) as file:
-            arrays = dict(file)
-    except (OSError, ValidationError, ValueError, EOFError) as error:
-        raise ModelError(f"{folder} holds no model of this version: {error}") from error
+    except (OSError, ValidationError) as error:
+        raise ModelError(f"{called}: model.json tells no model of this version ({_first(error)}): {remedy}") from error
+    try:
+        arrays = read_arrays(folder / "head.npz")
+    except (OSError, ModelError) as error:
+        raise ModelError(f"{called}: {error}: {remedy}") from error
+    wanted = shapes(facts.head, facts.encoder.dim, len(facts.classes))
+    found = {name: each.shape for name, each in arrays.items()}
+    if found != wanted:
+        raise ModelError(f"{called}: head.npz holds arrays {found} where model.json tells {wanted}: {remedy}")
     return Model(facts, Head(facts.head, arrays))
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a .npz file by their names.
+
+    Raises:
+        ModelError: it is none, or damaged. OSError: it cannot be read.
+    """
+    content = path.read_bytes()
+    try:
+        # Without this, numpy takes other formats too, and answers with something else than named arrays.
+        if not zipfile.is_zipfile(io.BytesIO(content)):
+            raise ModelError(f"{path.name} is no .npz file, or its end is missing ({len(content)} bytes)")
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return dict(file)
+    except (ValueError, EOFError, KeyError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise ModelError(f"{path.name} is damaged ({error})") from error
 
 
 def load_archive(uri: str) -> Model:
     """The model of SageMaker's model.tar.gz, or of a folder.
 
     Raises:
-        ModelError: as for `load`; GoneError: there is no such object.
+        ModelError: as for `load`, or the archive is none or damaged; GoneError: there is no such object.
     """
     if not storage.is_s3(uri) and Path(uri).is_dir():
         return load(Path(uri))
+    content = storage.read(uri)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            with tarfile.open(fileobj=io.BytesIO(storage.read(uri))) as archive:
+            with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
                 archive.extractall(folder, filter="data")
-        except tarfile.TarError as error:
-            raise ModelError(f"{uri} is no archive of a model: {error}") from error
-        return load(Path(folder))
+        # A gzip stream that ends early is an EOFError, one with a wrong byte a zlib.error or an OSError.
+        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+            raise ModelError(
+                f"{uri} is no archive of a model, or damaged ({error}): give the model.tar.gz of a training job that "
+                "completed, or train again"
+            ) from error
+        return load(Path(folder), uri)
+
+
+def _first(error: OSError | ValidationError) -> str:
+    if isinstance(error, OSError):
+        return str(error.strerror)
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")

@@ -23,7 +23,7 @@ from sextant.slides import heads, metrics
 from sextant.slides.aggregate import Aggregation, slide_scores, softmax, tempered
 from sextant.slides.evaluation import metric_line
 from sextant.slides.heads import Head, Kind
-from sextant.slides.model import EncoderFacts, Model, ModelFacts, Validation
+from sextant.slides.model import EncoderFacts, Model, ModelError, ModelFacts, Validation, read_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -383,13 +383,23 @@ class _Checkpoints:
             np.savez(file, facts=np.frombuffer(told, np.uint8), **arrays)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
-        partial_file.replace(self.folder / f"{name}.npz")
+        path = self._path(name)
+        if path.exists():  # should the new one be damaged, that of an epoch before is no loss
+            path.replace(self._path(f"{name}.before"))
+        partial_file.replace(path)
 
     def load(self, name: str) -> tuple[heads.Arrays, dict[str, Any]] | None:
-        try:
-            with np.load(self.folder / f"{name}.npz", allow_pickle=False) as file:
-                arrays = dict(file)
-        except (FileNotFoundError, OSError, ValueError, EOFError):
-            return None
-        facts = json.loads(arrays.pop("facts").tobytes())
-        return (arrays, facts) if facts.pop("fingerprint") == self.fingerprint else None
+        for path in (self._path(name), self._path(f"{name}.before")):
+            try:
+                arrays = read_arrays(path)
+                facts = json.loads(arrays.pop("facts").tobytes())
+                if facts.pop("fingerprint") == self.fingerprint:
+                    return arrays, facts
+            except FileNotFoundError:
+                continue
+            except (ModelError, OSError, ValueError, KeyError) as error:
+                _log.warning("checkpoint %s cannot be used, an earlier one is looked for: %s", path.name, error)
+        return None
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.npz"

@@ -1,5 +1,7 @@
+import io
 import json
 import logging
+import tarfile
 
 import numpy as np
 import pytest
@@ -184,10 +186,56 @@ def test_each_step_is_told_to_the_history_that_the_console_draws(tmp_path, setti
     assert all(isinstance(each[named], float) for each in steps)
 
 
-def test_damaged_checkpoint_is_made_again(tmp_path):
+def half(content):
+    return content[: len(content) // 2]
+
+
+def turned(content):
+    """A byte of the last array's data has another value: the archive's own sum no longer fits."""
+    place = content.rfind(b"NUMPY") + 130 if b"NUMPY" in content else len(content) // 2
+    return content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :]
+
+
+def npy(_content):
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(3))
+    return buffer.getvalue()
+
+
+def npz(_content):
+    buffer = io.BytesIO()
+    np.savez(buffer, W=np.zeros(3))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("damage", [half, turned, npy, npz, lambda _: b"", lambda _: b"half a fi"])
+def test_damaged_checkpoint_is_made_again_and_told(tmp_path, caplog, damage):
     whole = fit(tmp_path)
-    (tmp_path / "checkpoints" / "linear-2.npz").write_bytes(b"half a fi")
+    path = tmp_path / "checkpoints" / "linear-2.npz"
+    path.write_bytes(damage(path.read_bytes()))
     assert fit(tmp_path).digest() == whole.digest()
+    assert "checkpoint linear-2.npz cannot be used" in caplog.text
+    caplog.clear()
+    fit(tmp_path)
+    assert "cannot be used" not in caplog.text
+
+
+def test_where_the_newest_checkpoint_is_damaged_training_goes_on_from_the_one_before(tmp_path, monkeypatch, caplog):
+    settings = HeadSettings(head="attention", epochs=4)
+    whole = fit(tmp_path, settings)
+    path = tmp_path / "checkpoints" / "attention-1.npz"
+    path.write_bytes(half(path.read_bytes()))
+    epochs, original = [], heads.epoch
+
+    def counted(state, slides, weights, strength, seed):
+        epochs.append(seed[1])
+        return original(state, slides, weights, strength, seed)
+
+    monkeypatch.setattr(heads, "epoch", counted)
+
+    assert fit(tmp_path, settings).digest() == whole.digest()
+    assert epochs == [3], "the last of four: what the checkpoint before it holds is not done again"
+    assert "checkpoint attention-1.npz cannot be used, an earlier one is looked for: attention-1.npz" in caplog.text
 
 
 def test_temperature_makes_scores_honest():
@@ -240,9 +288,37 @@ def test_model_comes_back_as_it_was_saved(tmp_path):
         model.load(tmp_path / "model")
 
 
-def test_model_of_an_archive_and_of_another_encoder(tmp_path):
-    import tarfile
+@pytest.fixture(scope="module", params=["linear", "attention"])
+def fitted(request, tmp_path_factory):
+    return fit(tmp_path_factory.mktemp("fitted"), HeadSettings(head=request.param, epochs=1))
 
+
+def twice_as_wide(_content):
+    buffer = io.BytesIO()
+    np.savez(buffer, mean=np.zeros(24), scale=np.ones(24), W=np.zeros((24, 3)), b=np.zeros(3))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (half, r"head\.npz is no \.npz file, or its end is missing \(\d+ bytes\)"),
+        (turned, r"head\.npz is damaged \(Bad CRC-32"),
+        (npy, r"head\.npz is no \.npz file"),
+        (lambda _: b"", r"head\.npz is no \.npz file, or its end is missing \(0 bytes\)"),
+        (npz, r"head\.npz holds arrays \{'W': \(3,\)\} where model\.json tells \{'mean': \(12,\)"),
+        (twice_as_wide, r"head\.npz holds arrays \{'mean': \(24,\)"),
+    ],
+)
+def test_damaged_or_foreign_heads_are_named_with_reason_and_remedy(tmp_path, fitted, damage, reason):
+    model.save(fitted, tmp_path / "model")
+    path = tmp_path / "model" / "head.npz"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(model.ModelError, match=f"{reason}.*: give the model.tar.gz of a training job that completed"):
+        model.load(tmp_path / "model")
+
+
+def test_model_of_an_archive_and_of_another_encoder(tmp_path):
     made = fit(tmp_path)
     model.save(made, tmp_path / "model")
     with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
@@ -250,8 +326,14 @@ def test_model_of_an_archive_and_of_another_encoder(tmp_path):
             archive.add(each, each.name)
     assert model.load_archive(str(tmp_path / "model.tar.gz")).digest() == made.digest()
     assert model.load_archive(str(tmp_path / "model")).digest() == made.digest()
-    (tmp_path / "bad.tar.gz").write_bytes(b"no archive")
-    with pytest.raises(model.ModelError, match="is no archive of a model"):
+    content = (tmp_path / "model.tar.gz").read_bytes()
+    for bad in (b"no archive", b"", half(content), turned(content)):
+        (tmp_path / "bad.tar.gz").write_bytes(bad)
+        with pytest.raises(model.ModelError, match=r"bad\.tar\.gz is no archive of a model, or damaged .*train again"):
+            model.load_archive(str(tmp_path / "bad.tar.gz"))
+    with tarfile.open(tmp_path / "bad.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "model" / "model.json", "model.json")
+    with pytest.raises(model.ModelError, match=r"bad\.tar\.gz: .*No such file.*head\.npz.*train again"):
         model.load_archive(str(tmp_path / "bad.tar.gz"))
 
     class Other:
