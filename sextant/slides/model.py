@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import tarfile
@@ -173,9 +174,9 @@ def load_archive(uri: str) -> Model:
     content = storage.read(uri)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+            # All at once: tarfile would not read as far as the checksum at gzip's end.
+            with tarfile.open(fileobj=io.BytesIO(gzip.decompress(content))) as archive:
                 archive.extractall(folder, filter="data")
-        # A gzip stream that ends early is an EOFError, one with a wrong byte a zlib.error or an OSError.
         except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             raise ModelError(
                 f"{uri} is no archive of a model, or damaged ({error}): give the model.tar.gz of a training job that "
