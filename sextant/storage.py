@@ -170,8 +170,7 @@ class _Ranges(io.RawIOBase):
         if wanted <= 0:
             return 0
         span = f"bytes={self._at}-{self._at + wanted - 1}"
-        with closing(_s3().get_object(Bucket=self._bucket, Key=self._key, Range=span)["Body"]) as body:
-            view[:wanted] = body.read()
+        view[:wanted], _ = aws.read_object(_s3(), Bucket=self._bucket, Key=self._key, Range=span)
         self._at += wanted
         return wanted
 
@@ -290,9 +289,7 @@ def remove_below(root: str) -> None:
 def _blocks(uri: str) -> Iterator[bytes]:
     try:
         if is_s3(uri):
-            bucket, key = _split(uri)
-            with closing(_s3().get_object(Bucket=bucket, Key=key)["Body"]) as body:
-                yield from body.iter_chunks(BLOCK)
+            yield from _s3_blocks(*_split(uri))
             return
         with Path(uri).open("rb") as file:
             while block := file.read(BLOCK):
@@ -303,6 +300,25 @@ def _blocks(uri: str) -> Iterator[bytes]:
         if error.response["Error"]["Code"] not in _GONE:
             raise
         raise GoneError(str(error)) from error
+
+
+def _s3_blocks(bucket: str, key: str) -> Iterator[bytes]:
+    """The object's body in blocks; where it breaks, what is lacking of that very content is asked for."""
+    at, broken = 0, 0
+    rest: dict[str, str] = {}
+    while True:
+        found = _s3().get_object(Bucket=bucket, Key=key, **rest)
+        try:
+            with closing(found["Body"]) as body:
+                for block in body.iter_chunks(BLOCK):
+                    yield block
+                    at, broken = at + len(block), 0
+                return
+        except aws.BROKEN:
+            broken += 1
+            if broken == aws.READS:
+                raise
+            rest = {"Range": f"bytes={at}-", "IfMatch": found["ETag"]} if at else {}
 
 
 def _s3_entries(root: str) -> Iterator[Entry]:
@@ -334,4 +350,4 @@ def _split(uri: str) -> tuple[str, str]:
 @cache
 def _s3() -> Any:
     """One client per process: executors import this module for themselves."""
-    return aws.client("s3")
+    return aws.client("s3", aws.JOB_CONFIG)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from sextant import aws
 from sextant.console.model import (
     Content,
     LogPlace,
@@ -186,8 +187,7 @@ class Slides:
         return [_entry(json.loads(body), slides) for body in bodies]
 
     def _body(self, key: str) -> bytes:
-        body: bytes = self.s3.get_object(Bucket=self.place.RUNS_BUCKET, Key=key)["Body"].read()
-        return body
+        return aws.read_object(self.s3, Bucket=self.place.RUNS_BUCKET, Key=key)[0]
 
     def _run(self, found: Mapping[str, Any]) -> Run:
         """A listed execution. The history is asked only of runs that may not have done every step."""

@@ -15,8 +15,10 @@ SlidePath = Annotated[str, Path(pattern=r"^[^\W_][\w .,()+=@-]*$", max_length=18
 VersionPath = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="`version` of the slide's page")]
 Number = Annotated[int, Path(ge=0, le=10_000_000)]
 
-_FOREVER = "private, max-age=31536000, immutable"
-"""Another content has another version, and so another address."""
+_KEEP = {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Authorization"}
+"""Another content has another version, and so another address: what was fetched never goes stale. It is a patient's:
+only the browser may keep it, and gives it out to the token only that it was fetched with, so that who signs in after
+another at the same machine is asked for a role of their own. The cost: a renewed token fetches its tiles once more."""
 _JPEG: dict[int, Any] = {
     200: {"description": "A JPEG", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
 }
@@ -57,7 +59,7 @@ def slide_routes(slides: Slides) -> APIGatewayHttpRouter:
         run: RunPath, slide: SlidePath, version: VersionPath, level: Number, column: Number, row: Number
     ) -> Response[str]:
         body = slides.tile(run, slide, version, level, column, row)
-        found = Response(200, "image/jpeg", base64.b64encode(body).decode(), headers={"Cache-Control": _FOREVER})
+        found = Response(200, "image/jpeg", base64.b64encode(body).decode(), headers=dict(_KEEP))
         found.base64_encoded = True  # as it would make of bytes, which its validation of answers takes for text
         return found
 

@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sextant import aws
 from sextant.console.operation import OperationError, told
 from sextant.slides.evaluation import Evaluation
 from sextant.slides.jpeg_stream import DamagedError, whole
@@ -281,16 +282,15 @@ class Slides:
         if level.source == "pyramid":
             key = f"runs/{run}/view/{view.slide}.jpgs"
             with told("S3"):
-                body: bytes = self.s3.get_object(Bucket=self.place.RUNS_BUCKET, Key=key, Range=span)["Body"].read()
-            return body
+                return aws.read_object(self.s3, Bucket=self.place.RUNS_BUCKET, Key=key, Range=span)[0]
         bucket, _, key = view.uri.removeprefix("s3://").partition("/")
         replaced = OperationError(
             409, "SlideReplaced", f"slide {view.slide} was replaced at {view.uri} since this run read it", _AGAIN
         )
         try:
-            found = self.s3.get_object(Bucket=bucket, Key=key, Range=span, IfMatch=f'"{view.etag}"')
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
+            body, etag = aws.read_object(self.s3, Bucket=bucket, Key=key, Range=span, IfMatch=f'"{view.etag}"')
+        except (ClientError, BotoCoreError) as error:
+            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
             if code in _CHANGED:
                 raise replaced from error
             if code in _GONE:
@@ -299,10 +299,10 @@ class Slides:
                 ) from error
             with told("S3"):
                 raise
-        if found["ETag"].strip('"') != view.etag:
+        if etag != view.etag:
             raise replaced
         try:
-            return whole(found["Body"].read(), base64.b64decode(level.beginning))
+            return whole(body, base64.b64decode(level.beginning))
         except DamagedError as error:
             raise OperationError(
                 502, "DamagedTile", f"a tile of slide {view.slide} is damaged: {error}", "Copy the slide again."
@@ -310,8 +310,7 @@ class Slides:
 
     def _get(self, key: str) -> bytes:
         with told("S3"):
-            body: bytes = self.s3.get_object(Bucket=self.place.RUNS_BUCKET, Key=key)["Body"].read()
-        return body
+            return aws.read_object(self.s3, Bucket=self.place.RUNS_BUCKET, Key=key)[0]
 
     def _maybe(self, key: str) -> bytes | None:
         try:

@@ -2,16 +2,17 @@
 
 import re
 
+import numpy as np
 import pytest
 
+from sextant.slides import results
 from tests.browser.slides_site import listed, serve
 from tests.handlers.slide_run import CELL, CLASSES, HEIGHT, RUN, RUNS, S3, SLIDES, WIDTH, colour, luad, make_run
 
 pytestmark = pytest.mark.browser
 
 OLDER = "20261120T090000-deadbeef"
-RAMP = [(68, 1, 84), (72, 36, 117), (65, 68, 135), (53, 95, 141), (42, 120, 142), (33, 145, 140), (34, 168, 132),
-        (68, 191, 112), (122, 209, 81), (189, 223, 38), (253, 231, 37)]  # fmt: skip
+RAMP = results.colours(np.linspace(0, 1, 11)).tolist()  # a heatmap of the page is that of the files
 PAGES = {"cohort": "cohort", "metrics": "metrics", "files": "files", "slide": "slide/A1"}
 
 

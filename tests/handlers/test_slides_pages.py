@@ -220,6 +220,7 @@ def test_a_tile_is_one_ranged_read_of_the_slide_and_may_be_kept_for_ever(tile_of
     assert last - first < len(objects[slide]) / 10
     assert answer["headers"]["Content-Type"] == "image/jpeg"
     assert answer["headers"]["Cache-Control"] == "private, max-age=31536000, immutable"
+    assert answer["headers"]["Vary"] == "Authorization", "another person at the same browser needs a role too"
 
 
 def test_a_slide_of_jpeg_2000_comes_from_the_pyramid_beside_the_view(ask, tile_of, s3):

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from sextant.slides.model import EncoderFacts, Model, ModelFacts, Validation
 from sextant.slides.plan import Plan, PlannedSlide
 from sextant.slides.scores import TileScores
 from sextant.slides.settings import TileSettings
+from sextant.slides.view_model import DROPPED, STEPS
+from web.site import ROOT
 
 CLASSES = ("luad", "lusc", "normal")
 
@@ -129,6 +132,16 @@ def test_ramp_is_viridis_and_even_in_lightness():
     luminance = ramp @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(luminance) > 0).all()
     assert results.colours(np.array([-1.0, 2.0])).tolist() == [[68, 1, 84], [253, 231, 37]]
+
+
+def test_the_pages_paint_in_the_colours_of_the_files():
+    """No module is shared between a browser and the jobs: the page's copy is held to the product's here."""
+    page = (ROOT / "app/tiles.js").read_text()
+    ramp = json.loads(re.search(r"^const RAMP = (\[\[.*\]\]);$", page, re.MULTILINE)[1])
+    assert ramp == results.colours(np.linspace(0, 1, len(ramp))).tolist()
+    assert len(ramp) == len(results._RAMP), "linear between the same steps"
+    numbers = dict(re.findall(r"^const (DROPPED|STEPS) = (\d+);", page, re.MULTILINE))
+    assert numbers == {"DROPPED": str(DROPPED), "STEPS": str(STEPS)}
 
 
 def test_heatmap_colours_tiles_where_they_lie():

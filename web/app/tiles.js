@@ -3,7 +3,8 @@
 /** @typedef {import("../types/api").SlidePage} SlidePage */
 /** @typedef {{ column: number, row: number, x: number, y: number, kept: boolean, background: number, scores?: number[], attention?: number }} Tile */
 
-const DROPPED = 255; // as sextant/slides/view_model.py has it
+// As sextant/slides/view_model.py has them; tests/slides/test_results.py holds these and the ramp to the product's.
+const DROPPED = 255;
 const STEPS = 200;
 // Eleven steps of viridis (Smith and van der Walt, CC0), as the heatmap files have them (sextant/slides/results.py).
 const RAMP = [[68, 1, 84], [72, 36, 117], [65, 68, 135], [53, 95, 141], [42, 120, 142], [33, 145, 140], [34, 168, 132], [68, 191, 112], [122, 209, 81], [189, 223, 38], [253, 231, 37]];
