@@ -175,7 +175,7 @@ def load_archive(uri: str) -> Model:
     with tempfile.TemporaryDirectory() as folder:
         try:
             # All at once: tarfile would not read as far as the checksum at gzip's end.
-            with tarfile.open(fileobj=io.BytesIO(gzip.decompress(content))) as archive:
+            with tarfile.open(fileobj=io.BytesIO(gzip.decompress(content)), mode="r:") as archive:
                 archive.extractall(folder, filter="data")
         except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             raise ModelError(
