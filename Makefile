@@ -75,7 +75,7 @@ extra-torch: .venv-torch/stamp setup-dev
 
 # The official SDK, unmodified, against the embedded SageMaker; what it starts needs PyTorch.
 extra-sagemaker: .venv-sagemaker/stamp .venv-torch/stamp setup-dev
-	$(BIN)/pytest -m sagemaker tests/sagemaker
+	$(BIN)/pytest -m sagemaker tests/sagemaker tests/posts
 
 # Kills in mid-run, a 1 GB manifest, the stock CDK CLI: minutes each.
 extra-slow: setup-dev

@@ -5,8 +5,11 @@
 | `application/x-tfrecord` | framed tile records, or one bare Example (from SingleRecord) | a line per tile |
 | `image/jpeg`, `image/png` | one tile of the size that the model was trained on | one line |
 | `application/json` | `{"slide_records": "s3://…", "tiles": false}` | the slide's scores, with its tiles if wanted |
+| `application/json` | `{"instances": [tile, …]}`, of rows of `[red, green, blue]` | `{"predictions": [[…], …]}` |
 
-Tiles are answered as JSON lines, or as one JSON list where `Accept` says `application/json`.
+The last is TensorFlow Serving's own form, which clients of the original model send: colours of 0 to 255 go in, scores in
+the order of the model's classes come out. Other tiles are answered as JSON lines, or as one JSON list where `Accept`
+says `application/json`.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import tempfile
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import simplejpeg
@@ -45,6 +48,8 @@ TFRECORD = "application/x-tfrecord"
 JSON = "application/json"
 JSON_LINES = "application/jsonlines"
 IMAGES = ("image/jpeg", "image/png")
+WHITE = 255
+_TILES = 4  # dimensions: tile, row, column, colour
 
 
 class RequestError(Exception):
@@ -102,7 +107,8 @@ def answer(of: Service, content_type: str, accept: str, body: bytes) -> Answer:
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == JSON:
-        return _slide(of, body)
+        told = _told(body)
+        return _predictions(of, told["instances"]) if "instances" in told else _slide(of, told)
     if kind == TFRECORD:
         tiles = list(_scored_request(of, body))
     elif kind in IMAGES:
@@ -167,12 +173,35 @@ def _check_size(width: int, height: int, size: int) -> None:
         )
 
 
-def _slide(of: Service, body: bytes) -> Answer:
+def _told(body: bytes) -> dict[str, Any]:
     try:
         told = json.loads(body)
-        uri, wanted = told["slide_records"], bool(told.get("tiles", False))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RequestError(400, 'the body is not {"slide_records": "s3://…"}') from error
+    except (ValueError, RecursionError) as error:
+        raise RequestError(400, f"the body is not JSON: {error}") from error
+    if not isinstance(told, dict) or not told.keys() & {"slide_records", "instances"}:
+        raise RequestError(400, 'the body is neither {"slide_records": "s3://…"} nor {"instances": […]}')
+    return told
+
+
+def _predictions(of: Service, instances: object) -> Answer:
+    """A list of scores for each tile, as TensorFlow Serving answers `:predict`."""
+    size = of.model.facts.tiles.size
+    try:
+        pixels = np.asarray(instances, np.float32)
+    except (ValueError, TypeError) as error:
+        raise RequestError(400, f"instances are not tiles of one size, all numbers: {error}") from error
+    if pixels.ndim != _TILES or pixels.shape[1:] != (size, size, 3):
+        raise RequestError(400, f"instances of shape {pixels.shape}: send (tiles, {size}, {size}, 3)")
+    if not ((pixels >= 0) & (pixels <= WHITE)).all():  # is False for NaN, too
+        raise RequestError(400, f"instances have numbers outside of 0 to {WHITE}: send colours as the tile has them")
+    images = list(np.rint(pixels).astype(np.uint8))
+    features = encoders.encode(of.encoder, images)
+    tiles = scores.of_features(of.model, features, [("", 0, 0, size)] * len(images))
+    return Answer(JSON, json.dumps({"predictions": [each.scores for each in tiles]}).encode())
+
+
+def _slide(of: Service, told: dict[str, Any]) -> Answer:
+    uri, wanted = told.get("slide_records"), bool(told.get("tiles", False))
     # Nothing but S3: a request must not make this process read its own files.
     if not isinstance(uri, str) or not uri.startswith("s3://"):
         raise RequestError(400, f"slide_records {uri!r}: give the s3:// URI of a slide's TFRecords")

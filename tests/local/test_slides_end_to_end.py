@@ -1,5 +1,6 @@
 """The slides system on the whole embedded AWS: S3 event, Step Functions, SageMaker jobs, registry, endpoint, IAM."""
 
+import io
 import json
 import time
 from dataclasses import dataclass
@@ -7,8 +8,10 @@ from dataclasses import dataclass
 import pytest
 
 from samples.slides import demo
+from sextant.slides import tfrecord
 from sextant.slides.client import Deployed
 from sextant.slides.operation import Place, Slides
+from sextant.slides.records import from_record, pixels
 from sextant.slides.results import SlideResult
 
 
@@ -125,6 +128,19 @@ def test_an_approved_model_answers_as_the_batch_did(scanned, run):
     assert told["predicted"] == results[0].predicted
     assert told["scores"] == pytest.approx(results[0].scores, abs=1e-6)
     assert {need.kind: need.count for need in scanned.operation.needs()}["approval"] == 0
+
+    # As the original post asks its endpoint: a tile's colours as JSON, a list of scores as answer.
+    classes = tuple(results[0].scores)
+    payloads = tfrecord.read(io.BytesIO(scanned.read(run.id, f"records/test/{slide}.tfrecord")), slide)
+    lines = scanned.read(run.id, f"scores/{slide}.tfrecord.out").splitlines()
+    for payload, line in zip(list(payloads)[:2], lines, strict=False):
+        image = pixels(from_record(payload)).astype("float32")
+        body = json.dumps({"instances": image[None].tolist()}).encode()
+        answer = scanned.embedded.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName=name, ContentType="application/json", Body=body
+        )
+        (found,) = json.loads(answer["Body"].read())["predictions"]
+        assert found == pytest.approx([json.loads(line)["scores"][each] for each in classes], abs=0.02)
 
 
 def test_a_run_that_is_stopped_ends_its_job(scanned):

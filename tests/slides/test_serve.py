@@ -279,6 +279,23 @@ def test_single_pictures_and_accepted_types(service):
     assert ask(service, "image/jpeg", jpeg(image), "application/jsonlines")[0].body == sent.body
 
 
+def test_instances_are_answered_as_tensorflow_serving_did(service):
+    images = [picture(n, 5) for n in range(3)]
+    body = json.dumps({"instances": np.float32(images).tolist()}).encode()
+    answered = serving.answer(service, "application/json", "", body)
+    assert answered.content_type == "application/json"
+    predictions = json.loads(answered.body)["predictions"]
+    for image, found in zip(images, predictions, strict=True):
+        stream = io.BytesIO()
+        Image.fromarray(image).save(stream, "PNG")
+        _, (line,) = ask(service, "image/png", stream.getvalue())
+        assert found == pytest.approx([line["scores"][each] for each in CLASSES], abs=1e-6)
+
+
+def instances(image):
+    return json.dumps({"instances": [np.asarray(image, float).tolist()]}).encode()
+
+
 BIG = jpeg(np.zeros((128, 128, 3), np.uint8))
 TRUNCATED = jpeg(picture(0, 0))[:-200]
 
@@ -306,6 +323,13 @@ TRUNCATED = jpeg(picture(0, 0))[:-200]
         ("application/json", b"[]", 400, "slide_records"),
         ("application/json", b'{"slide_records": "/etc/passwd"}', 400, "give the s3:// URI"),
         ("application/json", b'{"slide_records": 5}', 400, "give the s3:// URI"),
+        ("application/json", b"[" * 100_000, 400, "not JSON"),
+        ("application/json", b'{"instances": []}', 400, r"shape \(0,\): send \(tiles, 64, 64, 3\)"),
+        ("application/json", b'{"instances": [[1], [1, 2]]}', 400, "not tiles of one size"),
+        ("application/json", b'{"instances": [{"b64": "x"}]}', 400, "not tiles of one size"),
+        ("application/json", instances(np.zeros((64, 63, 3))), 400, r"\(1, 64, 63, 3\)"),
+        ("application/json", instances(np.full((64, 64, 3), 256)), 400, "outside of 0 to 255"),
+        ("application/json", instances(np.full((64, 64, 3), np.nan)), 400, "outside of 0 to 255"),
     ],
 )
 def test_requests_that_cannot_be_answered_say_why(service, kind, body, status, reason):
@@ -356,7 +380,7 @@ def test_transform_and_evaluation_end_in_the_truth(service, fitted, run):
             serving.answer(service, "application/x-tfrecord", "application/jsonlines", each).body for each in bodies
         )
         storage.write(lines, f"{run}/scores/{path.name}.out")
-    evaluation = measuring.measure_run(str(run), str(run), fitted)
+    evaluation = measuring.measure_run(str(run), fitted)
     assert evaluation.slides.n == 9
     assert evaluation.slides.patients == 9
     assert evaluation.slides.auc.value > 0.9
