@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=defaults.size, help="pixels per side of a tile")
     parser.add_argument("--magnification", type=float, default=defaults.magnification, help="that tiles are seen at")
     parser.add_argument("--unknown-magnification", type=float, help="of slides that do not tell theirs")
+    parser.add_argument("--background", type=float, default=defaults.background, help="most of a tile that may be so")
     parser.add_argument("--encoding", choices=("native", "jpeg"), default=defaults.encoding)
     given = parser.parse_args()
     try:
@@ -36,6 +37,7 @@ def main() -> None:
             size=given.size,
             magnification=given.magnification,
             unknown_magnification=given.unknown_magnification,
+            background=given.background,
             encoding=given.encoding,
         )
     except ValidationError as error:
