@@ -134,7 +134,7 @@ def load(folder: Path, called: str = "") -> Model:
     try:
         facts = ModelFacts.model_validate_json((folder / "model.json").read_bytes())
     except (OSError, ValidationError) as error:
-        raise ModelError(f"{called}: model.json tells no model of this version ({_first(error)}): {remedy}") from error
+        raise ModelError(f"{called} holds no model of this version (model.json: {_first(error)}): {remedy}") from error
     try:
         arrays = read_arrays(folder / "head.npz")
     except (OSError, ModelError) as error:
