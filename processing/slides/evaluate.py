@@ -1,4 +1,4 @@
-"""The evaluation step: `python3 -m processing.slides.evaluate --run URI --slides URI --model URI`."""
+"""The evaluation step: `python3 -m processing.slides.evaluate --run URI --model URI`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ def main() -> None:
     """Measures the model on the test split and writes results, tiles, heatmaps and outlines of its slides."""
     parser = argparse.ArgumentParser(prog="evaluate", description=__doc__)
     parser.add_argument("--run", required=True, help="URI of the run")
-    parser.add_argument("--slides", required=True, help="URI of the slides' folder")
     parser.add_argument("--model", required=True, help="URI of model.tar.gz, or a folder of the model's files")
     given = parser.parse_args()
     try:
         trained = model.load_archive(given.model)
-        evaluation = measuring.measure_run(given.run, given.slides, trained)
+        evaluation = measuring.measure_run(given.run, trained)
     except (model.ModelError, measuring.MeasuringError, ScoresError, GoneError) as error:
         raise container.InputError(str(error)) from error
     print(evaluation.sentence())  # noqa: T201  the job's log

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import io
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from sextant import storage
 from sextant.slides import metrics, results, scores
-from sextant.slides.errors import SlideError
 from sextant.slides.evaluation import Evaluation
 from sextant.slides.manifest import Manifest
 from sextant.slides.plan import Plan
-from sextant.slides.reader import open_slide, thumbnail
+from sextant.slides.view_model import View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,12 +38,11 @@ class _Overview:
     size: tuple[int, int]
 
 
-def measure_run(run: str, slides: str, model: Model) -> Evaluation:
+def measure_run(run: str, model: Model) -> Evaluation:
     """Writes `evaluation/metrics.json` and four files per scored test slide, and returns the metrics.
 
     Args:
-        run: URI of the run, with plan.json and scores/.
-        slides: URI of the folder that the plan's keys are relative to.
+        run: URI of the run, with plan.json, view/, records/ and scores/.
         model: what the scores were made with.
 
     Raises:
@@ -66,7 +62,7 @@ def measure_run(run: str, slides: str, model: Model) -> Evaluation:
         if not tiles:
             missing.append(planned.slide)
             continue
-        _write(run, slides, planned, tiles, data, model)
+        _write(run, planned, tiles, data, model)
         measured.append((planned, tiles))
     if not measured:
         raise MeasuringError(f"{run} has no scored slide of the test split: run the scoring step first")
@@ -101,11 +97,9 @@ def _tiles(run: str, planned: PlannedSlide, model: Model) -> tuple[list[TileScor
     return tiles, data
 
 
-def _write(  # noqa: PLR0917  one call, from above
-    run: str, slides: str, planned: PlannedSlide, tiles: list[TileScores], data: bytes, model: Model
-) -> None:
+def _write(run: str, planned: PlannedSlide, tiles: list[TileScores], data: bytes, model: Model) -> None:
     classes = model.facts.classes
-    overview = _overview(storage.joined(slides, planned.key))
+    overview = _overview(run, planned.slide)
     size = overview.size if overview else None
     result = results.slide_result(model, tiles, data=data, patient=planned.patient, label=planned.label, size=size)
     files = {
@@ -119,16 +113,17 @@ def _write(  # noqa: PLR0917  one call, from above
         storage.write(content, storage.joined(run, f"evaluation/slides/{planned.slide}.{kind}"))
 
 
-def _overview(uri: str) -> _Overview | None:
-    """The slide's overview; a slide that has gone or cannot be read any more has its scores all the same."""
-    with tempfile.TemporaryDirectory() as folder:
-        # OpenSlide knows some formats by the file's name.
-        local = Path(folder) / uri.rpartition("/")[2]
-        with suppress(storage.GoneError, SlideError):
-            storage.download(uri, local)
-            with open_slide(local) as slide:
-                return _Overview(thumbnail(slide, results.THUMBNAIL_PX), (slide.width, slide.height))
-    return None
+def _overview(run: str, slide: str) -> _Overview | None:
+    """The slide as it was tiled, from its view: it may be of any format, many files, or another one by now.
+
+    A slide without a view has its scores all the same.
+    """
+    try:
+        view = View.model_validate_json(storage.read(storage.joined(run, f"view/{slide}.json")))
+        with Image.open(io.BytesIO(storage.read(storage.joined(run, f"view/{slide}.jpg")))) as image:
+            return _Overview(np.asarray(image.convert("RGB")), (view.width, view.height))
+    except storage.GoneError:
+        return None
 
 
 def _evaluation(

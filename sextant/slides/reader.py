@@ -210,18 +210,6 @@ def openslide_region(slide: Slide, level: int, place: tuple[int, int], size: tup
     return ground
 
 
-def thumbnail(slide: Slide, longest: int) -> NDArray[np.uint8]:
-    """The whole slide, RGB, its longer side `longest` pixels at most.
-
-    Raises:
-        SlideError: it cannot be read.
-    """
-    try:
-        return np.asarray(slide.handle.get_thumbnail((longest, longest)).convert("RGB"))
-    except openslide.OpenSlideError as error:
-        raise SlideError("unreadable slide", f"{slide.path.name} has no overview that can be read: {error}") from error
-
-
 def _engine(slide: Slide, settings: TileSettings, down: float) -> tuple[Engine, int, float]:
     """Engine, level and the pixels of that level per pixel of a tile; of JPEG levels the smallest that will do."""
     for number, level in reversed(list(enumerate(slide.levels))):

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from sextant.slides.model import Model
     from sextant.slides.scores import TileScores
 
-THUMBNAIL_PX = 1024
-"""Longer side of the overview below a heatmap."""
-
 OPACITY = 0.55
 _STRIP_PX = 28  # the legend below the heatmap
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 TILE_PX = 512
 """Side of the tiles that are encoded here; the smallest level fits into one."""
+OVERVIEW_PX = 1024
+"""Longer side of the overview at most: what a heatmap is drawn on."""
 _QUALITY = 80
 _ENTRY = np.dtype([("offset", "<u8"), ("count", "<u4")])
 
@@ -39,7 +41,8 @@ _ENTRY = np.dtype([("offset", "<u8"), ("count", "<u4")])
 def write_view(
     path: Path, *, slide: str, uri: str, etag: str, settings: TileSettings, records: Path, folder: Path
 ) -> View:
-    """Writes `{slide}.json`, `{slide}.idx` and, where levels are lacking, `{slide}.jpgs` into a folder.
+    """Writes `{slide}.json`, `{slide}.idx`, the overview `{slide}.jpg` and, where levels are lacking, `{slide}.jpgs`
+    into a folder.
 
     Memory is bounded: 12 bytes per tile, and a few tiles' pixels per level.
 
@@ -58,9 +61,10 @@ def write_view(
     with open_slide(path) as opened:
         tiles = _grid(opened, settings, records)
         try:
-            levels, index = _levels(opened, folder / f"{slide}.jpgs")
+            levels, index, overview = _levels(opened, folder / f"{slide}.jpgs")
         except jpeg_stream.DamagedError as error:
             raise SlideError("unreadable slide", f"{path.name} cannot be shown: {error}; scan it again") from error
+        (folder / f"{slide}.jpg").write_bytes(jpeg.encode(np.asarray(overview), _QUALITY))
         entries = index.tobytes()
         (folder / f"{slide}.idx").write_bytes(entries)
         view = View(
@@ -91,8 +95,8 @@ def _grid(opened: Slide, settings: TileSettings, records: Path) -> TileGrid:
     )
 
 
-def _levels(opened: Slide, pyramid: Path) -> tuple[tuple[ViewLevel, ...], NDArray[np.void]]:
-    """The levels, the largest first, and the index of their tiles."""
+def _levels(opened: Slide, pyramid: Path) -> tuple[tuple[ViewLevel, ...], NDArray[np.void], Image.Image]:
+    """The levels, the largest first, the index of their tiles, and the overview."""
     levels: list[ViewLevel] = []
     index: list[NDArray[np.void]] = []
     for level in opened.levels:
@@ -105,17 +109,30 @@ def _levels(opened: Slide, pyramid: Path) -> tuple[tuple[ViewLevel, ...], NDArra
         entries["offset"], entries["count"] = level.jpeg.offsets, level.jpeg.counts
         index.append(entries)
     smallest = min((each for each in opened.levels if each.jpeg and levels), key=lambda each: each.width, default=None)
-    if smallest is None or max(smallest.width, smallest.height) > TILE_PX:
+    if smallest and max(smallest.width, smallest.height) <= TILE_PX:
+        overview = _overview(opened)
+    else:
         number = opened.levels.index(smallest) if smallest else 0
         steps, wanted_from = _steps(opened.levels[number]), 1 if smallest else 0
         with pyramid.open("wb") as stream:
-            _Pyramid(opened, number, steps, wanted_from, stream).tile(len(steps) - 1, 0, 0)
+            made = _Pyramid(opened, number, steps, wanted_from, stream)
+            top = made.tile(len(steps) - 1, 0, 0)
+        overview = made.whole or top  # what the top was made from: it has more than half of the pixels wanted
         first = sum(map(len, index))
         for each in steps[wanted_from:]:
             levels.append(each.told(first))
             index.append(each.entries)
             first += len(each.entries)
-    return tuple(levels), np.concatenate(index)
+    return tuple(levels), np.concatenate(index), overview
+
+
+def _overview(opened: Slide) -> Image.Image:
+    """From the largest level of few pixels; a slide whose own levels end below a tile has one."""
+    few = [number for number, level in enumerate(opened.levels) if max(level.width, level.height) <= 2 * OVERVIEW_PX]
+    level = opened.levels[few[0]]
+    image = openslide_region(opened, few[0], (0, 0), (level.width, level.height))
+    image.thumbnail((OVERVIEW_PX, OVERVIEW_PX))
+    return image
 
 
 def _own(level: Level, first: int) -> ViewLevel:
@@ -178,6 +195,8 @@ class _Pyramid:
     wanted_from: int
     stream: BinaryIO
     written: int = 0
+    whole: Image.Image | None = None
+    """The last step but one, at the end."""
 
     def tile(self, step: int, column: int, row: int) -> Image.Image:
         """Makes a tile and all below it, and writes them; its pixels."""
@@ -203,6 +222,8 @@ class _Pyramid:
         for y in range(0, whole.height, TILE_PX):
             for x in range(0, whole.width, TILE_PX):
                 whole.paste(self.tile(step - 1, (left + x) // TILE_PX, (top + y) // TILE_PX), (x, y))
+        if step == len(self.steps) - 1:
+            self.whole = whole
         return whole
 
 

@@ -1,7 +1,8 @@
 """What the console needs to show a slide: `view/{slide}.json` of a run, and the index of its deep-zoom tiles beside it.
 
 `view/{slide}.idx` has 12 bytes per tile, level by level and row by row: uint64 offset and uint32 count of its bytes,
-little endian. `view/{slide}.jpgs` holds the tiles of the levels that no JPEG tile of the slide shows.
+little endian. `view/{slide}.jpgs` holds the tiles of the levels that no JPEG tile of the slide shows, and
+`view/{slide}.jpg` is the whole slide, 1,024 pixels long at most.
 
 Plain data, without numpy: a Lambda function reads it.
 """

@@ -99,9 +99,7 @@ class Pipeline(Construct):
             "Train": steps.training(jobs, Cluster(settings.training_instance_type), {}, METRIC_DEFINITIONS),
             "Model": steps.model(jobs),
             "Score": steps.transform(Cluster(settings.serving_instance_type)),
-            "Evaluate": steps.processing(
-                "evaluate", ["--slides", "$.slides", "--model", "$.model.data"], jobs, Cluster("ml.m5.2xlarge")
-            ),
+            "Evaluate": steps.processing("evaluate", ["--model", "$.model.data"], jobs, Cluster("ml.m5.2xlarge")),
             "Register": steps.called(register.function_arn),
         }
         chain: sfn.Chain | None = None

@@ -10,7 +10,7 @@ from PIL import Image
 
 from sextant.slides.errors import SlideError
 from sextant.slides.jpeg import DamagedError
-from sextant.slides.reader import grid, magnification, open_slide, thumbnail, tile_parts, tile_pixels
+from sextant.slides.reader import grid, magnification, open_slide, tile_parts, tile_pixels
 from sextant.slides.settings import TileSettings
 from tests.slides.made import picture, write
 
@@ -322,14 +322,6 @@ def test_files_are_closed(tmp_path, image):
     with pytest.raises(SlideError), open_slide(cut(path, 0.5)):
         pass
     assert len(list(Path("/proc/self/fd").iterdir())) == before
-
-
-def test_a_thumbnail_is_the_slide_made_small(tmp_path, image):
-    with open_slide(write(tmp_path / "s.svs", image)) as slide:
-        small = thumbnail(slide, 100)
-    assert small.shape == (79, 100, 3)
-    truth = np.asarray(Image.fromarray(image).resize((100, 79), Image.Resampling.BOX)).astype(int)
-    assert np.abs(small - truth).mean() < 4
 
 
 DATA = Path(os.environ.get("SEXTANT_DATA", Path(__file__).parents[3] / "shared" / "data")) / "slides"

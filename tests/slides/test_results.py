@@ -14,7 +14,7 @@ from sextant.slides.model import EncoderFacts, Model, ModelFacts, Validation
 from sextant.slides.plan import Plan, PlannedSlide
 from sextant.slides.scores import TileScores
 from sextant.slides.settings import TileSettings
-from sextant.slides.view_model import DROPPED, STEPS
+from sextant.slides.view_model import DROPPED, STEPS, TileGrid, View
 from web.site import ROOT
 
 CLASSES = ("luad", "lusc", "normal")
@@ -207,8 +207,7 @@ def run(tmp_path):
 
 def test_run_is_measured_and_its_slides_drawn(tmp_path):
     trained = run(tmp_path)
-    (tmp_path / "s0.svs").write_bytes(b"no slide any more")
-    evaluation = measuring.measure_run(str(tmp_path), str(tmp_path), trained)
+    evaluation = measuring.measure_run(str(tmp_path), trained)
     assert evaluation.slides.accuracy.value == 1
     assert evaluation.slides.auc.value == 1
     assert (evaluation.slides.n, evaluation.tiles.n) == (6, 24)
@@ -221,17 +220,23 @@ def test_run_is_measured_and_its_slides_drawn(tmp_path):
     assert (result["label"], result["predicted"], result["patient"]) == ("lusc", "lusc", "p4")
 
 
-def test_heatmap_is_drawn_where_the_slide_can_be_read(tmp_path):
+def test_heatmap_is_drawn_on_the_view_that_the_tile_step_left(tmp_path):
+    """No slide is there any more: it may be of many files, terabytes away, or another one by now."""
     trained = run(tmp_path)
-    import tifffile
-
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 255, (1024, 2048, 3), dtype=np.uint8)
-    # OpenSlide reads it as a generic tiled TIFF.
-    tifffile.imwrite(tmp_path / "s1.svs", pixels, tile=(256, 256), photometric="rgb", compression=None)
-    measuring.measure_run(str(tmp_path), str(tmp_path), trained)
+    view = View(
+        slide="s1", uri="s3://slides/s1.mrxs", etag="t", version="v", width=2048, height=1024, objective_power=20,
+        mpp=0.5, levels=(), grid=TileGrid(span=512, columns=4, rows=2, shares=""),
+    )  # fmt: skip
+    (tmp_path / "view").mkdir()
+    (tmp_path / "view/s1.json").write_text(view.model_dump_json())
+    Image.new("RGB", (1024, 512), (200, 200, 200)).save(tmp_path / "view/s1.jpg", quality=95)
+    measuring.measure_run(str(tmp_path), trained)
     with Image.open(tmp_path / "evaluation/slides/s1.png") as image:
         assert image.size == (1024, 540)
+        # s1 is of lusc, and each of its tiles scores 0.6: the seventh colour of the ramp, over grey.
+        expected = 200 + results.OPACITY * (np.array([34, 168, 132]) - 200)
+        assert image.getpixel((1000, 100)) == pytest.approx(tuple(expected), abs=2)
+        assert image.getpixel((1000, 400)) == pytest.approx((200, 200, 200), abs=2)
     result = json.loads((tmp_path / "evaluation/slides/s1.json").read_text())
     assert (result["width"], result["height"]) == (2048, 1024)
 
@@ -239,18 +244,18 @@ def test_heatmap_is_drawn_where_the_slide_can_be_read(tmp_path):
 def test_model_of_another_plan_and_runs_without_scores_are_refused(tmp_path):
     trained = run(tmp_path)
     with pytest.raises(measuring.MeasuringError, match="trained under plan 000000000000"):
-        measuring.measure_run(str(tmp_path), str(tmp_path), made())
+        measuring.measure_run(str(tmp_path), made())
     for each in (tmp_path / "scores").iterdir():
         each.unlink()
     with pytest.raises(measuring.MeasuringError, match="no scored slide of the test split"):
-        measuring.measure_run(str(tmp_path), str(tmp_path), trained)
+        measuring.measure_run(str(tmp_path), trained)
 
 
 def test_scores_of_another_slide_are_refused(tmp_path):
     trained = run(tmp_path)
     (tmp_path / "scores/s0.tfrecord.out").replace(tmp_path / "scores/s1.tfrecord.out")
     with pytest.raises(scores.ScoresError, match="has scores of slide s0"):
-        measuring.measure_run(str(tmp_path), str(tmp_path), trained)
+        measuring.measure_run(str(tmp_path), trained)
 
 
 @pytest.mark.parametrize("left", [1, 0])
@@ -261,7 +266,7 @@ def test_scores_that_were_lost_are_noticed(tmp_path, left):
     if not left:
         file.unlink()
     with pytest.raises(scores.ScoresError, match=rf"test/s1.tfrecord has 4 tiles and {left} scores"):
-        measuring.measure_run(str(tmp_path), str(tmp_path), trained)
+        measuring.measure_run(str(tmp_path), trained)
 
 
 def test_entry_point_tells_the_result_and_failures(tmp_path, monkeypatch, capsys):
@@ -271,7 +276,7 @@ def test_entry_point_tells_the_result_and_failures(tmp_path, monkeypatch, capsys
     trained = run(tmp_path)
     model.save(trained, tmp_path / "model")
     monkeypatch.setenv("OPT_ML", str(tmp_path / "ml"))
-    arguments = ["evaluate", "--run", str(tmp_path), "--slides", str(tmp_path), "--model"]
+    arguments = ["evaluate", "--run", str(tmp_path), "--model"]
     monkeypatch.setattr("sys.argv", [*arguments, str(tmp_path / "model")])
     assert container.failing(evaluate.main) == 0
     assert "(n = 6 slides of 6 patients)" in capsys.readouterr().out

@@ -24,7 +24,8 @@ from sextant.slides.settings import TileSettings
 from sextant.slides.tiling import tile_slide
 from sextant.slides.view import write_view
 from sextant.slides.view_model import DROPPED, ENTRY, STEPS, View
-from tests.handlers.slide_run import CELL, HEIGHT, WIDTH, write_slide
+from tests.handlers.slide_run import CELL, HEIGHT, WIDTH, picture, write_slide
+from tests.slides import made
 
 DATA = Path(os.environ.get("SEXTANT_DATA", Path(__file__).parents[3] / "shared" / "data")) / "slides"
 SETTINGS = TileSettings(size=CELL, magnification=20.0)
@@ -109,6 +110,23 @@ def test_no_more_than_a_few_tiles_are_in_memory(tmp_path, monkeypatch):
     assert sum(width * height for width, height in asked) == WIDTH * HEIGHT, "and each pixel is read once"
 
 
+@pytest.mark.parametrize(
+    ("codec", "downs", "size"),
+    [
+        ("rgb", (1, 4), (650, 375)),  # below its own levels one more is made, from this
+        ("jp2k", (1, 4), (650, 375)),
+        ("rgb", (1, 2, 8), (1024, 591)),  # its own end at 325 pixels: the one before is made smaller
+    ],
+)
+def test_the_overview_is_the_whole_slide_made_small(tmp_path, codec, downs, size):
+    path = made.write(tmp_path / "S.svs", picture(), codec=codec, downs=downs)
+    viewed(path, tmp_path)
+    with Image.open(tmp_path / "S.jpg") as image:
+        assert image.size == size
+        off = np.asarray(image).astype(int) - np.asarray(Image.fromarray(picture()).resize(size, Image.Resampling.BOX))
+    assert np.abs(off).mean() < 4
+
+
 def test_the_version_is_of_the_slide_and_its_tiles(slide, tmp_path):
     view = viewed(slide, tmp_path)
     again = viewed(slide, tmp_path)
@@ -139,7 +157,7 @@ def test_the_tile_step_leaves_a_view_of_every_slide_it_could_tile(slide, tmp_pat
     ]
     plan = Plan(classes=("a",), tiles=SETTINGS, slides=tuple(planned))
     tile_host(str(run), str(folder), plan, host=0, processes=2, stopping=threading.Event(), tell=print)
-    assert sorted(each.name for each in (run / "view").iterdir()) == ["S.1.idx", "S.1.jpgs", "S.1.json"]
+    assert sorted(each.name for each in (run / "view").iterdir()) == ["S.1.idx", "S.1.jpg", "S.1.jpgs", "S.1.json"]
     view = View.model_validate_json((run / "view" / "S.1.json").read_bytes())
     assert (view.slide, view.uri) == ("S.1", f"{folder}/S.1.svs")
     assert view.etag == storage.etag(f"{folder}/S.1.svs")
