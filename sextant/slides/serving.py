@@ -7,8 +7,8 @@
 | `application/json` | `{"slide_records": "s3://…", "tiles": false}` | the slide's scores, with its tiles if wanted |
 | `application/json` | `{"instances": [tile, …]}`, of rows of `[red, green, blue]` | `{"predictions": [[…], …]}` |
 
-The last is TensorFlow Serving's own form, which clients of the original model send: colours of 0 to 255 go in, scores in
-the order of the model's classes come out. Other tiles are answered as JSON lines, or as one JSON list where `Accept`
+The last is TensorFlow Serving's own form, which clients of the original model send: colours of 0 to 255 go in, scores
+in the order of the model's classes come out. Other tiles are answered as JSON lines, or as one JSON list where `Accept`
 says `application/json`.
 """
 
