@@ -388,6 +388,19 @@ def test_the_script_is_read_as_the_role(aws, monkeypatch):
     assert run["JobRunState"] == "FAILED"
 
 
+def test_who_makes_a_job_must_be_allowed_to_pass_its_role_to_glue(aws):
+    """IAM policies limit iam:PassRole by the service that gets the role: it is told with the request."""
+    asked = []
+    call = Call(aws.call.account, aws.call.region, lambda *request: asked.append(request))
+    command = {"Name": "pythonshell", "ScriptLocation": "s3://code/j.py"}
+    aws.glue.create_job(call, {"Name": "j", "Role": "etl", "Command": command})
+    aws.glue.create_crawler(
+        call, {"Name": "c", "Role": "etl", "DatabaseName": "db", "Targets": {"S3Targets": [{"Path": "s3://lake/d/"}]}}
+    )
+    passed = ("iam:PassRole", "arn:aws:iam::111122223333:role/etl", {"iam:PassedToService": "glue.amazonaws.com"})
+    assert asked == [passed, passed]
+
+
 def test_output_is_live(aws):
     aws.job("import time\nprint('first', flush=True)\ntime.sleep(600)")
     run_id = aws.glue.start_job_run(aws.call, {"JobName": "j"})["JobRunId"]

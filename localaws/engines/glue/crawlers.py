@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from localaws.engines.glue import cron
 from localaws.engines.glue.crawl import Cancelled, Crawl, Outcome, split_path, summary
 from localaws.engines.glue.globs import glob
-from localaws.engines.glue.state import Place, State, invalid, not_found, paged, place_of, role_arn
+from localaws.engines.glue.state import SERVICE, Place, State, hand_over, invalid, not_found, paged, place_of, role_arn
 from localaws.home import Call, Document, ServiceError
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Crawlers(State):
         for name in params.get("Classifiers") or ():
             if self._read("classifiers", place_of(call), name) is None:
                 raise invalid(f"The classifier {name!r} does not exist: create it first")
-        call.authorize("iam:PassRole", role_arn(place_of(call), params["Role"]))
+        hand_over(call, params["Role"])
 
     def delete_crawler(self, call: Call, params: Document) -> Document:
         place, name = place_of(call), params["Name"]
@@ -292,7 +292,7 @@ class Crawlers(State):
         try:
             crawler = self._require("crawlers", "Crawler", place, name)
             log("BENCHMARK", f"Running Start Crawl for Crawler {name}")
-            call = self._home.as_role(*place, role_arn(place, crawler["Role"]), "glue.amazonaws.com")
+            call = self._home.as_role(*place, role_arn(place, crawler["Role"]), SERVICE)
             classifiers = [
                 self._require("classifiers", "Classifier", place, c) for c in crawler.get("Classifiers") or ()
             ]

@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from localaws.engines.glue.process import End, JobFailed, SparkEngine, environment, prepare, run_process
-from localaws.engines.glue.state import Place, State, invalid, new_id, not_found, paged, place_of, role_arn
+from localaws.engines.glue.state import (
+    SERVICE,
+    Place,
+    State,
+    hand_over,
+    invalid,
+    new_id,
+    not_found,
+    paged,
+    place_of,
+    role_arn,
+)
 from localaws.home import Call, Document, ServiceError
 
 RUNS_AT_ONCE = 2
@@ -105,7 +116,7 @@ class Jobs(State):
             raise invalid("Connections are not supported here: jobs have the embedded AWS as their only network")
         for key in ("DefaultArguments", "NonOverridableArguments"):
             _refuse_bookmarks(params.get(key) or {})
-        call.authorize("iam:PassRole", role_arn(place_of(call), params["Role"]))
+        hand_over(call, params["Role"])
 
     def delete_job(self, call: Call, params: Document) -> Document:
         place, name = place_of(call), params["JobName"]
@@ -220,7 +231,7 @@ class Jobs(State):
             run.update(JobRunState="RUNNING", StartedOn=self._now(), LastModifiedOn=self._now())
             self._write("job_runs", place, run, name, run_id)
         role = role_arn(place, job["Role"])
-        call = self._home.as_role(*place, role, "glue.amazonaws.com")
+        call = self._home.as_role(*place, role, SERVICE)
         engine = self._engine
         shell = job["Command"]["Name"] == "pythonshell"
         spark = engine.name == "spark" and not shell
@@ -230,7 +241,7 @@ class Jobs(State):
                 "point to its python"
             )
         specification = prepare(self._home, run, job["Command"], call, folder=folder, engine=engine)
-        variables = environment(self._home.role_environment(*place, role, "glue.amazonaws.com"), folder)
+        variables = environment(self._home.role_environment(*place, role, SERVICE), folder)
         group = "/aws-glue/python-jobs" if shell else "/aws-glue/jobs"
 
         def output(stream: str, lines: list[str]) -> None:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from localaws.engines import ledger
+from localaws.engines.ledger import Ledger
 from localaws.home import Call, Document, Home, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, MutableMapping
+    from collections.abc import Callable, Iterable, Mapping
 
+SERVICE = "glue.amazonaws.com"
 KINDS = ("classifiers", "crawlers", "crawls", "jobs", "job_runs", "triggers", "workflows", "workflow_runs", "tags")
 PAGE = 100
 
 
-class Place(NamedTuple):
+class Place(ledger.Place):
     """One account's Glue in one region."""
 
-    account: str
-    region: str
+    __slots__ = ()
 
     def arn(self, kind: str, name: str) -> str:
         return f"arn:aws:glue:{self.region}:{self.account}:{kind}/{name}"
@@ -39,45 +39,11 @@ def invalid(message: str) -> ServiceError:
     return ServiceError("InvalidInputException", message)
 
 
-class State:
-    """The base of the engine's parts. Every change of a record happens under `_lock`."""
+class State(Ledger[Place]):
+    """The base of the engine's parts."""
 
     def __init__(self, home: Home, clock: Callable[[], float] = time.time) -> None:
-        self._home = home
-        self._clock = clock
-        self._lock = threading.RLock()
-        self._records: dict[str, MutableMapping[str, Document]] = {kind: home.records(f"glue_{kind}") for kind in KINDS}
-
-    # -- records ---------------------------------------------------------------------------------------------------
-
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock(), UTC)
-
-    def _read(self, kind: str, place: Place, *names: str) -> Document | None:
-        return self._records[kind].get("/".join((*place, *names)))
-
-    def _write(self, kind: str, place: Place, document: Document, *names: str) -> None:
-        self._records[kind]["/".join((*place, *names))] = document
-
-    def _remove(self, kind: str, place: Place, *names: str) -> None:
-        self._records[kind].pop("/".join((*place, *names)), None)
-
-    def _all(self, kind: str, place: Place, *names: str) -> list[Document]:
-        """The documents below these names, in key order."""
-        prefix = "/".join((*place, *names)) + "/"
-        records = self._records[kind]
-        found = (records.get(key) for key in list(records) if key.startswith(prefix))
-        return [document for document in found if document is not None]
-
-    def _everywhere(self, kind: str) -> list[tuple[Place, Document]]:
-        records = self._records[kind]
-        found = []
-        for key in list(records):
-            account, region, _ = key.split("/", 2)
-            document = records.get(key)
-            if document is not None:
-                found.append((Place(account, region), document))
-        return found
+        super().__init__(home, clock, place=Place, service="glue", kinds=KINDS)
 
     def _require(self, kind: str, shown: str, place: Place, *names: str) -> Document:
         document = self._read(kind, place, *names)
@@ -149,6 +115,11 @@ def paged(items: list[Any], params: Mapping[str, Any], key: str) -> Document:
 
 def new_id(prefix: str) -> str:
     return f"{prefix}_{uuid.uuid4().hex}{uuid.uuid4().hex}"
+
+
+def hand_over(call: Call, role: str) -> None:
+    """Checks that the caller may pass a role, by ARN or name, to Glue."""
+    call.authorize("iam:PassRole", role_arn(place_of(call), role), {"iam:PassedToService": SERVICE})
 
 
 def role_arn(place: Place, role: str) -> str:

@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localaws.engines.ledger import shown
 from localaws.engines.sagemaker.container import Root
 from localaws.engines.sagemaker.data import DataError
 from localaws.engines.sagemaker.fleet import WATCH_SECONDS, Fleet
 from localaws.engines.sagemaker.images import ImageError
 from localaws.engines.sagemaker.models import Models
 from localaws.engines.sagemaker.server import ServerError
-from localaws.engines.sagemaker.state import Place, invalid, listed, place_of, plain, shown, validate
+from localaws.engines.sagemaker.state import Place, invalid, listed, place_of, plain, validate
 from localaws.home import Call, Document, ServiceError
 
 if TYPE_CHECKING:

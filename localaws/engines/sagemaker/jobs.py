@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localaws.engines.ledger import shown
 from localaws.engines.sagemaker.container import Container, Root
 from localaws.engines.sagemaker.data import DataError
 from localaws.engines.sagemaker.images import Image, ImageError, Images
-from localaws.engines.sagemaker.state import Place, State, invalid, place_of, shown
+from localaws.engines.sagemaker.state import Place, State, invalid, place_of
 from localaws.home import Call, Document, ServiceError
 
 if TYPE_CHECKING:

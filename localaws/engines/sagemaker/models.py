@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from localaws.engines.ledger import shown
 from localaws.engines.sagemaker.container import Root, free_port, isolation
 from localaws.engines.sagemaker.data import DataError, Storage, split
 from localaws.engines.sagemaker.images import ImageError
 from localaws.engines.sagemaker.jobs import Jobs
 from localaws.engines.sagemaker.server import ModelServer
-from localaws.engines.sagemaker.state import SERVICE, Place, invalid, listed, not_supported, place_of, shown, validate
+from localaws.engines.sagemaker.state import SERVICE, Place, invalid, listed, not_supported, place_of, validate
 from localaws.home import Call, Document, ServiceError
 
 if TYPE_CHECKING:

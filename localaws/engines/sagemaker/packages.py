@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from localaws.engines.ledger import shown
 from localaws.engines.sagemaker.models import Models
-from localaws.engines.sagemaker.state import Place, invalid, listed, place_of, shown, validate
+from localaws.engines.sagemaker.state import Place, invalid, listed, place_of, validate
 
 if TYPE_CHECKING:
     from localaws.home import Call, Document

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import re
-import threading
 import time
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-import botocore.session
-from botocore.validate import ParamValidator
-
+from localaws.engines import ledger
+from localaws.engines.ledger import Ledger, faults, shown
 from localaws.home import Call, Document, Home, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, MutableMapping
+    from collections.abc import Callable, Iterable, Mapping
 
 SERVICE = "sagemaker.amazonaws.com"
 KINDS = {
@@ -32,11 +29,10 @@ PAGE = 10
 NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 
 
-class Place(NamedTuple):
+class Place(ledger.Place):
     """One account's SageMaker in one region."""
 
-    account: str
-    region: str
+    __slots__ = ()
 
     def arn(self, kind: str, *names: str) -> str:
         return f"arn:aws:sagemaker:{self.region}:{self.account}:{KINDS.get(kind, kind)}/{'/'.join(names)}"
@@ -55,48 +51,14 @@ def not_supported(what: str, remedy: str) -> ServiceError:
     return ServiceError("ValidationException", f"{what} is not supported by the embedded SageMaker: {remedy}")
 
 
-class State:
-    """The base of the engine's parts. Every change of a record happens under `_lock`.
+class State(Ledger[Place]):
+    """The base of the engine's parts.
 
     A record is the Describe response as AWS gives it, plus members that begin with `_`, which no response shows.
     """
 
     def __init__(self, home: Home, clock: Callable[[], float] = time.time) -> None:
-        self._home = home
-        self._clock = clock
-        self._lock = threading.RLock()
-        self._records: dict[str, MutableMapping[str, Document]] = {
-            kind: home.records(f"sagemaker_{kind}") for kind in (*KINDS, "tags")
-        }
-
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock(), UTC)
-
-    def _read(self, kind: str, place: Place, *names: str) -> Document | None:
-        return self._records[kind].get("/".join((*place, *names)))
-
-    def _write(self, kind: str, place: Place, document: Document, *names: str) -> None:
-        self._records[kind]["/".join((*place, *names))] = document
-
-    def _remove(self, kind: str, place: Place, *names: str) -> None:
-        self._records[kind].pop("/".join((*place, *names)), None)
-
-    def _all(self, kind: str, place: Place, *names: str) -> list[Document]:
-        """The documents below these names, in key order."""
-        prefix = "/".join((*place, *names)) + "/"
-        records = self._records[kind]
-        found = (records.get(key) for key in list(records) if key.startswith(prefix))
-        return [document for document in found if document is not None]
-
-    def _everywhere(self, kind: str) -> list[tuple[Place, Document]]:
-        records = self._records[kind]
-        found = []
-        for key in list(records):
-            account, region, _ = key.split("/", 2)
-            document = records.get(key)
-            if document is not None:
-                found.append((Place(account, region), document))
-        return found
+        super().__init__(home, clock, place=Place, service="sagemaker", kinds=(*KINDS, "tags"))
 
     def _assumed(self, place: Place, role: str) -> Call:
         """The call of SageMaker in the role of a job or model.
@@ -152,11 +114,6 @@ class State:
         return dict((self._read("tags", place, arn) or {}).get("Tags", {}))
 
 
-def shown(record: Document) -> Document:
-    """The record as a Describe response: without the engine's own members."""
-    return {key: value for key, value in record.items() if not key.startswith("_")}
-
-
 def plain(value: Any) -> Any:
     """JSON as SageMaker's events and Step Functions' results have it: times are epoch milliseconds."""
     if isinstance(value, datetime):
@@ -166,11 +123,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(item) for item in value]
     return value
-
-
-@functools.cache
-def _shape(operation: str) -> Any:
-    return botocore.session.get_session().get_service_model("sagemaker").operation_model(operation).input_shape
 
 
 def validate(operation: str, params: Mapping[str, Any], *names: str) -> None:
@@ -184,9 +136,8 @@ def validate(operation: str, params: Mapping[str, Any], *names: str) -> None:
     Raises:
         ServiceError: ValidationException.
     """
-    report = ParamValidator().validate(dict(params), _shape(operation))
-    if report.has_errors():
-        raise invalid(f"{operation}: {report.generate_report()}")
+    if found := faults("sagemaker", operation, params):
+        raise invalid(f"{operation}: {found}")
     for member in names:
         if not NAME.fullmatch(params[member]):
             wire = member[0].lower() + member[1:]
