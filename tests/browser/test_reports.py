@@ -4,16 +4,17 @@ import csv
 import datetime as dt
 import io
 import re
-import struct
-import zlib
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from sextant.labeling.dashboards.spec import SPECIFICATION
 from tests.browser.conftest import Workflow, workflow_run
 from tests.browser.gallery import BATCHES, CONFUSION, FIRST, LABELS, PACE, WORKERS, gallery
+from tests.browser.looks import DRAWN, FORGET, axe_finds_nothing, fits, looks, opening
 from tests.browser.test_console import NOTHING, address, figure, settle, table_of
 from tests.handlers.lake import truth
 
@@ -70,40 +71,8 @@ def chips(page):
 
 
 def pixels(body):
-    """Width, height and RGB rows of an 8-bit PNG without interlacing, as the standard has it."""
-    assert body[:8] == b"\x89PNG\r\n\x1a\n"
-    at, data, head = 8, b"", None
-    while at < len(body):
-        size, kind = struct.unpack(">I4s", body[at : at + 8])
-        if kind == b"IHDR":
-            head = struct.unpack(">IIBBBBB", body[at + 8 : at + 8 + size])
-        elif kind == b"IDAT":
-            data += body[at + 8 : at + 8 + size]
-        at += 12 + size
-    width, height, depth, colour, _, _, interlaced = head
-    assert (depth, interlaced) == (8, 0)
-    step = {2: 3, 6: 4}[colour]
-    raw, rows, before = zlib.decompress(data), [], bytes(width * step)
-    for y in range(height):
-        kind, line = (
-            raw[y * (width * step + 1)],
-            bytearray(raw[y * (width * step + 1) + 1 : (y + 1) * (width * step + 1)]),
-        )
-        for i in range(len(line)):
-            left, up, corner = (line[i - step] if i >= step else 0), before[i], (before[i - step] if i >= step else 0)
-            if kind == 1:
-                line[i] = (line[i] + left) & 255
-            elif kind == 2:
-                line[i] = (line[i] + up) & 255
-            elif kind == 3:
-                line[i] = (line[i] + (left + up) // 2) & 255
-            elif kind == 4:
-                guess = left + up - corner
-                nearest = min((left, up, corner), key=lambda each: abs(guess - each))
-                line[i] = (line[i] + nearest) & 255
-        rows.append([tuple(line[i : i + 3]) for i in range(0, len(line), step)])
-        before = bytes(line)
-    return width, height, rows
+    """RGB pixels of a PNG, shape (height, width, 3)."""
+    return np.asarray(Image.open(io.BytesIO(body)).convert("RGB"))
 
 
 def test_a_figure_has_its_interval_and_n(gallery_page, shown):
@@ -369,43 +338,42 @@ def test_what_this_page_cannot_filter_by_is_kept_but_not_applied(gallery_page, s
 # --- Pictures ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "visual", ["trend", "control", "per-worker", "matrix", "frontier", "volumes", "by-label", "slices"]
-)
-def test_a_picture_holds_the_chart_and_what_is_around_it(gallery_page, shown, visual):
+def test_a_picture_holds_the_chart_and_what_is_around_it(gallery_page, shown):
     page = gallery_page("?label=car")
-    title = shown.specification.dashboards[0].visual(visual).title
     page.evaluate(
-        """() => { window.written = [];
+        """() => {
           const plain = CanvasRenderingContext2D.prototype.fillText;
           CanvasRenderingContext2D.prototype.fillText = function (said, ...rest) {
             window.written.push(said);
             return plain.call(this, said, ...rest);
           }; }"""
     )
-    drawn = page.locator(f"#{visual} .plot svg").bounding_box()
-    name, body = download(page, f"Export {title} as PNG")
-    assert name == f"workers-{visual}.png"
-    width, height, rows = pixels(body)
-    assert width >= 2 * drawn["width"], "twice the size of the screen"
-    assert height > 2 * drawn["height"]
-    written = " ".join(page.evaluate("window.written"))
-    assert title in written
-    applied = visual != "frontier"  # its workers record no labels
-    assert ("Filters: Label: car" if applied else "Filters: none") in written
-    assert re.search(r"Source: Sextant, Workers\. As of \d+ \w+ \d{4}, \d\d:\d\d UTC", written)
-    # Not an empty sheet: ground, ink and the chart's own colours, in the middle too.
-    colours = Counter(each for row in rows[height // 4 : height * 3 // 4 : 3] for each in row[::3])
-    assert colours.most_common(1)[0][0] == (255, 255, 255)
-    assert len(colours) > 20
-    assert any(max(each) - min(each) > 60 for each in colours), "some of it is coloured"
+    for visual in ("trend", "control", "per-worker", "matrix", "frontier", "volumes", "by-label", "slices"):
+        title = shown.specification.dashboards[0].visual(visual).title
+        page.evaluate("() => { window.written = []; }")
+        drawn = page.locator(f"#{visual} .plot svg").bounding_box()
+        name, body = download(page, f"Export {title} as PNG")
+        assert name == f"workers-{visual}.png"
+        picture = pixels(body)
+        height, width, _ = picture.shape
+        assert width >= 2 * drawn["width"], "twice the size of the screen"
+        assert height > 2 * drawn["height"]
+        written = " ".join(page.evaluate("window.written"))
+        assert title in written
+        applied = visual != "frontier"  # its workers record no labels
+        assert ("Filters: Label: car" if applied else "Filters: none") in written
+        assert re.search(r"Source: Sextant, Workers\. As of \d+ \w+ \d{4}, \d\d:\d\d UTC", written)
+        # Not an empty sheet: ground, ink and the chart's own colours, in the middle too.
+        colours = Counter(map(tuple, picture[height // 4 : height * 3 // 4 : 3, ::3].reshape(-1, 3).tolist()))
+        assert colours.most_common(1)[0][0] == (255, 255, 255)
+        assert len(colours) > 20
+        assert any(max(each) - min(each) > 60 for each in colours), "some of it is coloured"
 
 
 def test_a_picture_of_the_dark_theme_is_dark(gallery_page):
     page = gallery_page(scheme="dark")
     _, body = download(page, "Export Labels by class as PNG")
-    _, _, rows = pixels(body)
-    assert max(rows[2][2]) < 60
+    assert pixels(body)[2, 2].max() < 60
 
 
 # --- Two batches ------------------------------------------------------------------------------------------------------
@@ -767,21 +735,6 @@ def test_every_visual_of_every_page_is_drawn(open_page, console, name):
         assert card.locator(".figure, .plot svg, table, .empty").count() > 0, visual.id
 
 
-@pytest.mark.parametrize("width", [390, 820, 1280, 2560])
-@pytest.mark.parametrize("name", [*PAGES, *SINGLE])
-def test_no_page_is_wider_than_the_window(open_page, console_url, name, width):
-    page = open_page(address(console_url, name), width=width)
-    ready(page, name)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    clipped = page.evaluate(
-        """() => [...document.querySelectorAll('.plot svg')].filter((each) => {
-             const inner = each.querySelector('g').getBoundingClientRect(), outer = each.getBoundingClientRect();
-             return inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.bottom > outer.bottom + 1;
-           }).map((each) => each.closest('.card').id)"""
-    )
-    assert clipped == []
-
-
 def ready(page, name):
     if name in SINGLE:
         page.locator("table tbody tr").first.wait_for()
@@ -789,30 +742,23 @@ def ready(page, name):
         settle(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("name", [*PAGES, *SINGLE])
-def test_axe_finds_nothing_on_any_page(open_page, console_url, *, name, width, scheme):
-    from axe_playwright_python.sync_playwright import Axe
-
-    page = open_page(address(console_url, name), width=width, scheme=scheme, bypass_csp=True)
+def test_every_page_fits_every_window_and_axe_finds_nothing(open_page, console_url, name):
+    page = open_page(address(console_url, name), **opening())
     ready(page, name)
-    page.wait_for_timeout(150)
-    found = Axe().run(
-        page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-    )
-    assert found.violations_count == 0, found.generate_report()
+    for width, scheme in looks(page):
+        fits(page, width)
+        if width in {390, 1280}:
+            axe_finds_nothing(page, width, scheme)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("search", ["", "?a=spring&b=summer", "?label=car&auditor=x"])
-def test_axe_finds_nothing_on_the_gallery(gallery_page, search, scheme):
-    from axe_playwright_python.sync_playwright import Axe
-
-    page = gallery_page(search, scheme=scheme, bypass_csp=True)
+def test_axe_finds_nothing_on_the_gallery(gallery_page, search):
+    page = gallery_page(search, bypass_csp=True)
     for visual in ("trend", "matrix", "frontier"):
         table_of(page, visual)
-    found = Axe().run(
-        page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-    )
-    assert found.violations_count == 0, found.generate_report()
+    axe_finds_nothing(page, "light")
+    page.evaluate(FORGET)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(DRAWN)
+    axe_finds_nothing(page, "dark")

@@ -120,7 +120,7 @@ function Chart({ visual, dataset, found, all, domain, choice, heading, keep, fai
     draw(element, specification(visual, dataset, report, series, width, theme(), { faded, peers: all?.map((rows) => points(visual, dataset, rows)) }), (...event) => clicked.current(...event)).then((done) => {
       drawing = done;
       if (gone) return drawing.remove();
-      element.dataset.drawn = "";
+      element.dataset.drawn = `${width}`;
       return keep(done.picture);
     }).catch((error) => !gone && failed(error));
     return () => {
