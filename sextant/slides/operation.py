@@ -243,32 +243,40 @@ class _Told:
     began: dt.datetime | None = None
     ended: dt.datetime | None = None
     attempts: int = 0
+    job: str = ""
+    """The end of the last attempt's job name: redrives of the execution, and retries since."""
     error: str | None = None
 
 
 def _steps(events: list[dict[str, Any]], run: RunState, run_id: str) -> tuple[Step, ...]:
     """Every state of the machine in its order, with what the history tells of it."""
     told_of = {name: _Told() for name in TITLES}
-    state = _Told()
+    state, redrives, retries = _Told(), 0, 0
     for event in events:
         kind = event["type"]
         if kind.endswith("StateEntered"):
             state = told_of[event["stateEnteredEventDetails"]["name"]]
             state.began = event["timestamp"]
+            retries = 0
         elif kind.endswith("StateExited"):
             state.ended = event["timestamp"]
         elif kind in ("TaskScheduled", "LambdaFunctionScheduled"):
             state.attempts += 1
+            state.job = f"{redrives}-{retries}"
+            retries += 1
+        elif kind == "ExecutionRedriven":  # it goes on with the state that failed
+            redrives += 1
+            retries = 0
         elif kind.endswith(("Failed", "TimedOut")):
             state.error = _reason(event)
     return tuple(_step(name, told_of[name], run, run_id) for name in TITLES)
 
 
-def _log(run_id: str, name: str, attempts: int) -> LogPlace | None:
+def _log(run_id: str, name: str, found: _Told) -> LogPlace | None:
     """The streams of a job's last attempt begin with its name; stacks/slides/steps.py gives it."""
-    if name not in _JOBS or not attempts:
+    if name not in _JOBS or not found.job:
         return None
-    return LogPlace(group=f"/aws/sagemaker/{_JOBS[name]}Jobs", stream=f"{run_id}-{name.lower()}-{attempts - 1}")
+    return LogPlace(group=f"/aws/sagemaker/{_JOBS[name]}Jobs", stream=f"{run_id}-{name.lower()}-{found.job}")
 
 
 def _step(name: str, found: _Told, run: RunState, run_id: str) -> Step:
@@ -289,7 +297,7 @@ def _step(name: str, found: _Told, run: RunState, run_id: str) -> Step:
         seconds=_seconds(found.began, found.ended),
         attempts=found.attempts,
         error=found.error if state == "failed" else None,
-        log=_log(run_id, name, found.attempts),
+        log=_log(run_id, name, found),
     )
 
 

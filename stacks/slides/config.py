@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -23,6 +23,11 @@ class SlidesConfig(Section):
     tile_px: Annotated[int, Field(ge=64, le=2048, multiple_of=16)] = 512
     unknown_magnification: Annotated[float, Field(gt=0, le=100)] | None = None
     """Power of slides that tell neither objective power nor resolution. None: they are quarantined."""
+    background: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """A tile is dropped when more than this share of its pixels is background."""
+    encoding: Literal["native", "jpeg"] = "native"
+    """`native` copies a slide's own JPEG tiles where they fit; `jpeg` makes one JPEG of every tile, for readers that
+    are not of this system."""
     salt: str = "sextant"
     """Decides which patients are in which split: another salt is another split."""
     tiling_instances: Annotated[int, Field(ge=1, le=100)] = 2
@@ -31,7 +36,21 @@ class SlidesConfig(Section):
     """Holds the slides an instance works on at the same time, not all of its slides."""
     feature_instances: Annotated[int, Field(ge=1, le=100)] = 1
     feature_instance_type: InstanceType = "ml.c5.4xlarge"
+    training: Literal["head", "finetune"] = "head"
+    """`head` trains a classifier on the features of a frozen encoder, without PyTorch; `finetune` trains the network
+    EfficientNet-Lite0 itself, with PyTorch under torchrun."""
+    encoder: Annotated[str, Field(pattern=r"^(lite0|onnx:s3://[^/]+/.+|timm:.+|python:[\w.]+:\w+)$")] = "lite0"
+    """Of `training = "head"`: what turns a tile into features. An ONNX graph in S3, which the model's archive then
+    holds; a model of timm, or a function of a module, where the image of the jobs has them (as it is, it has not)."""
+    aggregation: Literal["mean", "majority", "topk", "attention"] = "mean"
+    """How the scores of a slide's tiles become the slide's: mean, majority, topk, or attention, which is learnt with
+    the head."""
+    training_instances: Annotated[int, Field(ge=1, le=64)] = 1
+    """More than one: of `training = "finetune"` only."""
+    training_epochs: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Of `training = "finetune"`, at most: it ends after three without a better validation."""
     training_instance_type: InstanceType = "ml.m5.2xlarge"
+    """Fine-tuning wants one with GPUs, such as ml.g5.2xlarge; it has a process for each of them."""
     serving_instance_type: InstanceType = "ml.c5.2xlarge"
     serving_instances: Annotated[int, Field(ge=1, le=20)] = 1
     """Of the endpoint of an approved model."""
@@ -40,4 +59,14 @@ class SlidesConfig(Section):
     def _key_needs_bucket(self) -> SlidesConfig:
         if self.slides_key_arn and not self.slides_bucket:
             raise ValueError("slides_key_arn is the key of an existing bucket: name it in slides_bucket")
+        return self
+
+    @model_validator(mode="after")
+    def _training_fits(self) -> SlidesConfig:
+        if self.training == "head" and self.training_instances > 1:
+            raise ValueError('a head is trained on one instance: set training_instances = 1, or training = "finetune"')
+        if self.training == "finetune" and self.encoder != "lite0":
+            raise ValueError('fine-tuning trains lite0: leave encoder out, or set training = "head"')
+        if self.training == "finetune" and self.aggregation == "attention":
+            raise ValueError('attention is learnt with a head: set aggregation to another, or training = "head"')
         return self

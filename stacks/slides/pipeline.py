@@ -25,11 +25,15 @@ if TYPE_CHECKING:
     import aws_cdk.aws_sns as sns
 
     from stacks.config import EnvironmentConfig
+    from stacks.slides.config import SlidesConfig
     from stacks.slides.execution import Execution
 
 
 class Pipeline(Construct):
-    """slides.csv → start → plan → tile → pack → features → train → score → evaluate → register."""
+    """slides.csv → start → plan → tile → pack → features → train → score → evaluate → register.
+
+    A network that is fine-tuned learns from the tiles themselves: then there is no step for features.
+    """
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class Pipeline(Construct):
             self,
             "Machine",
             definition_body=sfn.DefinitionBody.from_chainable(self._chain(environment, execution, register)),
+            query_language=sfn.QueryLanguage.JSONATA,
             logs=sfn.LogOptions(destination=log, level=sfn.LogLevel.ALL),
             timeout=cdk.Duration.days(7),
         )
@@ -73,33 +78,32 @@ class Pipeline(Construct):
             metric=self.machine.metric_failed(period=cdk.Duration.minutes(5)),
             threshold=1,
             description="A run over a cohort of slides failed. The execution names the step and SageMaker's reason; "
-            "the job's log has the rest. Mend the cause, then put slides.csv again: that is a new run.",
+            "the job's log has the rest. Mend the cause, then redrive the execution within 14 days (in the console of "
+            "Step Functions, or `aws stepfunctions redrive-execution`): it goes on with the step that failed. Where "
+            "slides or their table were mended, put slides.csv again: that is a new run.",
         )
 
     def _chain(
         self, environment: EnvironmentConfig, execution: Execution, register: lambda_.Function
     ) -> sfn.IChainable:
         settings, jobs = environment.slides, execution.jobs
-        one = Cluster("ml.m5.2xlarge", volume_gb=200)
         tiling = Cluster(settings.tiling_instance_type, settings.tiling_instances, settings.tiling_volume_gb)
         power = settings.unknown_magnification
+        slides, model = steps.expression(steps.SLIDES), steps.expression(steps.MODEL)
         plan = [
-            *("--table", "$.table", "--slides", "$.slides"),
+            *("--table", steps.expression(steps.TABLE), "--slides", slides),
             *("--hosts", str(tiling.instances), "--salt", settings.salt),
             *("--size", str(settings.tile_px), "--magnification", f"{settings.magnification:g}"),
+            *("--background", f"{settings.background:g}", "--encoding", settings.encoding),
             *(("--unknown-magnification", f"{power:g}") if power else ()),
         ]
         states = {
-            "Plan": steps.processing("plan", plan, jobs, one),
-            "Tile": steps.processing("tile", ["--slides", "$.slides"], jobs, tiling),
-            "Pack": steps.processing("pack", [], jobs, one),
-            "Features": steps.processing(
-                "features", [], jobs, Cluster(settings.feature_instance_type, settings.feature_instances)
-            ),
-            "Train": steps.training(jobs, Cluster(settings.training_instance_type), {}, METRIC_DEFINITIONS),
+            "Plan": steps.processing("plan", plan, jobs, Cluster("ml.m5.2xlarge", volume_gb=200)),
+            "Tile": steps.processing("tile", ["--slides", slides], jobs, tiling),
+            **(_finetuned(settings, execution) if settings.training == "finetune" else _headed(settings, execution)),
             "Model": steps.model(jobs),
             "Score": steps.transform(Cluster(settings.serving_instance_type)),
-            "Evaluate": steps.processing("evaluate", ["--model", "$.model.data"], jobs, Cluster("ml.m5.2xlarge")),
+            "Evaluate": steps.processing("evaluate", ["--model", model], jobs, Cluster("ml.m5.2xlarge")),
             "Register": steps.called(register.function_arn),
         }
         chain: sfn.Chain | None = None
@@ -149,3 +153,41 @@ class Pipeline(Construct):
             "Jobs and models are named after their run, whose name is not known beforehand.",
             *(f"AwsSolutions-IAM5[Resource::{as_finding(execution.role, arn)}]" for arn in (*jobs, arns("model"))),
         )
+
+
+_PACKING = Cluster("ml.m5.2xlarge", volume_gb=200)
+_MOST_GPUS = 8
+"""Of an instance; every number of them that instances have divides it."""
+
+
+def _headed(settings: SlidesConfig, execution: Execution) -> dict[str, steps.State]:
+    """The steps from tiles to a head on the features of a frozen encoder."""
+    jobs = execution.jobs
+    features = Cluster(settings.feature_instance_type, settings.feature_instances)
+    hyperparameters = {
+        "encoder": settings.encoder,
+        "head": "attention" if settings.aggregation == "attention" else "linear",
+        "aggregation": settings.aggregation,
+    }
+    return {
+        "Pack": steps.processing("pack", [], jobs, _PACKING),
+        "Features": steps.processing("features", ["--encoder", settings.encoder], jobs, features),
+        "Train": steps.training(jobs, Cluster(settings.training_instance_type), hyperparameters, METRIC_DEFINITIONS),
+    }
+
+
+def _finetuned(settings: SlidesConfig, execution: Execution) -> dict[str, steps.State]:
+    """The steps from tiles to a network that was trained on them, in shards that any number of GPUs shares equally."""
+    jobs, torch = execution.jobs, execution.torch
+    assert torch is not None
+    hyperparameters = {
+        "mode": "finetune",
+        "epochs": str(settings.training_epochs),
+        "aggregation": settings.aggregation,
+    }
+    cluster = Cluster(settings.training_instance_type, settings.training_instances)
+    ranks = str(settings.training_instances * _MOST_GPUS)
+    return {
+        "Pack": steps.processing("pack", ["--world-size", ranks], jobs, _PACKING),
+        "Train": steps.finetuning(jobs, torch, cluster, hyperparameters, METRIC_DEFINITIONS),
+    }

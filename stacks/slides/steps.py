@@ -1,7 +1,9 @@
 """The states of the slides' state machine as documents: each is one SageMaker job that Step Functions waits for.
 
 Their input is what `sextant.slides.start` gives an execution: `run` (its name), `root` (the run's folder in S3),
-`table` (the cohort's slides.csv) and `slides` (its folder). A job's name holds the attempt: SageMaker takes each once.
+`table` (the cohort's slides.csv) and `slides` (its folder). SageMaker takes each job's name once, so it holds how often
+the execution was redriven and the step tried again. JSONPath could not say that: Step Functions tells the number of
+redrives only once there was one, and a missing value needs an expression (JSONata) that can ask for it.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import aws_cdk as cdk
-import aws_cdk.aws_stepfunctions as sfn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,14 @@ class Cluster:
 
 
 @dataclass(frozen=True)
+class Torch:
+    """SageMaker's container of PyTorch, and where this repository's code for it lies in S3 (a zip)."""
+
+    image: str
+    code: str
+
+
+@dataclass(frozen=True)
 class Jobs:
     """What all jobs share. `network` is SageMaker's VpcConfig, or None."""
 
@@ -46,29 +55,42 @@ class Jobs:
     network: State | None
 
 
-def path(*parts: str) -> str:
-    """A JSONPath expression for text made of constants and, where a part begins with `$`, of the input."""
-    template = "".join("{}" if part.startswith("$") else part for part in parts)
-    return f"States.Format('{template}', {', '.join(part for part in parts if part.startswith('$'))})"
+def text(*parts: str) -> str:
+    """A JSONata expression for text made of constants and, where a part begins with `$`, of values."""
+    return expression(" & ".join(part if part.startswith("$") else f"'{part}'" for part in parts))
+
+
+def expression(jsonata: str) -> str:
+    """Text that Step Functions evaluates."""
+    return f"{{% {jsonata} %}}"
+
+
+RUN, ROOT, TABLE, SLIDES = (f"$states.input.{name}" for name in ("run", "root", "table", "slides"))
+MODEL = "$states.input.model.data"
+_REDRIVES = "$string($exists($states.context.Execution.RedriveCount) ? $states.context.Execution.RedriveCount : 0)"
+_RETRIES = "$states.context.State.RetryCount"
+_UNCHANGED = expression("$states.input")
 
 
 def job_name(step: str) -> str:
-    """`{run}-{step}-{attempt}`: at most 63 characters, for a run's name has at most 40."""
-    return path("$.run", f"-{step}-", "$$.State.RetryCount")
+    """`{run}-{step}-{redrives}-{retries}`: at most 63 characters, for a run's name has at most 40.
+
+    sextant/slides/operation.py finds a job's log by it.
+    """
+    return text(RUN, f"-{step}-", _REDRIVES, "-", _RETRIES)
 
 
 def processing(step: str, arguments: Sequence[str], jobs: Jobs, cluster: Cluster) -> State:
-    """`python3 -m processing.slides.{step} --run {root} …`; further arguments as `path` takes its parts."""
-    given = ", ".join(each if each.startswith(("$", "States.")) else f"'{each}'" for each in arguments)
+    """`python3 -m processing.slides.{step} --run {root} …`; further arguments may be expressions."""
     return {
         "Type": "Task",
         "Resource": _integration("createProcessingJob.sync"),
-        "Parameters": {
-            "ProcessingJobName.$": job_name(step),
+        "Arguments": {
+            "ProcessingJobName": job_name(step),
             "AppSpecification": {
                 "ImageUri": jobs.image,
                 "ContainerEntrypoint": ["python3", "-m", f"processing.slides.{step}"],
-                "ContainerArguments.$": f"States.Array('--run', $.root{', ' if given else ''}{given})",
+                "ContainerArguments": ["--run", expression(ROOT), *arguments],
             },
             "ProcessingResources": {"ClusterConfig": _instances(cluster)},
             "RoleArn": jobs.role,
@@ -78,37 +100,67 @@ def processing(step: str, arguments: Sequence[str], jobs: Jobs, cluster: Cluster
                 **({"VpcConfig": jobs.network} if jobs.network else {}),
             },
         },
-        "ResultPath": sfn.JsonPath.DISCARD,
+        "Output": _UNCHANGED,
         "Retry": [_THROTTLED, _AGAIN],
     }
 
 
 def training(jobs: Jobs, cluster: Cluster, hyperparameters: dict[str, str], metrics: Sequence[State]) -> State:
-    """The head's training on features; `$.model` becomes where its artefact lies."""
+    """The head's training on features; `model.data` of the state's output is where its artefact lies."""
     channels = [_channel(name, f"features/{name}/", "FastFile") for name in ("train", "valid")]
     channels.append(_channel("accounts", "features/accounts/", "File"))  # of which encoder the features are
+    algorithm = {"TrainingImage": jobs.image, "TrainingInputMode": "FastFile", "MetricDefinitions": list(metrics)}
+    return _training(jobs, cluster, algorithm, hyperparameters, channels)
+
+
+def finetuning(
+    jobs: Jobs, torch: Torch, cluster: Cluster, hyperparameters: dict[str, str], metrics: Sequence[State]
+) -> State:
+    """The network's training on tiles, in SageMaker's container of PyTorch; its output is that of `training`.
+
+    The container has torch and no more: what else the code needs it installs from the registry of Python packages, as
+    SageMaker's own toolkit does with a requirements.txt. The entry point then becomes torchrun.
+    """
+    unpack = "cd /opt/ml && python3 -m zipfile -e input/data/code/*.zip program && cd program"
+    install = "python3 -m pip install --disable-pip-version-check -r training/slides/requirements.txt"
+    algorithm = {
+        "TrainingImage": torch.image,
+        "TrainingInputMode": "FastFile",
+        "MetricDefinitions": list(metrics),
+        "ContainerEntrypoint": ["/bin/sh", "-c", f"{unpack} && {install} && exec python3 -m training.slides.launch"],
+    }
+    channels = [_channel(name, f"records/{name}/", "FastFile") for name in ("train", "valid")]
+    code = {"S3DataType": "S3Prefix", "S3Uri": torch.code, "S3DataDistributionType": "FullyReplicated"}
+    channels.append({"ChannelName": "code", "InputMode": "File", "DataSource": {"S3DataSource": code}})
+    return _training(jobs, cluster, algorithm, hyperparameters, channels)
+
+
+def _training(
+    jobs: Jobs,
+    cluster: Cluster,
+    algorithm: State,
+    hyperparameters: dict[str, str],
+    channels: list[State],
+) -> State:
     return {
         "Type": "Task",
         "Resource": _integration("createTrainingJob.sync"),
-        "Parameters": {
-            "TrainingJobName.$": job_name("train"),
-            "AlgorithmSpecification": {
-                "TrainingImage": jobs.image,
-                "TrainingInputMode": "FastFile",
-                "MetricDefinitions": list(metrics),
-            },
+        "Arguments": {
+            "TrainingJobName": job_name("train"),
+            "AlgorithmSpecification": algorithm,
             "HyperParameters": hyperparameters,
             "InputDataConfig": [*channels, _channel("manifest", "records/manifest.json", "File")],
-            "OutputDataConfig": {"S3OutputPath.$": path("$.root", "/model/")},
-            "CheckpointConfig": {"S3Uri.$": path("$.root", "/checkpoints/")},
+            "OutputDataConfig": {"S3OutputPath": text(ROOT, "/model/")},
+            "CheckpointConfig": {"S3Uri": text(ROOT, "/checkpoints/")},
             "ResourceConfig": _instances(cluster),
             "RoleArn": jobs.role,
             "StoppingCondition": {"MaxRuntimeInSeconds": 24 * _HOUR},
             "EnableInterContainerTrafficEncryption": True,
             **({"VpcConfig": jobs.network} if jobs.network else {}),
         },
-        "ResultSelector": {"data.$": "$.ModelArtifacts.S3ModelArtifacts"},
-        "ResultPath": "$.model",
+        "Output": expression(
+            "$merge([$states.input, {'model': {'data': $states.result.ModelArtifacts.S3ModelArtifacts}}])"
+        ),
         "Retry": [_THROTTLED, _AGAIN],
     }
 
@@ -118,13 +170,13 @@ def model(jobs: Jobs) -> State:
     return {
         "Type": "Task",
         "Resource": _integration("createModel"),
-        "Parameters": {
-            "ModelName.$": "$.run",
-            "PrimaryContainer": {"Image": jobs.image, "ModelDataUrl.$": "$.model.data"},
+        "Arguments": {
+            "ModelName": expression(RUN),
+            "PrimaryContainer": {"Image": jobs.image, "ModelDataUrl": expression(MODEL)},
             "ExecutionRoleArn": jobs.role,
             **({"VpcConfig": jobs.network} if jobs.network else {}),
         },
-        "ResultPath": sfn.JsonPath.DISCARD,
+        "Output": _UNCHANGED,
         "Retry": [_THROTTLED],
     }
 
@@ -134,24 +186,24 @@ def transform(cluster: Cluster) -> State:
     return {
         "Type": "Task",
         "Resource": _integration("createTransformJob.sync"),
-        "Parameters": {
-            "TransformJobName.$": job_name("score"),
-            "ModelName.$": "$.run",
+        "Arguments": {
+            "TransformJobName": job_name("score"),
+            "ModelName": expression(RUN),
             "BatchStrategy": "MultiRecord",
             "MaxPayloadInMB": 6,
             "TransformInput": {
-                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri.$": path("$.root", "/records/test/")}},
+                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": text(ROOT, "/records/test/")}},
                 "ContentType": "application/x-tfrecord",
                 "SplitType": "TFRecord",
             },
             "TransformOutput": {
-                "S3OutputPath.$": path("$.root", "/scores/"),
+                "S3OutputPath": text(ROOT, "/scores/"),
                 "Accept": "application/jsonlines",
                 "AssembleWith": "Line",
             },
             "TransformResources": {"InstanceType": cluster.instance_type, "InstanceCount": cluster.instances},
         },
-        "ResultPath": sfn.JsonPath.DISCARD,
+        "Output": _UNCHANGED,
         "Retry": [_THROTTLED, _AGAIN],
     }
 
@@ -161,8 +213,8 @@ def called(function: str) -> State:
     return {
         "Type": "Task",
         "Resource": f"arn:{cdk.Aws.PARTITION}:states:::lambda:invoke",
-        "Parameters": {"FunctionName": function, "Payload.$": "$"},
-        "ResultSelector": {"package.$": "$.Payload.package"},
+        "Arguments": {"FunctionName": function, "Payload": expression("$states.input")},
+        "Output": {"package": expression("$states.result.Payload.package")},
         "Retry": [
             {
                 "ErrorEquals": [
@@ -187,7 +239,7 @@ def _instances(cluster: Cluster) -> State:
 
 
 def _channel(name: str, place: str, mode: str) -> State:
-    where = {"S3DataType": "S3Prefix", "S3Uri.$": path("$.root", f"/{place}")}
+    where = {"S3DataType": "S3Prefix", "S3Uri": text(ROOT, f"/{place}")}
     source = {**where, "S3DataDistributionType": "FullyReplicated"}
     return {"ChannelName": name, "InputMode": mode, "DataSource": {"S3DataSource": source}}
 
