@@ -41,12 +41,13 @@ def train() -> None:
             encoder=model.encoder_facts(network),
             checkpoints=container.opt_ml() / "checkpoints",
         )
+        graph = encoder.graph(network)
     except ValidationError as error:
         told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise container.InputError(f"{error.title}: {told}") from error
     except (training.TrainingError, encoder.EncoderError, RecordError) as error:
         raise container.InputError(str(error)) from error
-    model.save(trained, container.opt_ml() / "model")
+    model.save(trained, container.opt_ml() / "model", graph)
 
 
 def _only_json(channel: str) -> bytes:
