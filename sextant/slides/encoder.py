@@ -90,6 +90,24 @@ def load(name: str = DEFAULT, threads: int = 1) -> Encoder:
     raise EncoderError(f"{name} is no encoder: use lite0, onnx:FILE, timm:ID or python:PACKAGE.MODULE:FACTORY")
 
 
+def graph(encoder: Encoder) -> bytes | None:
+    """The file of an `onnx:` encoder, which a model trained on its features has to bring along; None for others.
+
+    Raises:
+        EncoderError: the file is another one than was loaded, or is gone.
+    """
+    kind, _, rest = encoder.name.partition(":")
+    if kind != "onnx":
+        return None
+    try:
+        content = storage.read(rest)
+    except storage.GoneError as error:
+        raise EncoderError(f"{rest} is gone since it was loaded: put it back and train again") from error
+    if hashlib.sha256(content).hexdigest() != encoder.sha256:
+        raise EncoderError(f"{rest} has changed since it was loaded: run the feature step and the training again")
+    return content
+
+
 def check_scale(encoder: Encoder, size: int, mpp: float | None) -> None:
     """Refuses tiles whose pixels, once resized for the encoder, are much smaller or larger than those it was made for.
 

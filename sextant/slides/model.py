@@ -1,4 +1,8 @@
-"""A trained model as files: `model.json` tells what it is, `head.npz` holds the head's arrays (no pickle)."""
+"""A trained model as files: `model.json` tells what it is, `head.npz` holds the head's arrays (no pickle).
+
+Where the encoder is an ONNX graph of the user's or was trained, `encoder.onnx` is it: whoever serves the model needs
+nothing else.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +31,9 @@ if TYPE_CHECKING:
     from sextant.slides.encoder import Encoder
 
 ENCODER_FILE = "encoder.onnx"
+"""An encoder that is no part of the image that serves: one from a file, or one that was trained with the head."""
 FINETUNED = "finetuned"
-"""Name of an encoder that was trained with the head: it lies beside the model's other files as ENCODER_FILE."""
+"""Name of an encoder that was trained with the head."""
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -115,9 +120,11 @@ def encoder_facts(encoder: Encoder) -> EncoderFacts:
     return EncoderFacts(name=encoder.name, sha256=encoder.sha256, dim=encoder.dim, input_px=encoder.input_px)
 
 
-def save(model: Model, folder: Path) -> None:
-    """Writes the model's files into the folder; `model.json` comes last."""
+def save(model: Model, folder: Path, graph: bytes | None = None) -> None:
+    """Writes the model's files into the folder, its encoder's ONNX `graph` among them; `model.json` comes last."""
     folder.mkdir(parents=True, exist_ok=True)
+    if graph is not None:
+        (folder / ENCODER_FILE).write_bytes(graph)
     with (folder / "head.npz").open("wb") as file:
         np.savez(file, **model.head.arrays)  # type: ignore[arg-type]
     (folder / "model.json").write_text(model.facts.model_dump_json(indent=1), encoding="utf-8")

@@ -32,7 +32,7 @@ from sextant.slides import encoder as encoders
 from sextant.slides import records, scores, tfrecord
 from sextant.slides.errors import RecordError
 from sextant.slides.features import BATCH, image_of
-from sextant.slides.model import ENCODER_FILE, FINETUNED
+from sextant.slides.model import ENCODER_FILE
 from sextant.slides.results import slide_result
 
 if TYPE_CHECKING:
@@ -82,13 +82,13 @@ def service(model: Model, threads: int, folder: Path | None = None) -> Service:
     Args:
         model: what was trained.
         threads: that the encoder may use.
-        folder: of the model's files, among which a fine-tuned encoder lies.
+        folder: of the model's files, among which its encoder lies where it is an ONNX graph of the model's own.
 
     Raises:
         EncoderError: it cannot be loaded. ModelError: what is installed here is another one.
     """
-    name = model.facts.encoder.name
-    encoder = encoders.load(f"onnx:{folder / ENCODER_FILE}" if name == FINETUNED and folder else name, threads)
+    shipped = folder / ENCODER_FILE if folder else None
+    encoder = encoders.load(f"onnx:{shipped}" if shipped and shipped.is_file() else model.facts.encoder.name, threads)
     model.check_encoder(encoder)
     return Service(model, encoder)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import pickle
 import random
 import signal
 import sys
@@ -21,6 +22,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnxruntime
 import torch
 import torch.distributed as dist
 from efficientnet_lite_pytorch import EfficientNet
@@ -49,8 +51,16 @@ if TYPE_CHECKING:
 SHUFFLED = 512
 """Tiles, as JPEG, that a rank draws its next one from; the pack step has put them in random order already."""
 
+EXPORT_TOLERANCE = 1e-4
+"""How far logits of the exported graph may be from the network's, as a part of the largest."""
+
 _CHECKPOINT = "finetune.pt"
+_BEFORE = "finetune.before.pt"
 _log = logging.getLogger(__name__)
+
+
+class ExportError(Exception):
+    """A graph that is not the network that was trained."""
 
 
 @dataclass(frozen=True)
@@ -361,17 +371,16 @@ def _save(job: Job, progress: Progress, best: Best | None, folder: Path) -> None
         },
         partial_file,
     )
-    partial_file.replace(folder / _CHECKPOINT)
+    path = folder / _CHECKPOINT
+    if path.exists():  # should the new one be damaged, that before it is no loss
+        path.replace(folder / _BEFORE)
+    partial_file.replace(path)
 
 
 def _resumed(job: Job, folder: Path) -> tuple[Progress, Best | None]:
     """Takes up a checkpoint of the same settings, data and ranks; without one, everything is at its start."""
-    path = folder / _CHECKPOINT
-    if not path.exists():
-        return Progress(), None
-    saved = torch.load(path, map_location=job.rank.device, weights_only=True)
-    if saved["fingerprint"] != _fingerprint(job):
-        _log.info("%s is of other settings, data or ranks: training starts anew", path.name)
+    saved = next(filter(None, (_checkpoint(job, folder / each) for each in (_CHECKPOINT, _BEFORE))), None)
+    if saved is None:
         return Progress(), None
     job.network.load_state_dict(saved["network"])
     job.optimizer.load_state_dict(saved["optimizer"])
@@ -385,12 +394,27 @@ def _resumed(job: Job, folder: Path) -> tuple[Progress, Best | None]:
     return progress, Best(state, measured, saved["best"]["temperature"])
 
 
+def _checkpoint(job: Job, path: Path) -> dict[str, Any] | None:
+    """What a checkpoint holds; None where there is none, it is damaged, or of other settings, data or ranks."""
+    if not path.exists():
+        return None
+    try:
+        saved: dict[str, Any] = torch.load(path, map_location=job.rank.device, weights_only=True)
+        fitting = saved["fingerprint"] == _fingerprint(job)
+    # By what is wrong with it, torch raises one of these.
+    except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        _log.warning("checkpoint %s cannot be used, an earlier one is looked for: %s", path.name, reason)
+        return None
+    if not fitting:
+        _log.info("%s is of other settings, data or ranks: training starts anew", path.name)
+        return None
+    return saved
+
+
 def _write_model(job: Job, best: Best) -> None:
     """The best network as an encoder in ONNX, and its classifier as a linear head that takes features as they are."""
     graph = build(tensors={name: each.numpy() for name, each in best.state.items()})
-    folder = container.opt_ml() / "model"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / model.ENCODER_FILE).write_bytes(graph)
     facts = ModelFacts(
         classes=job.manifest.classes,
         encoder=EncoderFacts(
@@ -414,7 +438,27 @@ def _write_model(job: Job, best: Best) -> None:
         "W": np.ascontiguousarray(best.state["_fc.weight"].numpy().T),
         "b": best.state["_fc.bias"].numpy(),
     }
-    model.save(Model(facts, Head("linear", arrays)), folder)
+    head = Head("linear", arrays)
+    _check_export(job, best, graph, head)
+    model.save(Model(facts, head), container.opt_ml() / "model", graph)
+
+
+def _check_export(job: Job, best: Best, graph: bytes, head: Head) -> None:
+    """Refuses a graph whose logits differ from the network's: it would serve another model than was measured."""
+    job.network.load_state_dict(best.state)
+    job.network.eval()
+    images = np.random.default_rng(0).integers(0, 256, (4, INPUT_PX, INPUT_PX, 3), dtype=np.uint8)
+    with torch.inference_mode():  # in float32, as the graph
+        expected = job.network(_input(images, job.rank.device)).float().cpu().numpy()
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    features = session.run([session.get_outputs()[0].name], {session.get_inputs()[0].name: images})[0]
+    largest = float(np.abs(head.outputs(features).logits - expected).max() / max(1.0, np.abs(expected).max()))
+    _log.info("the exported graph's logits differ from the network's by %.2g of the largest", largest)
+    if not largest <= EXPORT_TOLERANCE:
+        raise ExportError(
+            f"the exported ONNX graph's logits differ from the network's by {largest:.2g} of the largest, allowed is "
+            f"{EXPORT_TOLERANCE:g}: the versions of onnx, onnxruntime and torch do not fit, see requirements.txt"
+        )
 
 
 def _tell(job: Job, **values: float) -> None:
