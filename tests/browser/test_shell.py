@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.looks import axe_finds_nothing, fits, looks, opening
 from tests.browser.shell import serve
 from tests.handlers.operating import REJECTED, SETTINGS, failed_run, good_run, lake_with_quarantine, running_run
 
@@ -590,44 +591,40 @@ def test_focus_is_always_seen(open_page, site):
 # --- Looks ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("width", [390, 820, 1280, 2560])
-def test_nothing_is_wider_than_the_window(open_page, site, width):
-    for path in PAGES.values():
-        page = opened(open_page, site, path, width=width)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-        page.context.close()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_axe_finds_nothing(open_page, site, width, scheme):
-    from axe_playwright_python.sync_playwright import Axe
-
-    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_fits_every_window_and_axe_finds_nothing(open_page, site, name):
     site.s3.objects["input/street/output.manifest"] = (b"a\nb\nc\n{line\n", NOW)
-    for name, path in PAGES.items():
-        page = opened(open_page, site, path, width=width, scheme=scheme, bypass_csp=True)
-        if name == "quarantine":
+    page = opened(open_page, site, PAGES[name], **opening())
+    menu, navigation = page.get_by_role("button", name="Menu"), page.get_by_role("navigation", name="Sextant")
+    for width, scheme in looks(page):
+        fits(page, width)
+        if width not in {390, 1280}:
+            continue
+        if name == "home" and width == 390:
+            menu.click()
+            navigation.wait_for(state="visible")
+        if name == "quarantine" and not page.locator("pre").count():
             page.get_by_role("button", name="Look at street/output.manifest#3").click()
             page.wait_for_selector("pre")
         if name == "run-live":
             page.get_by_role("button", name="Stop this run").click()
-        if name == "home" and width < 820:
-            page.get_by_role("button", name="Menu").click()
-        found = Axe().run(page, options={"runOnly": rules})
-        assert found.violations_count == 0, f"{name}: {found.generate_report()}"
-        page.context.close()
+            page.get_by_role("dialog").wait_for()
+        axe_finds_nothing(page, name, width, scheme)
+        if name == "home" and width == 390:
+            page.keyboard.press("Escape")
+            navigation.wait_for(state="hidden")
+        if name == "run-live":
+            page.keyboard.press("Escape")
+            page.get_by_role("dialog").wait_for(state="detached")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_the_way_in(open_page, site_of, scheme):
-    from axe_playwright_python.sync_playwright import Axe
-
+def test_axe_finds_nothing_on_the_way_in(open_page, site_of):
     config = {"apiBase": "", "cognito": {"endpoint": "https://signin.invalid", "clientId": "c"}}
-    page = open_page(f"{site_of(config=config).url}/?code=stolen&state=forged", scheme=scheme, bypass_csp=True)
-    assert "This sign-in was not started in this tab." in page.get_by_role("alert").inner_text()
-    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag22aa", "best-practice"]})
-    assert found.violations_count == 0, found.generate_report()
+    page = open_page(f"{site_of(config=config).url}/?code=stolen&state=forged", **opening())
+    page.get_by_role("alert").get_by_text("This sign-in was not started in this tab.").wait_for()
+    for width, scheme in looks(page):
+        if width in {390, 1280}:
+            axe_finds_nothing(page, width, scheme)
 
 
 MOST_BYTES = 120 * 1024
