@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from sextant import storage
 from sextant.slides.cohort_headers import EXTENSIONS, check_header
+from sextant.slides.companions import companions
 from sextant.slides.container import InputError
 from sextant.slides.errors import SlideError
 from sextant.slides.plan import Finding
@@ -147,15 +148,17 @@ def gather(rows: Sequence[Row], slides: str, *, ignored: str = "") -> Cohort:
     single = _one_row_per_slide(rows, findings)
     located = _located(single, files, findings)
     with ThreadPoolExecutor(READERS) as pool:
-        faults = list(pool.map(partial(_fault, slides), located))
+        checked = list(pool.map(partial(_checked, slides, files), located))
     sound = []
-    for row, fault in zip(located, faults, strict=True):
-        if fault:
-            findings.quarantine(row, fault.reason, fault.detail)
+    used = {row.key for row in located}
+    for row, found in zip(located, checked, strict=True):
+        if isinstance(found, SlideError):
+            findings.quarantine(row, found.reason, found.detail)
         else:
-            sound.append(row)
+            sound.append(found[0])
+            used.update(found[1])
     kept = _without_copies(sound, slides, findings)
-    _tell_unnamed(rows, files, {row.key for row in located}, findings)
+    _tell_unnamed(rows, files, used, findings)
     in_order = sorted(findings.quarantined.values(), key=lambda each: each.slide)
     return Cohort(tuple(kept), tuple(in_order), tuple(findings.notes))
 
@@ -242,7 +245,7 @@ def _located(rows: Iterable[Row], files: Sequence[storage.Entry], findings: _Fin
             told = ", ".join(each.key for each in meant[:4])
             findings.quarantine(row, "several files", f"{row.slide} may be {told}: tell which in the column key")
         else:
-            found.append(replace(row, key=meant[0].key, size=_bytes(meant[0], files), etag=meant[0].etag))
+            found.append(replace(row, key=meant[0].key, size=meant[0].size, etag=meant[0].etag))
     return found
 
 
@@ -250,27 +253,17 @@ def _is_slide_file(key: str) -> bool:
     return key.lower().endswith(EXTENSIONS) and not key.rpartition("/")[2].startswith(".")
 
 
-def _bytes(file: storage.Entry, files: Sequence[storage.Entry]) -> int:
-    """A slide's bytes, with those of the folder that a MIRAX slide has beside its file."""
-    if not file.key.lower().endswith(".mrxs"):
-        return file.size
-    return file.size + sum(each.size for each in files if each.key.startswith(companions(file.key)))
-
-
-def companions(key: str) -> str:
-    """The folder, with a slash at its end, that belongs to a slide of several files."""
-    return f"{key.rpartition('.')[0]}/"
-
-
-def _fault(slides: str, row: Row) -> SlideError | None:
+def _checked(slides: str, files: Sequence[storage.Entry], row: Row) -> tuple[Row, list[str]] | SlideError:
+    """The row with the bytes of all the slide's files, and the keys of the others; or what is wrong with it."""
     try:
         with storage.opened(storage.joined(slides, row.key), _BLOCK) as stream:
             check_header(stream, row.key, row.size)
+        others = companions(slides, row.key, files)
     except SlideError as error:
         return error
     except storage.GoneError as error:
         return SlideError("missing file", f"{row.key} was listed, but cannot be read: {error}")
-    return None
+    return replace(row, size=row.size + sum(each.size for each in others)), [each.key for each in others]
 
 
 def _without_copies(rows: Sequence[Row], slides: str, findings: _Findings) -> list[Row]:

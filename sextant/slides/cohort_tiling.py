@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sextant import storage
-from sextant.slides.cohort import companions, is_name
+from sextant.slides.cohort import is_name
+from sextant.slides.companions import fetch
 from sextant.slides.container import InputError
 from sextant.slides.errors import SlideError
 from sextant.slides.pack import TiledSlide, tiled_slide
@@ -131,7 +132,7 @@ def _tile(run: str, slides: str, planned: PlannedSlide, settings: TileSettings, 
         uri = storage.joined(slides, planned.key)
         try:
             etag = storage.etag(uri)  # before its content: what changes in between is told to viewers as replaced
-            _fetch(slides, planned.key, path)
+            fetch(slides, planned.key, path)
         except storage.GoneError as error:
             raise SlideError("missing file", f"{planned.key} was there when the run was planned: {error}") from error
         summary = _in_process(path, planned, settings, target, (uri, etag))
@@ -143,20 +144,6 @@ def _tile(run: str, slides: str, planned: PlannedSlide, settings: TileSettings, 
         storage.write(told.model_dump_json(indent=1).encode(), f"{tiles}.json")
     storage.remove(storage.joined(run, f"quarantine/{planned.slide}.json"))  # of an earlier attempt
     return summary
-
-
-def _fetch(slides: str, key: str, path: Path) -> None:
-    storage.download(storage.joined(slides, key), path)
-    if path.suffix.lower() != ".mrxs":
-        return
-    beside = storage.joined(slides, companions(key))
-    folder = path.with_suffix("")
-    for each in storage.entries(beside):
-        part = folder / each.key
-        if ".." in part.parts or not part.is_relative_to(folder):  # keys are anybody's
-            raise SlideError("unreadable slide", f"{each.key} beside {key} is no name of a file: remove it")
-        part.parent.mkdir(parents=True, exist_ok=True)
-        storage.download(storage.joined(beside, each.key), part)
 
 
 def _publish_view(run: str, slide: str, folder: Path) -> None:

@@ -102,14 +102,3 @@ def test_no_name_in_a_row_leads_out_of_the_quarantine(tmp_path):
     assert [path for path in tmp_path.rglob("*.json") if path not in below] == []
     assert {json.loads(path.read_text())["slide"] for path in below} == {*names, "good name-1"}
     assert (tmp_path / "run/quarantine/good name-1.json").is_file()
-
-
-@pytest.mark.parametrize("key", ["../../escaped.txt", "/escaped.txt", "a/../../escaped.txt"])
-def test_no_key_beside_a_mirax_slide_leads_out_of_its_folder(tmp_path, monkeypatch, key):
-    (tmp_path / "slides" / "m").mkdir(parents=True)
-    (tmp_path / "slides" / "m.mrxs").write_bytes(b"x")
-    entry = storage.Entry(key, 1, "", datetime(2026, 11, 21, tzinfo=UTC))
-    monkeypatch.setattr(storage, "entries", lambda _root: [entry])
-    (tmp_path / "work").mkdir()
-    with pytest.raises(SlideError, match="no name of a file"):
-        cohort_tiling._fetch(str(tmp_path / "slides"), "m.mrxs", tmp_path / "work" / "m.mrxs")
