@@ -4,15 +4,12 @@ import json
 import os
 import signal
 import threading
-from datetime import UTC, datetime
 
 import pytest
 
-from sextant import storage
 from sextant.slides import cohort_tiling
 from sextant.slides.cohort_tiling import quarantine, tile_host
 from sextant.slides.container import InputError
-from sextant.slides.errors import SlideError
 from sextant.slides.plan import Finding, Plan, PlannedSlide
 
 
