@@ -533,6 +533,7 @@ def _sagemaker_integrations(engine: Any, caller: Callable[[], Call]) -> dict[str
         snake, status = kind.lower(), f"{kind}JobStatus"
 
         def run(resource: str, data: Document) -> Document:
+            _end_if_stopped()  # while it waited for a retry
             made = _sagemaker_task(lambda: getattr(engine, f"create_{snake}_job")(caller(), data))
             if ".sync" not in resource:
                 return made
@@ -549,6 +550,7 @@ def _sagemaker_integrations(engine: Any, caller: Callable[[], Call]) -> dict[str
                 return found
 
             ended = _sagemaker_task(lambda: _wait(fetch, status, {"InProgress", "Stopping"}))
+            _end_if_stopped()
             if ended[status] != "Completed":
                 raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(plain(ended)))
             return plain(ended)
@@ -580,6 +582,12 @@ def _aborted() -> bool:
     return execution is not None and execution["status"] != "RUNNING"
 
 
+def _end_if_stopped() -> None:
+    """Ends the thread of an execution that was stopped: a job that ended for that is no failure to be tried again."""
+    if _aborted():
+        raise SystemExit
+
+
 # The state machine's role and the execution whose task runs now; ministack copies the context into branches and maps.
 _execution_role: contextvars.ContextVar[str] = contextvars.ContextVar("execution_role", default="")
 _execution_arn: contextvars.ContextVar[str] = contextvars.ContextVar("execution_arn", default="")
@@ -597,7 +605,11 @@ def _enforce_execution_roles(home: EmulatorHome) -> None:
         machine = stepfunctions._state_machines.get(execution["stateMachineArn"]) if execution else None
         _execution_role.set(machine["roleArn"] if machine else "")
         _execution_arn.set(execution_arn)
-        run_execution(execution_arn)
+        _walkers[execution_arn] = threading.current_thread()
+        if execution and machine and execution.get("redriveCount"):
+            _walk_on(execution, machine)
+        else:
+            run_execution(execution_arn)
 
     def call(function: str, *args: Any, **kwargs: Any) -> Any:
         arn = function
@@ -607,6 +619,134 @@ def _enforce_execution_roles(home: EmulatorHome) -> None:
         return call_lambda(function, *args, **kwargs)
 
     stepfunctions._run_execution, stepfunctions._call_lambda = run, call
+
+
+# --- Step Functions: RedriveExecution, which ministack lacks ---------------------------------------------------------
+
+# By execution, the thread that walks its states, or did.
+_walkers: dict[str, threading.Thread] = {}
+_REDRIVABLE = ("FAILED", "ABORTED", "TIMED_OUT")
+
+
+def _install_redrive() -> None:
+    """A failed or stopped execution goes on with the state it ended in; its history and its input stay.
+
+    As on AWS, retries begin anew and the context object tells the number of redrives. Otherwise than on AWS, a Map or
+    Parallel state is done again as a whole, variables (`Assign`) are lost, and a stopped execution is refused until its
+    last task has come to its end.
+    """
+    answer = app.SERVICE_HANDLERS["states"]
+
+    async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: Document) -> Response:
+        action = headers.get("x-amz-target", "").rpartition(".")[2]
+        if action == "RedriveExecution":
+            response = _redrive(json.loads(body).get("executionArn", ""))
+        else:
+            response = await answer(method, path, headers, body, query)
+            if action == "DescribeExecution" and response[0] == 200:
+                response = responses.json_response(_with_redrives(json.loads(response[2])))
+        return stepfunctions._finalize_response(response)
+
+    app.SERVICE_HANDLERS["states"] = handle
+
+
+def _redrive(execution_arn: str) -> Response:
+    execution = stepfunctions._executions.get(execution_arn)
+    if execution is None:
+        return responses.error_response_json("ExecutionDoesNotExist", f"Execution Does Not Exist: '{execution_arn}'")
+    walker = _walkers.get(execution_arn)
+    status = execution["status"]
+    if status not in _REDRIVABLE or (walker is not None and walker.is_alive()):
+        reason = f"Execution is {status} and cannot be redriven"
+        return responses.error_response_json("ExecutionNotRedrivable", reason)
+    now, count = responses.now_iso(), execution.get("redriveCount", 0) + 1
+    for member in ("stopDate", "output", "error", "cause"):
+        execution[member] = None
+    execution |= {"status": "RUNNING", "redriveCount": count, "redriveDate": now}
+    stepfunctions._add_event(execution, "ExecutionRedriven", {"executionRedrivenEventDetails": {"redriveCount": count}})
+    stepfunctions._emit_execution_status_event(execution)
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(stepfunctions._run_execution, execution_arn), daemon=True).start()
+    return responses.json_response({"redriveDate": now})
+
+
+def _with_redrives(told: Document) -> Document:
+    execution = stepfunctions._executions[told["executionArn"]]
+    redrivable = told["status"] in _REDRIVABLE
+    return {
+        **told,
+        "redriveCount": execution.get("redriveCount", 0),
+        **({"redriveDate": execution["redriveDate"]} if execution.get("redriveDate") else {}),
+        "redriveStatus": "REDRIVABLE" if redrivable else "NOT_REDRIVABLE",
+        **({} if redrivable else {"redriveStatusReason": f"Execution is {told['status']} and cannot be redriven"}),
+    }
+
+
+def _walk_on(execution: Document, machine: Document) -> None:
+    """The walk of ministack's `_run_execution`, begun at the state that the execution ended in."""
+    definition = json.loads(machine["definition"])
+    states = definition["States"]
+    name, given = _ended_in(execution, states) or (definition["StartAt"], json.loads(execution["input"]))
+    context: Document = {
+        "QueryLanguage": definition.get("QueryLanguage", "JSONPath"),
+        "Execution": {
+            "Id": execution["executionArn"],
+            "Input": json.loads(execution["input"]),
+            "Name": execution["name"],
+            "StartTime": execution["startDate"],
+            "RedriveCount": execution["redriveCount"],
+            "RedriveTime": execution["redriveDate"],
+        },
+        "StateMachine": {"Id": execution["stateMachineArn"], "Name": machine["name"]},
+        "variables": {},
+    }
+    first = True
+    try:
+        while name and execution["status"] == "RUNNING":
+            state = states[name]
+            kind = state["Type"]
+            context["State"] = {"Name": name, "EnteredTime": responses.now_iso(), "RetryCount": 0}
+            if not first:
+                entered = {"name": name, "input": json.dumps(given)}
+                stepfunctions._add_event(execution, f"{kind}StateEntered", {"stateEnteredEventDetails": entered})
+            first = False
+            given, following = _execute_state(state, given, execution, context)
+            left = {"name": name, "output": json.dumps(given)}
+            stepfunctions._add_event(execution, f"{kind}StateExited", {"stateExitedEventDetails": left})
+            name = following
+        if execution["status"] == "RUNNING":
+            output = json.dumps(given)
+            execution |= {"status": "SUCCEEDED", "output": output, "stopDate": responses.now_iso()}
+            stepfunctions._add_event(
+                execution, "ExecutionSucceeded", {"executionSucceededEventDetails": {"output": output}}
+            )
+            stepfunctions._emit_execution_status_event(execution)
+    except stepfunctions._ExecutionError as error:
+        stepfunctions._fail_execution(execution, error.error, error.cause)
+    except Exception as error:
+        logger.exception("redrive of %s", execution["executionArn"])
+        stepfunctions._fail_execution(execution, "States.Runtime", str(error))
+
+
+def _execute_state(state: Document, given: Any, execution: Document, context: Document) -> tuple[Any, str | None]:
+    kind = state["Type"]
+    if kind == "Succeed":
+        return given, None
+    if kind == "Fail":
+        raise stepfunctions._ExecutionError(*stepfunctions._fail_state_error(state, given, context))
+    execute = getattr(stepfunctions, f"_execute_{kind.lower()}")
+    arguments = (execution, context) if kind in ("Task", "Parallel", "Map") else (context,)
+    output, following = execute(state, given, *arguments)
+    return output, following
+
+
+def _ended_in(execution: Document, states: Document) -> tuple[str, Any] | None:
+    """The last of the machine's own states that was entered, and its input."""
+    for event in reversed(execution["events"]):
+        entered = event.get("stateEnteredEventDetails", {})
+        if entered.get("name") in states:
+            return entered["name"], json.loads(entered["input"])
+    return None
 
 
 def _under_role(integration: str, handler: Callable[..., Any], home: EmulatorHome) -> Callable[..., Any]:
@@ -902,6 +1042,7 @@ def main() -> None:
     _install_fallback()
     _install_resource_types(built)
     _install_integrations(built, home)
+    _install_redrive()
     _install_targets(built, home)
     _settle_interrupted_stacks()
     threading.Thread(target=_snapshot_loop, daemon=True, name="snapshots").start()
