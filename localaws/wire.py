@@ -44,6 +44,7 @@ class Service:
         engine: has a method per operation, named in snake case, `method(call, params) -> dict`.
         models: botocore service names; an engine may answer several (sagemaker and sagemaker-runtime).
         resources: the ARNs an operation needs permission for, from (operation, params, call); `["*"]` by default.
+        conditions: the service's own condition keys of a request, from its parameters.
         invalid: the error code of this service for a malformed request.
     """
 
@@ -52,6 +53,7 @@ class Service:
         engine: object,
         *models: str,
         resources: Callable[[str, Mapping[str, Any], Call], list[str]] | None = None,
+        conditions: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None,
         invalid: str = "ValidationException",
     ) -> None:
         session = botocore.session.get_session()
@@ -59,6 +61,7 @@ class Service:
         self.models: list[ServiceModel] = [session.get_service_model(name) for name in models]
         self.invalid = invalid
         self._resources = resources or (lambda _operation, _params, _call: ["*"])
+        self._conditions = conditions
         self._routes = [route for model in self.models for route in _routes(model)]
 
     def implements(self, request: Request) -> bool:
@@ -77,8 +80,9 @@ class Service:
         """
         operation, path_values = self._operation(request)
         params = self._params(operation, request, path_values)
+        conditions = [self._conditions(params)] if self._conditions else []
         for resource in self._resources(operation.name, params, call):
-            call.authorize(f"{self.iam_prefix}:{operation.name}", resource)
+            call.authorize(f"{self.iam_prefix}:{operation.name}", resource, *conditions)
         return operation, params
 
     async def handle(self, request: Request, call: Call) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from localaws.engines.athena.engine import Athena
+from localaws.engines.autoscaling.engine import Autoscaling
 from localaws.engines.glue.engine import Glue
 from localaws.engines.sagemaker.engine import SageMaker
 from localaws.home import Call, ServiceError
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 
 def engines(home: Home) -> dict[str, Any]:
     """Every engine by the name of its service."""
-    return {"athena": Athena(home), "glue": Glue(home), "sagemaker": SageMaker(home)}
+    sagemaker = SageMaker(home)
+    # Closed in this order: what scales endpoints before what runs them.
+    return {
+        "application-autoscaling": Autoscaling(home, sagemaker),
+        "athena": Athena(home),
+        "glue": Glue(home),
+        "sagemaker": sagemaker,
+    }
 
 
 def services(built: Mapping[str, Any]) -> dict[str, Service]:
@@ -34,6 +42,12 @@ def services(built: Mapping[str, Any]) -> dict[str, Service]:
         return [f"arn:aws:athena:{call.region}:{call.account}:workgroup/{workgroup}"]
 
     return {
+        "application-autoscaling": Service(
+            built["application-autoscaling"],
+            "application-autoscaling",
+            resources=autoscaling_resources,
+            conditions=autoscaling_conditions,
+        ),
         "athena": Service(athena, "athena", resources=athena_resources, invalid="InvalidRequestException"),
         "glue": Service(glue, "glue", resources=glue_resources, invalid="InvalidInputException"),
         "sagemaker": Service(built["sagemaker"], "sagemaker", "sagemaker-runtime", resources=sagemaker_resources),
@@ -75,6 +89,21 @@ def glue_resources(operation: str, params: Mapping[str, Any], call: Call) -> lis
             name = params.get(f"{kind}Name") or params.get("Name")
             return [f"{base}{kind.lower()}/{name}"] if name else ["*"]
     return ["*"]
+
+
+def autoscaling_resources(operation: str, params: Mapping[str, Any], call: Call) -> list[str]:
+    """The ARN of a scalable target; `*` where IAM knows no resource. A new target's number is not known beforehand."""
+    if "ResourceARN" in params:
+        return [params["ResourceARN"]]
+    if operation.startswith("Describe"):
+        return ["*"]
+    return [f"arn:aws:application-autoscaling:{call.region}:{call.account}:scalable-target/*"]
+
+
+def autoscaling_conditions(params: Mapping[str, Any]) -> dict[str, str]:
+    """What a policy may limit a target by; IAM has no other way to tell one from another beforehand."""
+    keys = {"service-namespace": "ServiceNamespace", "scalable-dimension": "ScalableDimension"}
+    return {f"application-autoscaling:{key}": params[member] for key, member in keys.items() if member in params}
 
 
 # The kinds of SageMaker's ARNs by the word in an operation's name, the more special word first.

@@ -4,6 +4,8 @@ import os
 import signal
 import struct
 import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -31,6 +33,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(415, b"cannot read this")
         if body == b"crash":
             return self.reply(500, b"bug")
+        if body == b"slow":
+            time.sleep(1)
         if body == b"die":
             os._exit(1)
         if "SAGEMAKER_BATCH" in os.environ:
@@ -284,6 +288,59 @@ def test_variants_share_the_traffic_and_an_update_takes_over_without_a_gap(aws):
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "next")
     assert "exit code 5" in described["FailureReason"]
     assert ask(aws)[0]["weights"] == "w1"
+
+
+def resized(aws, count, **members):
+    change = {"VariantName": "all", "DesiredInstanceCount": count, **members}
+    request = {"EndpointName": "e", "DesiredWeightsAndCapacities": [change]}
+    aws.sagemaker.update_endpoint_weights_and_capacities(aws.call, request)
+    return settled(aws)
+
+
+def test_more_and_fewer_instances_leave_those_that_stay_alone(aws):
+    model(aws)
+    endpoint(aws)
+    first = ask(aws)[0]["pid"]
+    assert resized(aws, 2)["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    both = {ask(aws)[0]["pid"] for _ in range(4)}
+    assert (len(both), first in both) == (2, True)
+    with ThreadPoolExecutor(2) as pool:  # what the instance that goes has begun, it ends
+        slow = [pool.submit(ask, aws, "slow") for _ in range(2)]
+        time.sleep(0.3)  # one at each of the two by now, each for a second
+        assert resized(aws, 1)["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+        assert {future.result()[0]["pid"] for future in slow} == both
+    assert {ask(aws)[0]["pid"] for _ in range(4)} == {first}
+    [other] = both - {first}
+    with pytest.raises(ProcessLookupError):
+        os.kill(other, 0)
+
+
+def test_an_update_keeps_the_counts_only_where_it_is_asked_to(aws):
+    """What autoscaling has set goes on through a new model when RetainAllVariantProperties says so."""
+    model(aws)
+    endpoint(aws)
+    resized(aws, 2)
+    configure(aws, "next", ("all", "m", 1, 1.0))
+    counts = []
+    only_weight = [{"VariantPropertyType": "DesiredInstanceCount"}]
+    for members in (
+        {"RetainAllVariantProperties": True},
+        {"RetainAllVariantProperties": True, "ExcludeRetainedVariantProperties": only_weight},
+    ):
+        aws.sagemaker.update_endpoint(aws.call, {"EndpointName": "e", "EndpointConfigName": "next", **members})
+        counts.append(settled(aws)["ProductionVariants"][0]["CurrentInstanceCount"])
+    assert counts == [2, 1]
+
+
+def test_an_instance_that_does_not_come_up_changes_nothing(aws):
+    model(aws)
+    endpoint(aws)
+    first = ask(aws)[0]["pid"]
+    aws.put("models/m.tar.gz", b"no archive any more")
+    described = resized(aws, 2)
+    assert (described["EndpointStatus"], described["ProductionVariants"][0]["CurrentInstanceCount"]) == ("InService", 1)
+    assert "models/m.tar.gz" in described["FailureReason"]
+    assert {ask(aws)[0]["pid"] for _ in range(3)} == {first}
 
 
 def test_an_endpoint_that_cannot_start_has_failed_and_a_deleted_one_is_gone(aws):

@@ -20,6 +20,8 @@ from localaws.engines.sagemaker.state import Place, invalid, listed, place_of, p
 from localaws.home import Call, Document, ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from localaws.engines.sagemaker.server import ModelServer
 
 EVENT = "SageMaker Endpoint State Change"
@@ -70,45 +72,86 @@ class Endpoints(Models):
         return listed(records, params, "Endpoints", members, name="EndpointName", status="EndpointStatus")
 
     def update_endpoint(self, call: Call, params: Document) -> Document:
-        """The new configuration's servers come up beside the old ones and take over when they answer."""
-        place, config = place_of(call), params["EndpointConfigName"]
+        """The new configuration's servers come up beside the old ones and take over when they answer.
+
+        As on AWS, the variants have the counts and weights of the new configuration, and with
+        `RetainAllVariantProperties` those that they have now, but for what `ExcludeRetainedVariantProperties` names.
+        """
+        place, name, config = place_of(call), params["EndpointName"], params["EndpointConfigName"]
         self._named("endpoint_configs", place, config, "endpoint configuration")
-        return self._update(place, params["EndpointName"], config, {})
+        kept: set[str] = set()
+        if params.get("RetainAllVariantProperties"):
+            kept = {"DesiredInstanceCount", "DesiredWeight"}
+            kept -= {each["VariantPropertyType"] for each in params.get("ExcludeRetainedVariantProperties", [])}
+
+        def work(record: Document) -> None:
+            variants = record.get("ProductionVariants", [])
+            desired = {
+                variant["VariantName"]: {member: variant[member] for member in kept if member in variant}
+                for variant in variants
+            }
+            self._replace(place, name, config, desired)
+
+        return self._update(place, name, work)
 
     def update_endpoint_weights_and_capacities(self, call: Call, params: Document) -> Document:
+        """Instances that stay go on; new ones take part when they answer, those that go answer what they have begun."""
         place, name = place_of(call), params["EndpointName"]
         record = self._named("endpoints", place, name, "endpoint")
         known = {variant["VariantName"] for variant in record.get("ProductionVariants", [])}
         changes = {change["VariantName"]: change for change in params["DesiredWeightsAndCapacities"]}
         if unknown := sorted(changes.keys() - known):
             raise invalid(f'Variant(s) "{", ".join(unknown)}" do not exist on endpoint "{record["EndpointArn"]}".')
-        merged = {**record.get("_desired", {}), **changes}
-        return self._update(place, name, record["EndpointConfigName"], merged)
 
-    def _update(self, place: Place, name: str, config: str, desired: Document) -> Document:
+        def work(record: Document) -> None:
+            desired: Document = dict(record.get("_desired", {}))
+            for variant, change in changes.items():
+                desired[variant] = {**desired.get(variant, {}), **change}
+            self._resize(place, name, record["EndpointConfigName"], desired)
+
+        return self._update(place, name, work)
+
+    def _update(self, place: Place, name: str, work: Callable[[Document], None]) -> Document:
+        """Does an update later, one at a time for an endpoint. Where it fails, the old servers go on."""
         with self._lock:
             record = self._named("endpoints", place, name, "endpoint")
             if record["EndpointStatus"] != "InService":
                 raise invalid(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
             self._set_endpoint(place, name, EndpointStatus="Updating")
-        self._later.submit(self._replace, place, name, config, desired)
+
+        def attempt() -> None:
+            try:
+                work(record)
+            except PROBLEMS as error:
+                self._set_endpoint(place, name, EndpointStatus="InService", FailureReason=_reason(error))
+
+        self._later.submit(attempt)
         return {"EndpointArn": record["EndpointArn"]}
 
     def _replace(self, place: Place, name: str, config: str, desired: Document) -> None:
+        fleet = self._fleet(place, name, config, desired)
+        if not fleet.open(self._stop(place, name), START_SECONDS):
+            fleet.close()
+            return
+        old = self._fleets.get((place, name))
+        self._fleets[place, name] = fleet
+        self._in_service(place, name, config, fleet, desired)
+        if old is not None:
+            old.drain(INVOKE_SECONDS)
+
+    def _resize(self, place: Place, name: str, config: str, desired: Document) -> None:
+        stop = self._stop(place, name)
+        while (fleet := self._fleets.get((place, name))) is None:  # just after a restart of the emulator
+            if stop.wait(WATCH_SECONDS):
+                return
+        counts, weights = self._shares(place, config, desired)
+        if fleet.resize(counts, weights, stop, start_seconds=START_SECONDS, request_seconds=INVOKE_SECONDS):
+            self._in_service(place, name, config, fleet, desired)
+
+    def _stop(self, place: Place, name: str) -> threading.Event:
+        """Set when the endpoint, or all of the engine, is to end."""
         entry = self._supervisors.get((place, name))
-        stop = entry[1] if entry else threading.Event()
-        try:
-            fleet = self._fleet(place, name, config, desired)
-            if fleet.open(stop, START_SECONDS):
-                old = self._fleets.get((place, name))
-                self._fleets[place, name] = fleet
-                self._in_service(place, name, config, fleet, desired)
-                if old is not None:
-                    old.drain(INVOKE_SECONDS)
-            else:
-                fleet.close()
-        except PROBLEMS as error:  # the old servers go on
-            self._set_endpoint(place, name, EndpointStatus="InService", FailureReason=_reason(error))
+        return entry[1] if entry else threading.Event()
 
     def delete_endpoint(self, call: Call, params: Document) -> Document:
         place, name = place_of(call), params["EndpointName"]
@@ -177,15 +220,6 @@ class Endpoints(Models):
     def _fleet(self, place: Place, name: str, config: str, desired: Document) -> Fleet:
         variants = self._named("endpoint_configs", place, config, "endpoint configuration")["ProductionVariants"]
         models = {v["VariantName"]: self._named("models", place, v["ModelName"], "model") for v in variants}
-        wanted = {v["VariantName"]: desired.get(v["VariantName"], {}) for v in variants}
-        counts = {
-            v["VariantName"]: wanted[v["VariantName"]].get("DesiredInstanceCount") or v.get("InitialInstanceCount") or 1
-            for v in variants
-        }
-        weights = {
-            v["VariantName"]: wanted[v["VariantName"]].get("DesiredWeight", v.get("InitialVariantWeight", 1.0))
-            for v in variants
-        }
         folder = Path(self._home.scratch) / "sagemaker" / f"{name[:40]}-{uuid.uuid4().hex[:8]}"
 
         def start(variant: str, number: int) -> ModelServer:
@@ -196,8 +230,18 @@ class Endpoints(Models):
                 model=models[variant], root=root, variables={"SAGEMAKER_ENDPOINT_NAME": name},
             )  # fmt: skip
 
-        at_most = {variant: min(int(count), INSTANCES_AT_MOST) for variant, count in counts.items()}
-        return Fleet(start, at_most, weights)
+        return Fleet(start, *self._shares(place, config, desired))
+
+    def _shares(self, place: Place, config: str, desired: Document) -> tuple[dict[str, int], dict[str, float]]:
+        """Instances and weight by variant: as desired, else as the configuration says; never more than fit here."""
+        counts, weights = dict[str, int](), dict[str, float]()
+        for variant in self._named("endpoint_configs", place, config, "endpoint configuration")["ProductionVariants"]:
+            name = variant["VariantName"]
+            wanted = desired.get(name, {})
+            count = int(wanted.get("DesiredInstanceCount") or variant.get("InitialInstanceCount") or 1)
+            counts[name] = min(count, INSTANCES_AT_MOST)
+            weights[name] = wanted.get("DesiredWeight", variant.get("InitialVariantWeight", 1.0))
+        return counts, weights
 
     def _in_service(self, place: Place, name: str, config: str, fleet: Fleet, desired: Document) -> None:
         variants = []

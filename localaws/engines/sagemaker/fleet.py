@@ -1,4 +1,4 @@
-"""The servers of an endpoint: started together, watched, started anew when they end or fall silent."""
+"""The servers of an endpoint: started together, watched, started anew when they end or fall silent, more or fewer."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import itertools
 import random
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from localaws.engines.sagemaker.server import ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from localaws.engines.sagemaker.server import ModelServer
 
@@ -32,7 +32,9 @@ class _Place:
     server: ModelServer | None = None
     ready: bool = False
     attempts: int = 0
-    due: float = field(default=0.0)
+    due: float = 0.0
+    requests: int = 0
+    leaving: bool = False
 
 
 class Fleet:
@@ -65,21 +67,71 @@ class Fleet:
             ServerError: one does not come up. (What the start itself raises is passed on.) None is left running.
         """
         try:
-            for place in self._places:
-                place.server = self._start(place.variant, place.number)
-            for place in self._places:
-                assert place.server is not None
-                place.ready = place.server.await_health(stop, seconds)
+            self._bring_up(self._places, stop, seconds)
         except BaseException:
             self.close()
             raise
         return not stop.is_set()
 
+    def resize(
+        self,
+        counts: Mapping[str, int],
+        weights: Mapping[str, float],
+        stop: threading.Event,
+        *,
+        start_seconds: float,
+        request_seconds: float,
+    ) -> bool:
+        """Starts instances that are missing and ends those that are too many; the others go on as they are.
+
+        New instances get requests when all of them answer; one that goes gets no more and ends after its last.
+
+        Returns:
+            False when `stop` was set: nothing has changed then.
+
+        Raises:
+            ServerError: a new one does not come up. (What the start itself raises is passed on.) Nothing has changed.
+        """
+        coming, leaving, staying = list[_Place](), list[_Place](), list[_Place]()
+        for variant, count in counts.items():
+            there = [place for place in self._places if place.variant == variant]  # numbered from 0 without a gap
+            staying += there[:count]
+            leaving += there[count:]
+            coming += [_Place(variant, number) for number in range(len(there), count)]
+        up = False
+        try:
+            self._bring_up(coming, stop, start_seconds)
+            up = not stop.is_set()
+        finally:
+            if not up:
+                _end(coming)
+        if not up:
+            return False
+        with self._changed:
+            self.counts, self.weights = dict(counts), dict(weights)
+            self._places = staying + coming
+        with self._starting:
+            for place in leaving:
+                place.leaving = True
+        with self._changed:
+            self._changed.wait_for(lambda: not any(place.requests for place in leaving), request_seconds)
+        _end(leaving)
+        return True
+
+    def _bring_up(self, places: list[_Place], stop: threading.Event, seconds: float) -> None:
+        for place in places:
+            place.server = self._start(place.variant, place.number)
+        for place in places:
+            assert place.server is not None
+            place.ready = place.server.await_health(stop, seconds)
+
     def watch(self) -> None:
         """One look: servers that ended or missed three pings in a row are started anew, ever later while they fail."""
-        for place in self._places:
+        for place in list(self._places):
             if self._closed.is_set():
                 return
+            if place.leaving:
+                continue
             server = place.server
             if server is None or not server.running:
                 self._restart(place)
@@ -103,26 +155,43 @@ class Fleet:
         place.due = now + BACKOFF_SECONDS[min(place.attempts + 1, len(BACKOFF_SECONDS) - 1)]
         place.attempts += 1
         with self._starting, contextlib.suppress(Exception):  # tried again when due
-            if not self._closed.is_set():
+            if not self._closed.is_set() and not place.leaving:
                 place.server = self._start(place.variant, place.number)
 
-    def pick(self, variant: str | None, seconds: float) -> tuple[str, ModelServer]:
-        """A server that is ready: of the variant, or of one chosen by weight.
+    @contextlib.contextmanager
+    def server(self, variant: str | None, seconds: float) -> Iterator[tuple[str, ModelServer]]:
+        """A server that is ready, held for one request: of the variant, or of one chosen by weight.
 
         Raises:
             ServerError: none becomes ready in time.
         """
+        place, server = self._pick(variant, seconds)
+        try:
+            yield place.variant, server
+        finally:
+            with self._changed:
+                place.requests -= 1
+                self._changed.notify_all()
+
+    def _pick(self, variant: str | None, seconds: float) -> tuple[_Place, ModelServer]:
         deadline = time.monotonic() + seconds
         while True:
-            ready = [place for place in self._places if place.ready and place.server and place.server.running]
-            names = [name for name in self.weights if any(place.variant == name for place in ready)]
-            if variant is None and sum(self.weights[name] for name in names) > 0:
-                chosen = random.choices(names, [self.weights[name] for name in names])[0]  # noqa: S311
-            else:
-                chosen = variant or ""
-            servers = [place.server for place in ready if place.variant == chosen and place.server]
-            if servers:
-                return chosen, servers[next(self._turn) % len(servers)]
+            with self._changed:
+                ready = [
+                    (place, place.server)
+                    for place in self._places
+                    if place.ready and place.server and place.server.running
+                ]
+                names = [name for name in self.weights if any(place.variant == name for place, _ in ready)]
+                if variant is None and sum(self.weights[name] for name in names) > 0:
+                    chosen = random.choices(names, [self.weights[name] for name in names])[0]  # noqa: S311
+                else:
+                    chosen = variant or ""
+                found = [each for each in ready if each[0].variant == chosen]
+                if found:
+                    place, server = found[next(self._turn) % len(found)]
+                    place.requests += 1
+                    return place, server
             if time.monotonic() > deadline or self._closed.is_set():
                 raise ServerError("no instance of the endpoint is ready to answer")
             time.sleep(0.05)
@@ -147,14 +216,19 @@ class Fleet:
         self.close()
 
     def close(self) -> None:
-        """Ends all servers: SIGTERM, then SIGKILL."""
+        """Ends all servers."""
         with self._starting:
             self._closed.set()
-        servers = [place.server for place in self._places if place.server is not None]
-        for server in servers:
-            server.container.terminate()
-        end = time.monotonic() + END_SECONDS
-        while time.monotonic() < end and any(server.running for server in servers):
-            time.sleep(0.05)
-        for server in servers:
-            server.container.close()
+        _end(self._places)
+
+
+def _end(places: Iterable[_Place]) -> None:
+    """Ends servers: SIGTERM, then SIGKILL."""
+    servers = [place.server for place in places if place.server is not None]
+    for server in servers:
+        server.container.terminate()
+    end = time.monotonic() + END_SECONDS
+    while time.monotonic() < end and any(server.running for server in servers):
+        time.sleep(0.05)
+    for server in servers:
+        server.container.close()

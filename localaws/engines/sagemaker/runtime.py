@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,16 @@ class Runtime(Endpoints):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._asynchronous = ThreadPoolExecutor(2, thread_name_prefix="asynchronous-inference")
+        self._answered: Counter[tuple[Place, str, str]] = Counter()
+
+    def invocations(self, place: Place, endpoint: str, variant: str) -> int:
+        """Requests that the variant's instances have answered since the engine started."""
+        with self._lock:
+            return self._answered[place, endpoint, variant]
+
+    def _count(self, place: Place, endpoint: str, variant: str) -> None:
+        with self._lock:
+            self._answered[place, endpoint, variant] += 1
 
     def invoke_endpoint(self, call: Call, params: Document) -> Document:
         place, name, body = place_of(call), params["EndpointName"], params.get("Body") or b""
@@ -46,6 +57,7 @@ class Runtime(Endpoints):
                 if target is not None and target not in fleet.weights:
                     raise _refused(f"Variant {target} not found on endpoint {name}")
                 variant, answer = _asked(fleet, target, body, _headers(params), INVOKE_SECONDS)
+            self._count(place, name, variant)
         except NoAnswerError as error:
             message = f'Received server error (0) from primary with message "Your invocation timed out: {error}".'
             raise ServiceError("ModelError", message, 424, OriginalStatusCode=0, OriginalMessage=str(error)) from error
@@ -122,7 +134,8 @@ class Runtime(Endpoints):
                 body = storage.read(params["InputLocation"])
                 seconds = float(params.get("InvocationTimeoutSeconds") or ASYNC_SECONDS)
                 with self._serving(place, name) as fleet:
-                    _, found = _asked(fleet, None, body, _headers(params), seconds)
+                    variant, found = _asked(fleet, None, body, _headers(params), seconds)
+                self._count(place, name, variant)
                 problem = "" if found.status == 200 else f"{found.status}: {found.text}"
             except PROBLEMS as error:
                 problem, found = error.message if isinstance(error, ServiceError) else str(error), None
@@ -142,8 +155,8 @@ def _asked(
     deadline = time.monotonic() + READY_SECONDS
     while True:
         try:
-            chosen, server = fleet.pick(variant, READY_SECONDS)
-            return chosen, server.invoke(body, headers, seconds)
+            with fleet.server(variant, READY_SECONDS) as (chosen, server):
+                return chosen, server.invoke(body, headers, seconds)
         except NotReachedError:
             if time.monotonic() > deadline:
                 raise

@@ -1,0 +1,3 @@
+from tests.sagemaker.conftest import aws, home, sagemaker
+
+__all__ = ["aws", "home", "sagemaker"]
