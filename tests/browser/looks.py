@@ -1,4 +1,7 @@
-"""How a page looks: loaded once, then seen in every window and both schemes, as a reader would turn a device."""
+"""How a page looks: loaded once, then seen in every window and both schemes, as a reader would turn a device.
+
+Nothing here sleeps: each wait is for what the browser shows when it is done.
+"""
 
 LOOKS = [(390, "light"), (390, "dark"), (820, "light"), (1280, "dark"), (1280, "light"), (2560, "dark")]
 """Widths and schemes, in this order: the scheme always changes, so that every chart is drawn anew."""
@@ -13,6 +16,11 @@ CLIPPED = """() => [...document.querySelectorAll('.plot svg')].filter((each) => 
   const inner = each.querySelector('g').getBoundingClientRect(), outer = each.getBoundingClientRect();
   return inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.bottom > outer.bottom + 1;
 }).map((each) => each.closest('.card').id)"""
+
+
+def address_has(page, *pieces):
+    """Waits until the address has all of these: it is written after the click that it tells of has returned."""
+    page.wait_for_function("(pieces) => pieces.every((each) => location.href.includes(each))", arg=list(pieces))
 
 
 def looks(page):
