@@ -53,12 +53,25 @@ class SlidesConfig(Section):
     """Fine-tuning wants one with GPUs, such as ml.g5.2xlarge; it has a process for each of them."""
     serving_instance_type: InstanceType = "ml.c5.2xlarge"
     serving_instances: Annotated[int, Field(ge=1, le=20)] = 1
-    """Of the endpoint of an approved model."""
+    """Of the endpoint of an approved model, at least."""
+    serving_instances_max: Annotated[int, Field(ge=1, le=100)] = 4
+    """At most, under load. The same as the least: nothing scales."""
+    serving_invocations_per_minute: Annotated[float, Field(gt=0)] = 60.0
+    """Requests that one instance is to answer; more or fewer of them make the endpoint larger or smaller."""
 
     @model_validator(mode="after")
     def _key_needs_bucket(self) -> SlidesConfig:
         if self.slides_key_arn and not self.slides_bucket:
             raise ValueError("slides_key_arn is the key of an existing bucket: name it in slides_bucket")
+        return self
+
+    @model_validator(mode="after")
+    def _least_and_most(self) -> SlidesConfig:
+        if self.serving_instances_max < self.serving_instances:
+            raise ValueError(
+                f"serving_instances_max is {self.serving_instances_max}, fewer than the {self.serving_instances} of "
+                "serving_instances: give at least as many, the same for an endpoint that does not scale"
+            )
         return self
 
     @model_validator(mode="after")
