@@ -20,7 +20,7 @@ def main() -> None:
     try:
         network = encoder.load(given.encoder, given.threads)
         made = features.encode_run(given.run, network, hosts.index, hosts.count, given.threads)
-    except (encoder.EncoderError, RecordError, FileNotFoundError) as error:
+    except (encoder.EncoderError, RecordError) as error:
         raise container.InputError(str(error)) from error
     records = sum(each.records for each in made)
     print(f"{records} tiles of {len(made)} shards encoded by {network.name} into {network.dim} features each")  # noqa: T201

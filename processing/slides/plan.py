@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from sextant import storage
 from sextant.slides.cohort import gather, read_table
-from sextant.slides.cohort_tiling import quarantine
+from sextant.slides.cohort_tiling import clear_plan, publish_plan, quarantine
 from sextant.slides.container import InputError, failing
 from sextant.slides.plan import FRACTIONS, SALT, make_plan
 from sextant.slides.settings import TileSettings
@@ -47,6 +47,7 @@ def main() -> None:
     except storage.GoneError:
         raise InputError(f"{given.table} is not there") from None
     cohort = gather(rows, given.slides, ignored=given.table)
+    clear_plan(given.run)
     quarantine(given.run, cohort.quarantined, "plan")  # before a plan without slides fails
     first, second, third = given.fractions
     plan = make_plan(
@@ -57,8 +58,7 @@ def main() -> None:
         hosts=given.hosts,
         tiles=tiles,
     )
-    quarantine(given.run, plan.quarantined, "plan")
-    storage.write(plan.model_dump_json(indent=1).encode(), storage.joined(given.run, "plan.json"))
+    publish_plan(given.run, plan)
     for each in (*plan.quarantined, *plan.notes):
         print(f"{each.slide or 'cohort'}: {each.reason}, {each.detail}")  # noqa: T201  the job's log
     print(f"{len(plan.slides)} slides planned, {len(plan.quarantined)} in quarantine, {len(plan.notes)} notes")  # noqa: T201

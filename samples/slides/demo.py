@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from samples.check import Check
 from samples.slides.cohort import Truth, write_cohort
 from samples.slides.mosaic import write_mosaic_cohort
-from sextant.slides import client, records, tfrecord
+from sextant.slides import client, records, store, tfrecord
 from sextant.slides.client import Deployed
 from sextant.slides.evaluation import Evaluation, Interval
 from sextant.slides.manifest import Manifest
 from sextant.slides.operation import Place, Slides
 from sextant.slides.plan import SPLITS, Plan, Split
 from sextant.slides.results import SlideResult
+from sextant.slides.store import TiledSlide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,6 +83,13 @@ class _Run:
         body: bytes = self._s3.get_object(Bucket=self._bucket, Key=f"{self._prefix}/{name}")["Body"].read()
         return body
 
+    def tiles(self, slide: str) -> bytes:
+        """The slide's records, which lie beside the runs."""
+        told = TiledSlide.model_validate_json(self.read(f"tiles/{slide}.json"))
+        place = store.beside(self._prefix, "tiles", told.tiles)
+        body: bytes = self._s3.get_object(Bucket=self._bucket, Key=f"{place}/tiles.tfrecord")["Body"].read()
+        return body
+
     def names(self, folder: str) -> list[str]:
         """The names of a folder's objects, sorted."""
         prefix = f"{self._prefix}/{folder}/"
@@ -108,7 +116,7 @@ def _tiled(run: _Run, truth: Truth, report: Report) -> list[Check]:
     kept: dict[tuple[str, int, int], float] = {}
     for done, slide in enumerate(truth.slides, start=1):
         report("compare tiles", done, len(truth.slides))
-        for payload in tfrecord.read(io.BytesIO(run.read(f"tiles/{slide.slide}.tfrecord")), slide.slide):
+        for payload in tfrecord.read(io.BytesIO(run.tiles(slide.slide)), slide.slide):
             tile = records.from_record(payload)
             kept[slide.slide, tile.x // tile.span, tile.y // tile.span] = tile.background
     expected = {(each.slide, *place): share for each in truth.slides for place, share in each.kept.items()}

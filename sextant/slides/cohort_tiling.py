@@ -1,8 +1,9 @@
 """The tile step of one host: its slides of the plan, each in a process of its own, each published when it is whole.
 
-A slide is fetched, tiled, and published as `tiles/{slide}.tfrecord` and then `tiles/{slide}.json`, which marks it done:
-a host that starts again goes on with what is not done. What cannot be tiled goes to `quarantine/{slide}.json` with its
-reason, and the next slide goes on, also where a library crashed over it. The disk holds the slides in work only.
+A slide's tiles lie beside the runs, named by what they are made of (`sextant.slides.store`): those that this or any
+other run has made are taken, the others are made. Then `tiles/{slide}.json` says that the run has them. What cannot be
+tiled goes to `quarantine/{slide}.json` with its reason, and the next slide goes on, also where a library crashed over
+it. A slide is in one of the two places, never in both. The disk holds the slides in work only.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 from sextant import storage
+from sextant.slides import store
 from sextant.slides.cohort import is_name
-from sextant.slides.companions import fetch
+from sextant.slides.companions import companions, fetch
 from sextant.slides.container import InputError
 from sextant.slides.errors import SlideError
-from sextant.slides.pack import TiledSlide, tiled_slide
 from sextant.slides.plan import Finding
+from sextant.slides.store import TiledSlide
 from sextant.slides.tiling import TileSummary, tile_slide
 from sextant.slides.view import write_view
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from sextant.slides.plan import Plan, PlannedSlide
     from sextant.slides.settings import TileSettings
 
+TILES = "tiles.tfrecord"
 VIEW = "view"
 _WORKERS = multiprocessing.get_context("forkserver")
 _WORKERS.set_forkserver_preload([__name__])
@@ -44,7 +47,9 @@ _WORKERS.set_forkserver_preload([__name__])
 
 @dataclass(frozen=True)
 class HostTiling:
-    """What a host did: slides tiled now, done before, put into quarantine, and left because it was told to stop."""
+    """What a host did: slides tiled now, tiled before by this run or another, put into quarantine, and left because it
+    was told to stop.
+    """
 
     tiled: tuple[str, ...]
     done_before: tuple[str, ...]
@@ -52,14 +57,45 @@ class HostTiling:
     left: tuple[str, ...]
 
 
+def clear_plan(run: str) -> None:
+    """Removes an earlier plan of the run, with its quarantine: until the next one is there, no step goes by it."""
+    storage.remove(storage.joined(run, "plan.json"))
+    for name in _names(run, "quarantine"):
+        storage.remove(storage.joined(run, f"quarantine/{name}"))
+
+
+def publish_plan(run: str, plan: Plan) -> None:
+    """Writes the quarantine of a plan and, last, `plan.json`.
+
+    Slides that an earlier plan of the run had, and this one has not, are forgotten; the tiles of the others are the
+    tile step's to judge.
+    """
+    planned = {f"{each.slide}.json" for each in plan.slides}
+    for name in _names(run, "tiles"):
+        if name not in planned:
+            forget(run, name.removesuffix(".json"))
+    quarantine(run, plan.quarantined, "plan")
+    storage.write(plan.model_dump_json(indent=1).encode(), storage.joined(run, "plan.json"))
+
+
+def _names(run: str, folder: str) -> list[str]:
+    try:
+        return [each.key for each in storage.entries(storage.joined(run, folder))]
+    except FileNotFoundError:  # a folder of files that does not exist yet
+        return []
+
+
 def quarantine(run: str, findings: Iterable[Finding], step: str) -> None:
     """Puts findings where the console and the pack step look for them, `quarantine/{slide}.json`.
 
-    A slide whose name cannot be part of a key is there under a quoted one: what rows say must not lead elsewhere.
+    Tiles of such a slide are the run's no more, whatever an earlier attempt made of it. A slide whose name cannot be
+    part of a key is there under a quoted one: what rows say must not lead elsewhere.
     """
     for each in findings:
         name = each.slide
-        if not is_name(name):
+        if is_name(name):
+            forget(run, name)
+        else:
             name = f"{quote(name, safe='')[:100]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
         body = json.dumps({**each.model_dump(), "step": step}, indent=1).encode()
         storage.write(body, storage.joined(run, f"quarantine/{name}.json"))
@@ -93,16 +129,12 @@ def tile_host(
     if not 0 <= host < plan.hosts:
         raise InputError(f"host {host} of a plan for {plan.hosts}: plan for as many hosts as the job has instances")
     mine = sorted((each for each in plan.slides if each.host == host), key=lambda each: (-each.bytes, each.slide))
-    digest = plan.digest()
-    done = [each.slide for each in mine if tiled_slide(run, each.slide, digest)]
-    for slide in done:
-        tell(f"{slide}: was tiled before")
 
-    def work(planned: PlannedSlide) -> TileSummary | Finding | None:
+    def work(planned: PlannedSlide) -> TileSummary | Finding | Literal["before", "left"]:
         if stopping.is_set():
-            return None
+            return "left"
         try:
-            made = _tile(run, slides, planned, plan.tiles, digest)
+            made = _settle(run, slides, planned, plan.tiles)
         except SlideError as error:
             found = Finding(slide=planned.slide, key=planned.key, reason=error.reason, detail=error.detail)
             quarantine(run, [found], "tile")
@@ -111,45 +143,98 @@ def tile_host(
         except BaseException:
             stopping.set()  # the run cannot be written or the disk is full: the next slide would fare no better
             raise
+        if made is None:
+            tell(f"{planned.slide}: was tiled before")
+            return "before"
         tell(f"{planned.slide}: {made.kept} of {made.tiles} tiles kept ({made.engine}, {made.seconds_cpu:g} CPU-s)")
         return made
 
-    waiting = [each for each in mine if each.slide not in set(done)]
     with ThreadPoolExecutor(processes) as pool:
-        results = list(pool.map(work, waiting))
+        results = list(zip(mine, pool.map(work, mine), strict=True))
     return HostTiling(
-        tiled=tuple(each.slide for each in results if isinstance(each, TileSummary)),
-        done_before=tuple(done),
-        quarantined=tuple(each for each in results if isinstance(each, Finding)),
-        left=tuple(each.slide for each, result in zip(waiting, results, strict=True) if result is None),
+        tiled=tuple(planned.slide for planned, each in results if isinstance(each, TileSummary)),
+        done_before=tuple(planned.slide for planned, each in results if each == "before"),
+        quarantined=tuple(each for _, each in results if isinstance(each, Finding)),
+        left=tuple(planned.slide for planned, each in results if each == "left"),
     )
 
 
-def _tile(run: str, slides: str, planned: PlannedSlide, settings: TileSettings, digest: str) -> TileSummary:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / planned.key.rpartition("/")[2]
-        target = Path(folder) / "tiles.tfrecord"
-        uri = storage.joined(slides, planned.key)
-        try:
-            etag = storage.etag(uri)  # before its content: what changes in between is told to viewers as replaced
-            fetch(slides, planned.key, path)
-        except storage.GoneError as error:
-            raise SlideError("missing file", f"{planned.key} was there when the run was planned: {error}") from error
-        summary = _in_process(path, planned, settings, target, (uri, etag))
-        path.unlink()
-        _publish_view(run, planned.slide, target.parent / VIEW)
-        tiles = storage.joined(run, f"tiles/{planned.slide}")
-        storage.upload(target, f"{tiles}.tfrecord")
-        told = TiledSlide(plan_digest=digest, summary=summary)
-        storage.write(told.model_dump_json(indent=1).encode(), f"{tiles}.json")
+def forget(run: str, slide: str) -> None:
+    """The run has no tiles of the slide: it was rejected, or is none of the plan's any more. The store keeps them."""
+    storage.remove(store.account(run, slide))
+    storage.remove(storage.joined(run, f"{VIEW}/{slide}.json"))
+
+
+def _settle(run: str, slides: str, planned: PlannedSlide, settings: TileSettings) -> TileSummary | None:
+    """Gives the run the slide's tiles; the summary of those that had to be made, None where they were there."""
+    uri = storage.joined(slides, planned.key)
+    try:
+        version = _version(slides, planned.key)  # before its content
+    except storage.GoneError as error:
+        raise SlideError("missing file", f"{planned.key} was there when the run was planned: {error}") from error
+    digest = store.tiles_digest(planned, settings, uri, version)
+    told = store.stored_tiles(run, digest)
     storage.remove(storage.joined(run, f"quarantine/{planned.slide}.json"))  # of an earlier attempt
-    return summary
+    if told and store.tiled(run, planned.slide) == told:
+        return None
+    forget(run, planned.slide)
+    place = store.beside(run, "tiles", digest)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        view = folder / VIEW
+        view.mkdir()
+        made = None
+        if told is None:
+            made = _make(slides, planned, settings, folder, version)
+            told = TiledSlide(tiles=digest, summary=made)
+            _publish_view(view, storage.joined(place, VIEW))
+            storage.upload(folder / TILES, storage.joined(place, TILES))
+            storage.write(told.model_dump_json(indent=1).encode(), storage.joined(place, "tiles.json"))
+        else:
+            for each in storage.entries(place):
+                if each.key.startswith(f"{VIEW}/"):
+                    storage.download(storage.joined(place, each.key), folder / each.key)
+        _publish_view(view, storage.joined(run, VIEW))
+    storage.write(told.model_dump_json(indent=1).encode(), store.account(run, planned.slide))
+    return made
 
 
-def _publish_view(run: str, slide: str, folder: Path) -> None:
+def _make(slides: str, planned: PlannedSlide, settings: TileSettings, folder: Path, version: str) -> TileSummary:
+    path = folder / "slide" / planned.key.rpartition("/")[2]
+    path.parent.mkdir()
+    uri = storage.joined(slides, planned.key)
+    try:
+        etag = storage.etag(uri)
+        fetch(slides, planned.key, path)
+        changed = _version(slides, planned.key) != version
+    except storage.GoneError as error:
+        raise SlideError("missing file", f"{planned.key} was there when the run was planned: {error}") from error
+    if changed:
+        raise SlideError(
+            "changing file", f"{planned.key} was replaced while it was read: start a run when its upload has ended"
+        )
+    return _in_process(path, planned, settings, folder / TILES, (uri, etag))
+
+
+def _version(slides: str, key: str) -> str:
+    """What tells one content of a slide from another, that of its other files included.
+
+    Raises:
+        SlideError: one of these is not there.
+        GoneError: it is not there.
+    """
+    own = storage.etag(storage.joined(slides, key))
+    parts = companions(slides, key)
+    if not parts:
+        return own
+    told = [own, *((each.key, each.size, each.etag, each.modified.isoformat()) for each in parts)]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _publish_view(folder: Path, target: str) -> None:
     """What the console shows of the slide; its JSON last. One that cannot be shown has nothing there."""
     for path in sorted(folder.iterdir(), key=lambda each: each.suffix == ".json"):
-        storage.upload(path, storage.joined(run, f"view/{slide}{path.suffix}"))
+        storage.upload(path, storage.joined(target, path.name))
 
 
 def _in_process(
@@ -196,7 +281,6 @@ def _child(  # noqa: PLR0917  one call, from above
             target=target,
         )
         folder = target.parent / VIEW
-        folder.mkdir()
         uri, etag = origin
         # A slide whose tiles are whole is used, also where a part that no tile needs cannot be shown.
         with suppress(SlideError):

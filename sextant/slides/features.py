@@ -1,8 +1,9 @@
 """Records of tiles become records of their features: the same shards with vectors instead of pixels.
 
 A shard of features is written whole, and last its account, `features/accounts/{split}/{shard}.json`, says what it was
-made of: a step that starts again skips the shards that are done with the same encoder and records. The accounts lie
-apart because Pipe mode streams every object below a channel's prefix to a reader of TFRecords.
+made of: training reads what has an account of the manifest's very records, and refuses all else. What was made once of
+some records with some encoder lies beside the runs too (`sextant.slides.store`), and no run makes it again. The
+accounts lie apart because Pipe mode streams every object below a channel's prefix to a reader of TFRecords.
 """
 
 from __future__ import annotations
@@ -11,33 +12,41 @@ import hashlib
 import json
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from sextant import storage
+from sextant.slides import container, records, store, tfrecord, training_input
 from sextant.slides import encoder as encoders
-from sextant.slides import records, tfrecord
+from sextant.slides.container import InputError
+from sextant.slides.manifest import Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
     from sextant.slides.encoder import Encoder
+    from sextant.slides.manifest import Shard
+    from sextant.slides.plan import Split
 
 BATCH = 8
 """Tiles decoded and encoded at a time. On CPUs larger batches are no faster, and lite0 takes 12 MB more per tile."""
 
-SPLITS = ("train", "valid")
+SPLITS: tuple[Split, ...] = ("train", "valid")
 """The test split is scored from its tiles, as any slide will be: it needs no features."""
 
 
 @dataclass(frozen=True)
 class ShardFeatures:
-    """What a shard's account tells: `source` is the sha256 of the tiles' shard, `sha256` that of the features'."""
+    """What a shard's account tells: `shard` is its name in the manifest, `records` their count in it and here, `source`
+    the sha256 of the tiles' shard, `bytes` and `sha256` are of the features'.
+    """
 
     shard: str
     records: int
@@ -88,86 +97,185 @@ def image_of(tile: records.Tile, px: int) -> NDArray[np.uint8]:
     return encoders.resized(records.pixels(tile), px)
 
 
-def encode_shard(source: str, target: str, account: str, encoder: Encoder, threads: int = 1) -> ShardFeatures:
-    """Writes the features of one shard of tiles and then its account, unless they are there already.
-
-    Args:
-        source: URI of the tiles' shard.
-        target: URI of the features' shard.
-        account: URI of its account.
-        encoder: what makes the features.
-        threads: how many decode JPEGs and resize.
-
-    Raises:
-        RecordError: a record is damaged. GoneError: there is no such shard.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        tiles = Path(folder) / "tiles.tfrecord"
-        storage.download(source, tiles)
-        made_of = _sha256(tiles)
-        done = _account(account)
-        if done and (done.source, done.encoder_sha256) == (made_of, encoder.sha256):
-            return done
-        local = Path(folder) / "features.tfrecord"
-        with tiles.open("rb") as stream, local.open("wb") as file:
-            payloads = tfrecord.read(stream, source.rpartition("/")[2])
-            count = tfrecord.write(file, of_records(payloads, encoder, threads))
-        made = ShardFeatures(
-            shard=target.rpartition("/")[2],
-            records=count,
-            bytes=local.stat().st_size,
-            sha256=_sha256(local),
-            source=made_of,
-            encoder=encoder.name,
-            encoder_sha256=encoder.sha256,
-            dim=encoder.dim,
-        )
-        storage.upload(local, target)
-        storage.write(json.dumps(asdict(made), indent=1).encode(), account)
-        return made
-
-
 def encode_run(run: str, encoder: Encoder, host: int = 0, hosts: int = 1, threads: int = 1) -> list[ShardFeatures]:
     """Writes the features of this host's share of a run's training and validation shards: every `hosts`-th.
 
-    Raises:
-        RecordError: a record is damaged. FileNotFoundError: the run has no records yet.
-    """
-    packed = [each.key for each in storage.entries(storage.joined(run, "records")) if each.key.endswith(".tfrecord")]
-    shards = [each for each in packed if each.partition("/")[0] in SPLITS]
-    if not shards:
-        raise FileNotFoundError(f"{run} has no records of tiles to encode: run the pack step first")
-    return [
-        encode_shard(
-            storage.joined(run, f"records/{each}"),
-            storage.joined(run, f"features/{each}"),
-            storage.joined(run, f"features/accounts/{each}.json"),
-            encoder,
-            threads,
-        )
-        for each in shards[host::hosts]
-    ]
-
-
-def check_accounts(folder: Path, encoder: Encoder) -> None:
-    """Refuses features that another encoder made: their dimension may be the same, and nothing else would tell.
+    What lies among the features and is of no shard of the manifest is removed: it is of an earlier pack.
 
     Args:
-        folder: where the accounts of the shards lie.
-        encoder: the one that a model is about to name as its own.
+        run: URI of the run.
+        encoder: what makes the features.
+        host: from 0.
+        hosts: how many share the shards.
+        threads: how many decode JPEGs and resize.
 
     Raises:
-        EncoderError: a shard was made by another, or an account cannot be read.
+        InputError: the run has no manifest, or its records are not the manifest's.
+        RecordError: a record is damaged. EncoderError: the tiles' scale is not the encoder's.
     """
+    shards = [each for split in SPLITS for each in read_manifest(run).splits[split].shards]
+    sizes = _sizes(run)
+    wanted = {name for each in shards for name in (each.name, _account_of(each.name))}
+    for name in sizes.keys() - wanted:
+        storage.remove(storage.joined(run, f"features/{name}"))
+    return [_encode_shard(run, each, encoder, threads, sizes.get(each.name)) for each in shards[host::hosts]]
+
+
+def _encode_shard(run: str, shard: Shard, encoder: Encoder, threads: int, size: int | None) -> ShardFeatures:
+    """Writes the features of one shard and then its account, unless they are there; `size` is what lies there."""
+    account = storage.joined(run, f"features/{_account_of(shard.name)}")
+    done = _account(account)
+    if done and done.bytes == size and _made_of(done) == (shard.name, shard.sha256, encoder.sha256):
+        return done
+    key = hashlib.sha256(f"{shard.sha256}\n{encoder.sha256}".encode()).hexdigest()
+    place = store.beside(run, "features", key)
+    stored, stored_account = storage.joined(place, "features.tfrecord"), storage.joined(place, "account.json")
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder) / "features.tfrecord"
+        made = _account(stored_account)
+        if made is None or not _fetched(stored, local, made):
+            made = _encoded(storage.joined(run, f"records/{shard.name}"), shard, encoder, threads, local)
+            storage.upload(local, stored)
+            storage.write(json.dumps(asdict(made), indent=1).encode(), stored_account)
+        made = replace(made, shard=shard.name)
+        storage.remove(account)  # until the shard is whole, nothing tells of it
+        storage.upload(local, storage.joined(run, f"features/{shard.name}"))
+    storage.write(json.dumps(asdict(made), indent=1).encode(), account)
+    return made
+
+
+def _encoded(source: str, shard: Shard, encoder: Encoder, threads: int, target: Path) -> ShardFeatures:
+    tiles = target.with_name("tiles.tfrecord")
+    try:
+        storage.download(source, tiles)
+    except storage.GoneError as error:
+        raise InputError(f"{source} is not there, though the manifest has it: pack again ({error})") from error
+    if _sha256(tiles) != shard.sha256:
+        raise InputError(f"{source} has other bytes than the manifest tells: pack again")
+    with tiles.open("rb") as stream, target.open("wb") as file:
+        count = tfrecord.write(file, of_records(tfrecord.read(stream, shard.name), encoder, threads))
+    return ShardFeatures(
+        shard=shard.name,
+        records=count,
+        bytes=target.stat().st_size,
+        sha256=_sha256(target),
+        source=shard.sha256,
+        encoder=encoder.name,
+        encoder_sha256=encoder.sha256,
+        dim=encoder.dim,
+    )
+
+
+def _fetched(uri: str, path: Path, told: ShardFeatures) -> bool:
+    """Whether what lies there is what its account tells; it is at the path then."""
+    try:
+        storage.download(uri, path)
+    except storage.GoneError:
+        return False
+    return _sha256(path) == told.sha256
+
+
+def read_manifest(run: str) -> Manifest:
+    """The run's manifest.
+
+    Raises:
+        InputError: there is none, or it is none of this version.
+    """
+    uri = storage.joined(run, "records/manifest.json")
+    try:
+        return Manifest.model_validate_json(storage.read(uri))
+    except storage.GoneError:
+        raise InputError(f"{uri} is not there: run the pack step first") from None
+    except ValidationError as error:
+        raise InputError(f"{uri} is no manifest of this version: {error.errors()[0]['msg']}; pack again") from None
+
+
+def check_accounts(folder: Path, manifest: Manifest, encoder: Encoder) -> dict[str, ShardFeatures]:
+    """The account of every shard of features, by its name, once it is sure that they are the manifest's.
+
+    Args:
+        folder: where the accounts lie.
+        manifest: of the records that a model is about to be trained on.
+        encoder: the one that the model is about to name as its own; another's features may have the same dimension.
+
+    Raises:
+        InputError: a shard of train or valid has no account or more than one, it was made of other records or by
+            another encoder, or an account is of no shard of the manifest.
+    """
+    accounts: dict[str, ShardFeatures] = {}
+    again = "run the feature step again"
     for path in sorted(folder.rglob("*.json")):
         told = _account(str(path))
         if told is None:
-            raise encoders.EncoderError(f"{path.name} is no account of features: run the feature step again")
+            raise InputError(f"{path.name} is no account of features: {again}")
+        if told.shard in accounts:
+            raise InputError(f"{told.shard} has two accounts of features, {path.name} is one: delete them and {again}")
+        accounts[told.shard] = told
+    shards = {each.name: each for split in SPLITS for each in manifest.splits[split].shards}
+    for name in sorted(accounts.keys() - shards.keys()):
+        raise InputError(f"features {name} are of no shard of the manifest: {again}, it removes what is stale")
+    for name, shard in shards.items():
+        told = accounts.get(name)
+        if told is None:
+            raise InputError(f"{name} has no features: {again}, it goes on there")
         if told.encoder_sha256 != encoder.sha256:
-            raise encoders.EncoderError(
-                f"{told.shard} was made by {told.encoder} {told.encoder_sha256[:12]}, not by {encoder.name} "
-                f"{encoder.sha256[:12]}: give hyperparameter encoder={told.encoder}, or run the feature step again"
+            raise InputError(
+                f"{name} was made by {told.encoder} {told.encoder_sha256[:12]}, not by {encoder.name} "
+                f"{encoder.sha256[:12]}: give hyperparameter encoder={told.encoder}, or {again}"
             )
+        if (told.source, told.records) != (shard.sha256, shard.records):
+            raise InputError(
+                f"{name}: its features were made of {told.records} records with sha256 {told.source[:12]}, the "
+                f"manifest has {shard.records} with {shard.sha256[:12]}: {again}"
+            )
+    return accounts
+
+
+def of_channel(channel: str, accounts: Mapping[str, ShardFeatures]) -> Iterator[records.TileFeatures]:
+    """The features of a channel, which holds the very shards that the accounts tell of, and nothing else.
+
+    Raises:
+        InputError: a shard is missing, foreign, or has other bytes; from a pipe, which has no names: the count differs.
+        RecordError: a record is damaged.
+    """
+    mine = {name.partition("/")[2]: each for name, each in accounts.items() if name.startswith(f"{channel}/")}
+    piped = container.input_mode(channel) == "Pipe"
+    if not piped:
+        found = {
+            path.relative_to(container.channel(channel)).as_posix(): path for path in training_input.shards(channel)
+        }
+        for name in sorted(mine.keys() ^ found.keys()):
+            fault = "is missing" if name in mine else "is of no shard of the manifest"
+            raise InputError(f"channel {channel}: {name} {fault}: run the feature step again, or check its S3 prefix")
+        for name, path in found.items():
+            if _sha256(path) != mine[name].sha256:
+                raise InputError(
+                    f"channel {channel}: {name} has other bytes than were made: run the feature step again"
+                )
+    count = 0
+    for payload in training_input.records(channel):
+        yield records.features_from_record(payload)
+        count += 1
+    expected = sum(each.records for each in mine.values())
+    if count != expected:
+        raise InputError(
+            f"channel {channel} gave {count} records of {expected}: run the feature step again, or check its S3 prefix"
+        )
+
+
+def _account_of(shard: str) -> str:
+    return f"accounts/{shard}.json"
+
+
+def _made_of(told: ShardFeatures) -> tuple[str, str, str]:
+    return told.shard, told.source, told.encoder_sha256
+
+
+def _sizes(run: str) -> dict[str, int]:
+    try:
+        return {each.key: each.size for each in storage.entries(storage.joined(run, "features"))}
+    except FileNotFoundError:  # a folder of files that does not exist yet
+        return {}
 
 
 def _account(uri: str) -> ShardFeatures | None:

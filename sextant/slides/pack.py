@@ -1,7 +1,6 @@
 """The pack step: tiles of slides become shards for training, by copying bytes; what was tiled is verified on the way.
 
-Below the run lie `tiles/{slide}.tfrecord` with `tiles/{slide}.json` (who made it and its SHA-256), from which
-`records/` is made:
+The run's `tiles/{slide}.json` name the tiles (`sextant.slides.store`) and their SHA-256. From these `records/` is made:
 
 - `train/part-00000-of-00008.tfrecord`, …: equal counts. Where the tiles do not suffice, the first ones in order are
   there for a second time, and the manifest counts them as repeated.
@@ -10,15 +9,18 @@ Below the run lie `tiles/{slide}.tfrecord` with `tiles/{slide}.json` (who made i
 - `test/{slide}.tfrecord`: the slide's own file.
 
 The shards have an index each, `index/train/part-….idx`, with a line `offset length` (bytes, framing included) for every
-record. It lies apart, because a channel or a transform job takes everything below its prefix for records.
+record: for readers that begin anywhere in a shard, such as the PyPI package tfrecord, whose format it is. It lies
+apart, because a channel or a transform job takes everything below its prefix for records.
 
 Tiles are in order of SHA-256 of salt, slide, x and y: every shard is a random sample of all slides, and the same plan
-always gives the same bytes. Two passes stream over the tiles: memory holds some numbers of each, the disk a split.
+always gives the same bytes. They are streamed over, once to be verified and once for as many shards as the disk holds
+at a time: memory holds some numbers of each tile, and a small disk costs further passes, not the run.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
 from array import array
 from contextlib import ExitStack
@@ -27,35 +29,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from sextant import storage
-from sextant.slides import tfrecord
+from sextant.slides import store, tfrecord
 from sextant.slides.container import InputError
 from sextant.slides.errors import RecordError
 from sextant.slides.manifest import Manifest, ManifestSplit, Shard
-from sextant.slides.plan import Plan, PlannedSlide, Split
+from sextant.slides.plan import Plan, PlannedSlide, Split, check_trainable
 from sextant.slides.records import from_record
-from sextant.slides.tiling import TileSummary  # noqa: TC001  pydantic reads the types of fields
+from sextant.slides.store import TiledSlide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from sextant.slides.records import Tile
 
 SHARD_BYTES = 256 << 20
 """A shard is not larger, so that shuffling shards and resuming at one are worth something."""
 FEWEST_SHARDS = 8
 READ_BYTES = 8 << 20
-
-
-class TiledSlide(BaseModel):
-    """`tiles/{slide}.json`, which is written last: the slide is tiled, under this plan."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    plan_digest: str
-    summary: TileSummary
+_DISK = 0.8
+"""Of what is free, for the shards of a pass."""
+_OPEN_FILES = 256
 
 
 def read_plan(run: str) -> Plan:
@@ -73,15 +71,6 @@ def read_plan(run: str) -> Plan:
         raise InputError(f"{uri} is no plan of this version: {error.errors()[0]['msg']}; plan again") from None
 
 
-def tiled_slide(run: str, slide: str, plan_digest: str) -> TiledSlide | None:
-    """What is told about a slide's tiles; None where it was not tiled, or under another plan."""
-    try:
-        found = TiledSlide.model_validate_json(storage.read(storage.joined(run, f"tiles/{slide}.json")))
-    except (storage.GoneError, ValidationError):
-        return None
-    return found if found.plan_digest == plan_digest else None
-
-
 def pack(run: str, world_size: int = FEWEST_SHARDS) -> Manifest:
     """Writes `records/` of a run and, last, its manifest. A second time gives the same bytes at the same keys.
 
@@ -90,8 +79,9 @@ def pack(run: str, world_size: int = FEWEST_SHARDS) -> Manifest:
         world_size: the number of shards of train and of valid is a multiple of it.
 
     Raises:
-        InputError: a planned slide is neither tiled nor in quarantine, its tiles are damaged or of another plan, or no
-            tile is left to train with.
+        InputError: a planned slide is neither tiled nor in quarantine, its tiles are damaged or of another plan, or
+            nothing can be trained or tested with the slides that are left.
+        OSError: the disk is full.
     """
     if world_size < 1:
         raise InputError(f"world size {world_size}: give the number of ranks that will train, 1 or more")
@@ -99,14 +89,17 @@ def pack(run: str, world_size: int = FEWEST_SHARDS) -> Manifest:
     digest = plan.digest()
     records = storage.joined(run, "records")
     storage.remove(storage.joined(records, "manifest.json"))  # until the end, nothing here is whole
-    slides = _tiled(run, plan, digest)
+    slides = _tiled(run, plan)
+    check_trainable(
+        plan.classes,
+        [part.planned for part in slides],
+        quarantined=len(plan.quarantined) + len(plan.slides) - len(slides),
+    )
     splits: dict[Split, ManifestSplit] = {}
     with tempfile.TemporaryDirectory() as folder:
         for split in ("train", "valid"):
             parts = _of_split(slides, split)
             ledger = _survey(run, plan, parts)
-            if split == "train" and not len(ledger):
-                raise InputError("no tile is left to train with: all slides of the split are in quarantine")
             count = _shard_count(sum(part.tiled.summary.bytes for part in parts), world_size)
             shards = _write_shards(run, split, parts, ledger, shards=count, folder=Path(folder))
             splits[split] = _told(plan, parts, shards)
@@ -132,23 +125,32 @@ def _of_split(slides: Sequence[_Part], split: Split) -> list[_Part]:
     return [each for each in slides if each.planned.split == split]
 
 
-def _tiled(run: str, plan: Plan, digest: str) -> list[_Part]:
+def _tiled(run: str, plan: Plan) -> list[_Part]:
     """The slides of the plan that were tiled; those in quarantine are left out."""
     there = {each.key for each in storage.entries(run) if each.key.startswith(("tiles/", "quarantine/"))}
+    listed = [each for each in plan.slides if f"tiles/{each.slide}.json" in there]
+    told = dict(zip(listed, storage.bodies([store.account(run, each.slide) for each in listed]), strict=True))
     found: list[_Part] = []
     missing: list[str] = []
     for planned in plan.slides:
-        if f"tiles/{planned.slide}.json" not in there:
+        body = told.get(planned)
+        if body is None or isinstance(body, storage.GoneError):
             if f"quarantine/{planned.slide}.json" not in there:
                 missing.append(planned.slide)
             continue
-        tiled = tiled_slide(run, planned.slide, digest)
-        if tiled is None or tiled.summary.settings != plan.tiles:
+        try:
+            tiled = TiledSlide.model_validate_json(body)
+        except ValidationError:
+            missing.append(planned.slide)  # of another version: the tile step writes it anew
+            continue
+        if tiled.summary.settings != plan.tiles:
             raise InputError(f"the tiles of {planned.slide} were made under another plan: run the tile step again")
         found.append(_Part(planned, tiled))
     if missing:
-        told = ", ".join(missing[:4]) + (", …" if len(missing) > 4 else "")
-        raise InputError(f"{len(missing)} slides are not tiled yet ({told}): run the tile step again, it goes on there")
+        told_missing = ", ".join(missing[:4]) + (", …" if len(missing) > 4 else "")
+        raise InputError(
+            f"{len(missing)} slides are not tiled yet ({told_missing}): run the tile step again, it goes on there"
+        )
     return found
 
 
@@ -176,20 +178,17 @@ def _verified(run: str, plan: Plan, part: _Part) -> Iterator[tuple[int, bytes]]:
     """The hash and the framed bytes of a slide's tiles, as its file holds them.
 
     Raises:
-        InputError: the file is damaged, not the one that was made, or has tiles of another slide or plan.
+        InputError: the file is damaged, not the one that was made, or has tiles of another slide or plan. It is
+            forgotten then, and the tile step makes it anew.
     """
-    planned, summary = part.planned, part.tiled.summary
-    name = f"tiles/{planned.slide}.tfrecord"
+    summary = part.tiled.summary
     whole, count = hashlib.sha256(), 0
-    expected = (planned.slide, planned.patient, planned.label_index, planned.label)
-    again = f"delete tiles/{planned.slide}.json and run the tile step again"
     places: set[tuple[int, int]] = set()
     try:
-        with storage.opened(storage.joined(run, name), READ_BYTES) as stream:
-            for payload in tfrecord.read(stream, name):
+        with storage.opened(_tiles_of(run, part), READ_BYTES) as stream:
+            for payload in tfrecord.read(stream, f"its tiles {part.tiled.tiles}"):
                 tile = from_record(payload)
-                if (tile.slide, tile.patient, tile.label, tile.label_name) != expected:
-                    raise InputError(f"{name}: record {count} is of slide {tile.slide}, {tile.label_name}: {again}")
+                _check_identity(run, part, tile, count)
                 framed = tfrecord.frame(payload)
                 whole.update(framed)
                 count += 1
@@ -197,14 +196,38 @@ def _verified(run: str, plan: Plan, part: _Part) -> Iterator[tuple[int, bytes]]:
                 place = f"{plan.salt}\n{tile.slide}\n{tile.x}\n{tile.y}"
                 yield int.from_bytes(hashlib.sha256(place.encode()).digest()[:8]), framed
     except storage.GoneError:
-        raise InputError(f"slide {planned.slide}: {name} is not there, though its .json is: {again}") from None
+        raise _forgotten(run, part, f"its tiles {part.tiled.tiles} are not there any more") from None
     except RecordError as error:
-        raise InputError(f"slide {planned.slide}: {error}; {again}") from error
+        raise _forgotten(run, part, str(error)) from error
     if count != summary.kept or len(places) != count or whole.hexdigest() != summary.sha256:
-        raise InputError(
-            f"slide {planned.slide}: {name} has {count} tiles at {len(places)} places where {summary.kept} were made, "
-            f"or other bytes than were made: {again}"
+        raise _forgotten(
+            run,
+            part,
+            f"its tiles {part.tiled.tiles} are {count} at {len(places)} places where {summary.kept} were made, or have "
+            "other bytes than were made",
         )
+
+
+def _check_identity(run: str, part: _Part, tile: Tile, number: int) -> None:
+    planned = part.planned
+    expected = (planned.slide, planned.patient, planned.label_index, planned.label)
+    if (tile.slide, tile.patient, tile.label, tile.label_name) != expected:
+        raise _forgotten(
+            run,
+            part,
+            f"record {number} of its tiles {part.tiled.tiles} is of slide {tile.slide}, patient {tile.patient}, "
+            f"{tile.label_name}, not as planned",
+        )
+
+
+def _forgotten(run: str, part: _Part, reason: str) -> InputError:
+    """Forgets tiles that cannot be used, or every further run would take them, and tells so."""
+    store.forget_tiles(run, part.planned.slide, part.tiled.tiles)
+    return InputError(f"slide {part.planned.slide}: {reason}: run the tile step again, it makes them anew")
+
+
+def _tiles_of(run: str, part: _Part) -> str:
+    return storage.joined(store.beside(run, "tiles", part.tiled.tiles), "tiles.tfrecord")
 
 
 def _shard_count(size: int, world_size: int) -> int:
@@ -220,8 +243,8 @@ class _Placement:
     tile: NDArray[np.int64]
     shard: NDArray[np.int64]
     offset: NDArray[np.int64]
-    index: list[list[tuple[int, int]]]
-    """Of every shard, offset and length of its records in order."""
+    bytes: list[int]
+    """Of every shard."""
 
 
 def _place(ledger: _Ledger, shards: int, *, equal: bool) -> _Placement:
@@ -232,62 +255,75 @@ def _place(ledger: _Ledger, shards: int, *, equal: bool) -> _Placement:
     length = np.array(ledger.length, np.int64)[ordered]
     shard = np.arange(len(ordered)) % shards
     offset = np.empty_like(length)
-    index = []
     for number in range(shards):
         mine = shard == number
-        ends = np.cumsum(length[mine])
-        offset[mine] = ends - length[mine]
-        index.append(list(zip(offset[mine].tolist(), length[mine].tolist(), strict=True)))
+        offset[mine] = np.cumsum(length[mine]) - length[mine]
     by_tile = np.argsort(ordered, kind="stable")
-    return _Placement(ordered[by_tile], shard[by_tile], offset[by_tile], index)
+    sizes = [int(length[shard == number].sum()) for number in range(shards)]
+    return _Placement(ordered[by_tile], shard[by_tile], offset[by_tile], sizes)
 
 
 def _write_shards(
     run: str, split: Split, parts: Sequence[_Part], ledger: _Ledger, *, shards: int, folder: Path
 ) -> list[Shard]:
-    """The second pass: every tile's bytes go to their places in the shards, which are then published."""
+    """The second pass, or passes: every tile's bytes go to their places in the shards, which are then published."""
     placement = _place(ledger, shards, equal=split == "train")
-    paths = [folder / f"part-{number:05}-of-{shards:05}.tfrecord" for number in range(shards)]
-    with ExitStack() as stack:
-        files = [stack.enter_context(path.open("wb")) for path in paths]
-        _copy(run, parts, ledger, placement, files)
-    return [
-        _publish(run, f"{split}/{path.name}", path, index) for path, index in zip(paths, placement.index, strict=True)
-    ]
+    made: list[Shard] = []
+    for some in _passes(placement.bytes, int(shutil.disk_usage(folder).free * _DISK)):
+        paths = {number: folder / f"part-{number:05}-of-{shards:05}.tfrecord" for number in some}
+        with ExitStack() as stack:
+            files = {number: stack.enter_context(path.open("wb")) for number, path in paths.items()}
+            _copy(run, parts, ledger, placement, files)
+        made += [_publish(run, f"{split}/{path.name}", path, placement.bytes[number]) for number, path in paths.items()]
+    return made
 
 
-def _copy(run: str, parts: Sequence[_Part], ledger: _Ledger, placement: _Placement, files: Sequence[BinaryIO]) -> None:
+def _passes(sizes: Sequence[int], free: int) -> Iterator[range]:
+    """The shards in groups that fit the disk, and the open files that a process may have; one shard always is tried."""
+    start = held = 0
+    for number, size in enumerate(sizes):
+        if number > start and (held + size > free or number - start == _OPEN_FILES):
+            yield range(start, number)
+            start, held = number, 0
+        held += size
+    yield range(start, len(sizes))
+
+
+def _copy(
+    run: str, parts: Sequence[_Part], ledger: _Ledger, placement: _Placement, files: Mapping[int, BinaryIO]
+) -> None:
     tile = copy = 0
     for part in parts:
-        with storage.opened(storage.joined(run, f"tiles/{part.planned.slide}.tfrecord"), READ_BYTES) as stream:
+        with storage.opened(_tiles_of(run, part), READ_BYTES) as stream:
             for _ in range(part.tiled.summary.kept):
                 framed = stream.read(ledger.length[tile])
                 while copy < len(placement.tile) and placement.tile[copy] == tile:
-                    file = files[placement.shard[copy]]
-                    file.seek(int(placement.offset[copy]))
-                    file.write(framed)
+                    file = files.get(int(placement.shard[copy]))
+                    if file:
+                        file.seek(int(placement.offset[copy]))
+                        file.write(framed)
                     copy += 1
                 tile += 1
 
 
 def _copy_slide(run: str, plan: Plan, part: _Part, folder: Path) -> Shard:
     path = folder / f"{part.planned.slide}.tfrecord"
-    index = []
     with path.open("wb") as file:
         for _, framed in _verified(run, plan, part):
-            index.append((file.tell(), len(framed)))
             file.write(framed)
-    return _publish(run, f"test/{path.name}", path, index)
+    return _publish(run, f"test/{path.name}", path, part.tiled.summary.bytes)
 
 
-def _publish(run: str, name: str, path: Path, index: Sequence[tuple[int, int]]) -> Shard:
+def _publish(run: str, name: str, path: Path, size: int) -> Shard:
+    """A finished shard, with its index unless it is a slide's own."""
+    try:
+        index = tfrecord.index(path)
+    except RecordError as error:
+        raise InputError(f"records/{name} is damaged ({error}): tiles changed while packed; pack again") from error
+    if path.stat().st_size != size:
+        raise InputError(f"records/{name} has {path.stat().st_size} bytes of {size}: tiles changed; pack again")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    size = path.stat().st_size
-    if size != sum(length for _, length in index):
-        raise InputError(
-            f"records/{name} came out with {size} bytes: a tile file changed while it was packed; pack again"
-        )
     if not name.startswith("test/"):
         text = "".join(f"{offset} {length}\n" for offset, length in index)
         storage.write(text.encode(), storage.joined(run, f"records/{_index_of(name)}"))

@@ -120,7 +120,8 @@ def make_plan(
         tiles: how.
 
     Raises:
-        InputError: no slide is left, or hosts, fractions or classes are none.
+        InputError: no slide is left, nothing can be trained or tested with those that are, or hosts, fractions or
+            classes are none.
     """
     if hosts < 1:
         raise InputError(f"{hosts} hosts: give the number of instances of the tile step, 1 or more")
@@ -158,6 +159,7 @@ def make_plan(
         )
         for row in rows
     ]
+    check_trainable(names, slides, quarantined=len(quarantined))
     return Plan(
         classes=names,
         salt=salt,
@@ -172,6 +174,40 @@ def make_plan(
 
 def _finding(row: Row, reason: str, detail: str) -> Finding:
     return Finding(slide=row.slide, key=row.key, reason=reason, detail=detail)
+
+
+def check_trainable(classes: Sequence[str], slides: Iterable[PlannedSlide], *, quarantined: int) -> None:
+    """Refuses slides that no model can be trained, chosen and tested with: before tiling, and again after it.
+
+    Args:
+        classes: of the plan.
+        slides: that can be used.
+        quarantined: slides that could not, which the message tells.
+
+    Raises:
+        InputError: there is one class only, one has no patient in train, valid has patients of one class only (its AUC
+            decides between models), or test has none.
+    """
+    patients: dict[tuple[str, str], set[str]] = {}
+    for each in slides:
+        patients.setdefault((each.label, each.split), set()).add(each.patient)
+    of = {name: [len(patients.get((name, split), ())) for split in SPLITS] for name in classes}
+    if len(classes) < 2:
+        fault = f"all slides are of one class, {classes[0]}"
+    elif lacking := [name for name in classes if not of[name][0]]:
+        fault = f"no patient of {', '.join(lacking)} is in train"
+    elif sum(1 for name in classes if of[name][1]) < 2:
+        alone = ", ".join(name for name in classes if of[name][1])
+        fault = f"valid has {f'patients of {alone} only' if alone else 'no patient'}, and needs two classes"
+    elif not any(of[name][2] for name in classes):
+        fault = "no patient is in test"
+    else:
+        return
+    counts = ", ".join(f"{name} {'/'.join(map(str, counted))}" for name, counted in of.items())
+    mend = f", mend the slides in quarantine ({quarantined})" if quarantined else ""
+    raise InputError(
+        f"{fault}. Patients in train/valid/test: {counts}. Add patients{mend}, or plan with another salt or fractions"
+    )
 
 
 def _gaps(

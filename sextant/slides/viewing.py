@@ -75,7 +75,6 @@ class _Summary(BaseModel):
 
 
 class _Tiled(BaseModel):
-    plan_digest: str
     summary: _Summary
 
 

@@ -21,10 +21,11 @@ from localaws import deploy, emulator
 from localaws.engines.sagemaker.container import isolation
 from sextant.slides import model, serving, tfrecord
 from sextant.slides.evaluation import METRIC_DEFINITIONS
-from sextant.slides.pack import TiledSlide, pack
+from sextant.slides.pack import pack
 from sextant.slides.plan import Plan, PlannedSlide
 from sextant.slides.records import Tile, to_record
 from sextant.slides.settings import TileSettings
+from sextant.slides.store import TiledSlide
 from sextant.slides.tiling import TileSummary
 
 pytestmark = pytest.mark.sagemaker
@@ -113,7 +114,9 @@ def packed(run):
     (run / "tiles").mkdir(parents=True)
     (run / "plan.json").write_text(plan.model_dump_json())
     for each in planned:
-        path = run / "tiles" / f"{each.slide}.tfrecord"
+        place = run.parent / "tiles" / hashlib.sha256(each.slide.encode()).hexdigest()
+        place.mkdir(parents=True)
+        path = place / "tiles.tfrecord"
         with path.open("wb") as file:
             tfrecord.write(file, (to_record(tile(each, place)) for place in range(TILES)))
         body = path.read_bytes()
@@ -136,8 +139,8 @@ def packed(run):
             sha256=hashlib.sha256(body).hexdigest(),
             settings=SETTINGS,
         )
-        told = TiledSlide(plan_digest=plan.digest(), summary=summary)
-        path.with_suffix(".json").write_text(told.model_dump_json())
+        told = TiledSlide(tiles=place.name, summary=summary)
+        (run / "tiles" / f"{each.slide}.json").write_text(told.model_dump_json())
     pack(str(run), HOSTS)
     return plan
 

@@ -198,8 +198,9 @@ def test_names():
 
 @pytest.fixture
 def planned(slides):
-    rows = [Row(name, f"P{n // 2}", ("LUAD", "LUSC")[n // 4]) for n, name in enumerate("abcdefgh")]
-    return rows, str(slides)
+    """Three patients of each class; the first has two slides."""
+    patients = dict(zip("abcdefgh", "PPQRSSTU", strict=True))
+    return [Row(name, patients[name], "LUAD" if name < "e" else "LUSC") for name in "abcdefgh"], str(slides)
 
 
 def test_a_plan_does_not_depend_on_the_order_of_rows(planned):
@@ -212,27 +213,34 @@ def test_a_plan_does_not_depend_on_the_order_of_rows(planned):
     assert {each.slide: each.label_index for each in plan.slides} == dict(
         zip("abcdefgh", [0] * 4 + [1] * 4, strict=True)
     )
-    # Two patients a class: one to train, one to test; and their two slides stay together.
-    assert Counter((each.label, each.split) for each in plan.slides) == {
-        ("LUAD", "train"): 2,
-        ("LUAD", "test"): 2,
-        ("LUSC", "train"): 2,
-        ("LUSC", "test"): 2,
+    # Three patients a class: one for each split; and the two slides of one stay together.
+    assert Counter((label, split) for _, label, split in {(x.patient, x.label, x.split) for x in plan.slides}) == {
+        (label, split): 1 for label in ("LUAD", "LUSC") for split in ("train", "valid", "test")
     }
     assert Counter(each.host for each in plan.slides) == {0: 4, 1: 4}
-    assert {each.detail.partition(":")[0] for each in plan.notes} == {
-        "no slide of LUAD is in valid",
-        "no slide of LUSC is in valid",
-    }
+    assert plan.notes == ()
     assert Plan.model_validate_json(plan.model_dump_json()) == plan
+
+
+def test_a_class_that_a_split_lacks_is_told(planned):
+    rows, slides = planned
+    for name in "xy":
+        (Path(slides) / f"{name}.svs").write_bytes(tiff_of(name))
+    plan = make_plan(gather([*rows, Row("x", "X", "normal"), Row("y", "Y", "normal")], slides))
+    assert [(each.reason, each.detail) for each in plan.notes] == [
+        ("class without slides", "no slide of normal is in valid: add patients of this class")
+    ]
 
 
 def test_classes_as_given_are_the_order_and_others_are_quarantined(planned):
     rows, slides = planned
-    plan = make_plan(gather(rows, slides), classes=("normal", "LUSC"))
-    assert plan.classes == ("normal", "LUSC")
-    assert {each.label_index for each in plan.slides} == {1}
-    assert {each.slide: each.reason for each in plan.quarantined} == dict.fromkeys("abcd", "unknown label")
+    for name in "xy":
+        (Path(slides) / f"{name}.svs").write_bytes(tiff_of(name))
+    cohort = gather([*rows, Row("x", "X", "other"), Row("y", "Y", "")], slides)
+    plan = make_plan(cohort, classes=("LUSC", "LUAD"))
+    assert plan.classes == ("LUSC", "LUAD")
+    assert {(each.label, each.label_index) for each in plan.slides} == {("LUSC", 0), ("LUAD", 1)}
+    assert {each.slide: each.reason for each in plan.quarantined} == {"x": "unknown label", "y": "incomplete row"}
     with pytest.raises(InputError, match="twice"):
         make_plan(gather(rows, slides), classes=("LUSC", "LUSC"))
 
@@ -243,6 +251,22 @@ def test_no_host_and_no_fractions_are_told(planned):
         make_plan(cohort, hosts=0)
     with pytest.raises(InputError, match="three shares"):
         make_plan(cohort, fractions=(0.5, 0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "fault"),
+    [
+        ("LLLLLLLL", {}, r"all slides are of one class, L\. Patients in train/valid/test: L 6/1/1\."),
+        ("LLLLNNNN", {"classes": ("L", "M", "N")}, r"no patient of M is in train\. .*: L 2/1/1, M 0/0/0, N 2/1/1\."),
+        ("LLLLLLNN", {}, r"valid has patients of L only, and needs two classes\. .*: L 4/1/1, N 1/0/1\."),
+        ("LLNN", {}, r"valid has no patient, and needs two classes\. .*: L 1/0/1, N 1/0/1\."),
+        ("LLLLNNNN", {"fractions": (0.5, 0.5, 0)}, r"no patient is in test\. .*: L 2/2/0, N 2/2/0\."),
+    ],
+)
+def test_what_cannot_be_trained_is_told_before_any_tiling(slides, labels, options, fault):
+    rows = [Row(name, name, label) for name, label in zip("abcdefgh", labels, strict=False)]
+    with pytest.raises(InputError, match=f"{fault} Add patients, or plan with another salt or fractions"):
+        make_plan(gather(rows, str(slides)), **options)
 
 
 def test_no_slide_left_is_told_with_the_reasons(slides):

@@ -16,7 +16,9 @@ from sextant.slides.cohort_tiling import tile_host
 from sextant.slides.pack import pack
 from sextant.slides.plan import make_plan
 
-TABLE = b"slide,patient,label\na,P1,LUAD\nb,P2,LUSC\nb2,P2,LUSC\ncut,P3,LUSC\ngone,P4,LUSC\n"
+SOUND = {"a": "LUAD", "b": "LUSC", "c": "LUAD", "d": "LUSC", "e": "LUAD", "f": "LUSC"}
+ROWS = [f"{name},P-{name},{label}" for name, label in SOUND.items()]
+TABLE = "\n".join(["slide,patient,label", *ROWS, "b2,P-b,LUSC", "cut,P3,LUSC", "gone,P4,LUSC"]).encode()
 
 
 @pytest.fixture
@@ -26,14 +28,19 @@ def bucket(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     (tmp_path / "made").mkdir()
-    for seed, (name, label) in enumerate((("a", "LUAD"), ("b", "LUSC"))):
+    for seed, (name, label) in enumerate(SOUND.items()):
         painter = Painter.of(np.random.default_rng(seed))
-        painter.write(tmp_path / "made", name, "P", label, Scan(size=(1536, 1536)))
+        painter.write(tmp_path / "made", name, "P", label, Scan(size=(1100, 1100)))
     with mock_aws():
         storage._s3.cache_clear()
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket="cohorts")
-        for name, source in (("a", "a"), ("sub/b", "b"), ("b2", "b"), ("cut", "a")):
+        for name, source in (
+            *((name, name) for name in SOUND if name != "b"),
+            ("sub/b", "b"),
+            ("b2", "b"),
+            ("cut", "a"),
+        ):
             body = (tmp_path / "made" / f"{source}.svs").read_bytes()
             s3.put_object(Bucket="cohorts", Key=f"one/{name}.svs", Body=body[:9000] if name == "cut" else body)
         # The same content by another way has another ETag.
@@ -61,7 +68,8 @@ def test_plan_tile_and_pack_over_s3(tmp_path, monkeypatch):
         "cut": "truncated file",
         "gone": "missing file",
     }
-    assert [(each.slide, each.key) for each in plan.slides] == [("a", "a.svs"), ("b", "sub/b.svs")]
+    keys = {name: f"{name}.svs" for name in SOUND} | {"b": "sub/b.svs"}
+    assert {each.slide: each.key for each in plan.slides} == keys
     storage.write(plan.model_dump_json().encode(), "s3://cohorts/runs/1/plan.json")
     made = tile_host(
         "s3://cohorts/runs/1",
@@ -72,7 +80,7 @@ def test_plan_tile_and_pack_over_s3(tmp_path, monkeypatch):
         stopping=threading.Event(),
         tell=lambda _line: None,
     )
-    assert sorted(made.tiled) == ["a", "b"]
+    assert sorted(made.tiled) == list(SOUND)
     manifest = pack("s3://cohorts/runs/1", world_size=2)
     keys = {each.key for each in storage.entries("s3://cohorts/runs/1/records")}
     assert {shard.name for split in manifest.splits.values() for shard in split.shards} <= keys
@@ -92,7 +100,7 @@ def test_a_throttled_bucket_is_asked_again():
         return None
 
     storage._s3().meta.events.register_first("before-send.s3", slow_down)
-    assert [each.slide for each in planned().slides] == ["a", "b"]
+    assert [each.slide for each in planned().slides] == list(SOUND)
     assert len(refused) > 3
 
 

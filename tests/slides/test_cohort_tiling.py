@@ -1,16 +1,21 @@
 """A slide that takes its process down, a full disk, and hosts that the plan does not know."""
 
+import hashlib
 import json
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
-from sextant.slides import cohort_tiling
+from sextant.slides import cohort_tiling, store
 from sextant.slides.cohort_tiling import quarantine, tile_host
+from sextant.slides.companions import fetch
 from sextant.slides.container import InputError
 from sextant.slides.plan import Finding, Plan, PlannedSlide
+from sextant.slides.settings import TileSettings
+from sextant.slides.tiling import TileSummary
 
 
 def _killed(answer, path, *_):
@@ -25,6 +30,35 @@ def _full(answer, *_):
 
 def _defect(*_):
     raise SystemExit(3)
+
+
+def _tiled(answer, path, planned, settings, target, _):
+    """Records that are the slide's bytes, and a view of two files."""
+    body = path.read_bytes()
+    target.write_bytes(body)
+    for kind in ("idx", "json"):
+        (target.parent / "view" / f"{planned.slide}.{kind}").write_bytes(body)
+    answer.send(
+        TileSummary(
+            slide=planned.slide,
+            engine="native",
+            width=1,
+            height=1,
+            objective_power=None,
+            mpp=None,
+            magnification=20,
+            columns=1,
+            rows=1,
+            tiles=1,
+            kept=1,
+            dropped=0,
+            rechecked=0,
+            seconds_cpu=os.getpid(),  # who made it
+            bytes=len(body),
+            sha256=hashlib.sha256(body).hexdigest(),
+            settings=settings,
+        )
+    )
 
 
 @pytest.fixture
@@ -46,7 +80,7 @@ def cohort(tmp_path):
                 bytes=3 - n,
             )
         )
-    return tmp_path / "run", slides, Plan(classes=("L",), slides=tuple(planned))
+    return tmp_path / "runs" / "one", slides, Plan(classes=("L",), slides=tuple(planned))
 
 
 def tile(cohort, **changes):
@@ -99,3 +133,87 @@ def test_no_name_in_a_row_leads_out_of_the_quarantine(tmp_path):
     assert [path for path in tmp_path.rglob("*.json") if path not in below] == []
     assert {json.loads(path.read_text())["slide"] for path in below} == {*names, "good name-1"}
     assert (tmp_path / "run/quarantine/good name-1.json").is_file()
+
+
+def places(run):
+    return {name: store.tiled(str(run), name) for name in "abc"}
+
+
+def test_tiles_of_another_run_are_taken_and_nothing_is_made(cohort, monkeypatch):
+    monkeypatch.setattr(cohort_tiling, "_child", _tiled)
+    one, slides, plan = cohort
+    assert tile(cohort)[0].tiled == ("a", "b", "c")
+    two = one.with_name("two")
+    made, lines = tile((two, slides, plan))
+    assert (made.tiled, made.done_before) == ((), ("a", "b", "c"))
+    assert lines == [f"{name}: was tiled before" for name in "abc"]
+    assert places(one) == places(two)
+    views = [{path.name: path.read_bytes() for path in (run / "view").iterdir()} for run in (one, two)]
+    assert views[0] == views[1] == {f"{name}.{kind}": b"x" * (3 - n) for n, name in enumerate("abc")
+                                    for kind in ("idx", "json")}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda slides, plan: (slides / "b.svs").write_bytes(b"yy") and plan,
+        lambda _, plan: changed(plan, patient="other"),
+        lambda _, plan: changed(plan, label="M"),
+        lambda _, plan: plan.model_copy(update={"tiles": TileSettings(quality=80)}),
+    ],
+)
+def test_what_its_tiles_are_made_of_has_changed(cohort, monkeypatch, change):
+    monkeypatch.setattr(cohort_tiling, "_child", _tiled)
+    one, slides, plan = cohort
+    tile(cohort)
+    before = places(one)
+    again = change(slides, plan)
+    made, _ = tile((one, slides, again))
+    assert made.tiled == (("a", "b", "c") if again.tiles != plan.tiles else ("b",))
+    assert {name for name, each in places(one).items() if each.tiles != before[name].tiles} == set(made.tiled)
+
+
+def changed(plan, **fields):
+    """The plan with another patient or label of slide b."""
+    labels = (*plan.classes, *filter(None, [fields.get("label")]))
+    slides = [
+        each.model_copy(update=fields | {"label_index": len(labels) - 1}) if each.slide == "b" else each
+        for each in plan.slides
+    ]
+    return Plan(classes=labels, slides=tuple(slides))
+
+
+@pytest.mark.parametrize("loss", ["tiles.tfrecord", "tiles.json"])
+def test_tiles_that_were_lost_or_left_half_are_made_anew(cohort, monkeypatch, loss):
+    monkeypatch.setattr(cohort_tiling, "_child", _tiled)
+    one, slides, plan = cohort
+    tile(cohort)
+    kept = places(one)["b"]
+    place = Path(store.beside(str(one), "tiles", kept.tiles))
+    if loss.endswith("json"):
+        (place / loss).unlink()
+    else:
+        (place / loss).write_bytes(b"h")
+    made, _ = tile((one.with_name("two"), slides, plan))
+    assert (made.tiled, made.done_before) == (("b",), ("a", "c"))
+    assert (place / "tiles.tfrecord").read_bytes() == b"xx"
+
+
+def test_a_slide_that_is_replaced_while_it_is_read_gives_no_tiles(cohort, monkeypatch):
+    def replaced(root, key, path):
+        fetch(root, key, path)
+        if key == "b.svs":
+            (Path(root) / key).write_bytes(b"replaced")
+
+    monkeypatch.setattr(cohort_tiling, "_child", _tiled)
+    monkeypatch.setattr(cohort_tiling, "fetch", replaced)
+    made, _ = tile(cohort)
+    assert {each.slide: each.reason for each in made.quarantined} == {"b": "changing file"}
+    assert places(cohort[0])["b"] is None
+
+
+def test_a_run_at_the_top_of_a_bucket_has_nothing_beside_it():
+    assert store.beside("s3://b/one/", "tiles", "d") == "s3://b/tiles/d"
+    assert store.beside("one", "tiles", "d") == "./tiles/d"
+    with pytest.raises(InputError, match="give it a folder"):
+        store.beside("s3://b", "tiles", "d")

@@ -6,9 +6,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from sextant import vision_backbone
-from sextant.slides import encoder, features, tfrecord
-from sextant.slides.errors import RecordError
-from sextant.slides.records import Tile, features_from_record, to_record
+from sextant.slides import encoder
+from sextant.slides.records import Tile
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -165,85 +164,3 @@ def test_graphs_of_other_shapes_are_refused(tmp_path):
 def test_features_that_are_not_finite_are_refused():
     with pytest.raises(encoder.EncoderError, match="finite: False"):
         encoder.encode(Broken(), [np.zeros((16, 16, 3), np.uint8)])
-
-
-def shard(path, tiles):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as stream:
-        tfrecord.write(stream, map(to_record, tiles))
-
-
-def read(path):
-    with path.open("rb") as stream:
-        return [features_from_record(each) for each in tfrecord.read(stream, path.name)]
-
-
-def test_shards_keep_order_and_identity(tmp_path):
-    tiles = [tile(x=64 * i) for i in range(70)]
-    shard(tmp_path / "records/train/part-00000-of-00002.tfrecord", tiles[:40])
-    shard(tmp_path / "records/train/part-00001-of-00002.tfrecord", tiles[40:])
-    shard(tmp_path / "records/valid/part-00000-of-00001.tfrecord", [tile(x=9, slide="s2", patient="p2", label=0)])
-    first = features.encode_run(str(tmp_path), Means(), host=0, hosts=2, threads=2)
-    second = features.encode_run(str(tmp_path), Means(), host=1, hosts=2)
-    assert sorted(each.records for each in first + second) == [1, 30, 40]
-    made = read(tmp_path / "features/train/part-00000-of-00002.tfrecord")
-    made += read(tmp_path / "features/train/part-00001-of-00002.tfrecord")
-    assert [each.x for each in made] == [each.x for each in tiles]
-    for each, of in zip(made[::9], tiles[::9], strict=True):
-        colours = np.random.default_rng(of.x).integers(0, 255, (4, 4, 3), dtype=np.uint8)
-        assert np.allclose(each.feature, colours.mean((0, 1)), atol=1.5)  # JPEG and float16 round
-    (other,) = read(tmp_path / "features/valid/part-00000-of-00001.tfrecord")
-    assert (other.slide, other.patient, other.label, other.x) == ("s2", "p2", 0, 9)
-    # Pipe mode streams whatever lies below a channel's prefix: nothing but shards may lie there.
-    assert {each.suffix for each in (tmp_path / "features/train").iterdir()} == {".tfrecord"}
-
-
-def test_entry_point_of_the_feature_step(tmp_path, monkeypatch, capsys):
-    from processing.slides import features as step
-    from sextant.slides import container
-
-    monkeypatch.setenv("OPT_ML", str(tmp_path / "ml"))
-    monkeypatch.setattr("sys.argv", ["features", "--run", str(tmp_path), "--encoder", f"python:{__name__}:means"])
-    assert container.failing(step.main) == 1
-    assert str(tmp_path) in (tmp_path / "ml/output/failure").read_text()
-    shard(tmp_path / "records/train/part-00000-of-00001.tfrecord", [tile(x=64 * i) for i in range(3)])
-    assert container.failing(step.main) == 0
-    assert "3 tiles of 1 shards encoded by means into 3 features each" in capsys.readouterr().out
-    assert len(read(tmp_path / "features/train/part-00000-of-00001.tfrecord")) == 3
-
-
-class Counting(Means):
-    def __init__(self, sha256="0" * 64):
-        self.sha256 = sha256
-        self.calls = 0
-
-    def encode(self, batch):
-        self.calls += 1
-        return super().encode(batch)
-
-
-def test_shards_that_are_done_are_skipped_until_tiles_or_encoder_change(tmp_path):
-    source = tmp_path / "records/train/part-00000-of-00001.tfrecord"
-    shard(source, [tile(x=1)])
-    made = features.encode_run(str(tmp_path), Counting())
-    again = Counting()
-    assert features.encode_run(str(tmp_path), again) == made
-    assert again.calls == 0
-    features.encode_run(str(tmp_path), other := Counting("1" * 64))
-    assert other.calls == 1
-    shard(source, [tile(x=2)])
-    features.encode_run(str(tmp_path), changed := Counting("1" * 64))
-    assert changed.calls == 1
-
-
-def test_damaged_tiles_and_missing_records_are_named(tmp_path):
-    (tmp_path / "records").mkdir()
-    with pytest.raises(FileNotFoundError, match="run the pack step first"):
-        features.encode_run(str(tmp_path), Means())
-    shard(
-        tmp_path / "records/train/part-00000-of-00001.tfrecord",
-        [tile(), tile(x=3, parts=(jpeg(np.zeros((64, 64, 3), np.uint8))[:300],))],
-    )
-    with pytest.raises(RecordError, match="x=3"):
-        features.encode_run(str(tmp_path), Means())
-    assert not (tmp_path / "features").exists()

@@ -15,10 +15,11 @@ from sextant import storage
 from sextant.slides import tfrecord
 from sextant.slides.container import InputError
 from sextant.slides.manifest import Manifest
-from sextant.slides.pack import TiledSlide, _shard_count, pack, tiled_slide
+from sextant.slides.pack import _passes, _shard_count, pack
 from sextant.slides.plan import Plan, PlannedSlide
 from sextant.slides.records import Tile, from_record, to_record
 from sextant.slides.settings import TileSettings
+from sextant.slides.store import TiledSlide, stored_tiles
 from sextant.slides.tiling import TileSummary
 
 CLASSES = ("LUAD", "LUSC")
@@ -47,11 +48,18 @@ def tiles(slide, patient, label, count):
     ]
 
 
-def write_tiles(run, planned, count, digest, settings=SETTINGS):
-    path = run / "tiles" / f"{planned.slide}.tfrecord"
-    path.parent.mkdir(exist_ok=True)
+def stored(run, slide):
+    """The folder beside the run that holds a slide's tiles."""
+    return run.parent / "tiles" / hashlib.sha256(slide.encode()).hexdigest()
+
+
+def write_tiles(run, planned, made, settings=SETTINGS):
+    """A slide's tiles in the store and their account in the run, as the tile step leaves them."""
+    place = stored(run, planned.slide)
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / "tiles.tfrecord"
     with path.open("wb") as file:
-        tfrecord.write(file, map(to_record, tiles(planned.slide, planned.patient, planned.label_index, count)))
+        count = tfrecord.write(file, map(to_record, made))
     body = path.read_bytes()
     summary = TileSummary(
         slide=planned.slide,
@@ -72,33 +80,44 @@ def write_tiles(run, planned, count, digest, settings=SETTINGS):
         sha256=hashlib.sha256(body).hexdigest(),
         settings=settings,
     )
-    told = TiledSlide(plan_digest=digest, summary=summary)
-    path.with_suffix(".json").write_text(told.model_dump_json())
+    told = TiledSlide(tiles=place.name, summary=summary).model_dump_json()
+    (place / "tiles.json").write_text(told)
+    (run / "tiles").mkdir(exist_ok=True)
+    (run / "tiles" / f"{planned.slide}.json").write_text(told)
+
+
+def planned_slide(split, n):
+    """Of each split, slides 0, 1, 2, …: every other is of the second class, two are of a patient."""
+    return PlannedSlide(
+        slide=f"{split}{n}",
+        key=f"{split}{n}.svs",
+        patient=f"P{split}{n // 2}",
+        label=CLASSES[n % 2],
+        label_index=n % 2,
+        split=split,
+        host=0,
+        bytes=1,
+    )
 
 
 @pytest.fixture
 def run(tmp_path):
-    slides = []
-    for split, counts in SPLITS.items():
-        for n in range(len(counts)):
-            label = n % 2
-            slides.append(
-                PlannedSlide(
-                    slide=f"{split}{n}",
-                    key=f"{split}{n}.svs",
-                    patient=f"P{split}{n // 2}",
-                    label=CLASSES[label],
-                    label_index=label,
-                    split=split,
-                    host=0,
-                    bytes=1,
-                )
-            )
+    run = tmp_path / "runs" / "one"
+    run.mkdir(parents=True)
+    slides = [planned_slide(split, n) for split, counts in SPLITS.items() for n in range(len(counts))]
     plan = Plan(classes=CLASSES, slides=tuple(sorted(slides, key=lambda each: each.slide)))
-    (tmp_path / "plan.json").write_text(plan.model_dump_json())
-    for planned in plan.slides:
-        write_tiles(tmp_path, planned, SPLITS[planned.split][int(planned.slide[-1])], plan.digest())
-    return tmp_path
+    (run / "plan.json").write_text(plan.model_dump_json())
+    for each in plan.slides:
+        count = SPLITS[each.split][int(each.slide[-1])]
+        write_tiles(run, each, tiles(each.slide, each.patient, each.label_index, count))
+    return run
+
+
+def reject(run, *slides):
+    """As the tile step does with a slide that it cannot use."""
+    for slide in slides:
+        (run / f"tiles/{slide}.json").unlink()
+        storage.write(b"{}", str(run / f"quarantine/{slide}.json"))
 
 
 def payloads(path):
@@ -116,7 +135,9 @@ def content(folder):
 
 def of_slides(run, split):
     return Counter(
-        payload for n in range(len(SPLITS[split])) for payload in payloads(run / "tiles" / f"{split}{n}.tfrecord")
+        payload
+        for n in range(len(SPLITS[split]))
+        for payload in payloads(stored(run, f"{split}{n}") / "tiles.tfrecord")
     )
 
 
@@ -199,15 +220,39 @@ def test_shard_counts():
 
 
 def test_a_slide_in_quarantine_is_left_out_and_a_missing_one_is_told(run):
-    for suffix in ("json", "tfrecord"):
-        (run / f"tiles/train2.{suffix}").unlink()
+    (run / "tiles/train2.json").unlink()
     with pytest.raises(InputError, match=r"1 slides are not tiled yet \(train2\): run the tile step again"):
         pack(str(run))
-    (run / "quarantine").mkdir()
-    (run / "quarantine/train2.json").write_text("{}")
+    storage.write(b"{}", str(run / "quarantine/train2.json"))
     manifest = pack(str(run), world_size=1)
     assert manifest.splits["train"].slides == 2
     assert manifest.splits["train"].records - manifest.splits["train"].repeated == 20
+
+
+@pytest.mark.parametrize(
+    ("rejected", "fault"),
+    [
+        (("train1",), r"no patient of LUSC is in train\. Patients in train/valid/test: LUAD 2/1/1, LUSC 0/1/1\."),
+        (("valid0",), r"valid has patients of LUSC only, and needs two classes\."),
+        (("valid0", "valid1"), r"valid has no patient, and needs two classes\."),
+        (("test0", "test1"), r"no patient is in test\. Patients in train/valid/test: LUAD 2/1/0, LUSC 1/1/0\."),
+    ],
+)
+def test_what_quarantine_leaves_cannot_be_trained(run, rejected, fault):
+    reject(run, *rejected)
+    with pytest.raises(
+        InputError, match=rf"{fault}.* Add patients, mend the slides in quarantine \({len(rejected)}\), or plan"
+    ):
+        pack(str(run))
+    assert not (run / "records").exists()
+
+
+def swapped(body):
+    """The first two records the other way round: every one of them is sound."""
+    ends = [0]
+    for _ in range(2):
+        ends.append(ends[-1] + int.from_bytes(body[ends[-1] : ends[-1] + 8], "little") + tfrecord.FRAME_BYTES)
+    return body[ends[1] : ends[2]] + body[: ends[1]] + body[ends[2] :]
 
 
 def spoil(path, change):
@@ -222,62 +267,78 @@ def spoil(path, change):
     [
         (lambda body: body.__setitem__(30, body[30] ^ 1), "is damaged"),
         (lambda body: body.__delitem__(slice(-20, None)), "is cut off"),
-        (lambda body: body.clear(), "has 0 tiles"),
+        (lambda body: body.clear(), "are 0 at 0 places"),
         (lambda body: body.extend(body[: len(body)]), "places where"),
+        (lambda body: body.__setitem__(slice(None), swapped(body)), "other bytes than were made"),
     ],
 )
 def test_damaged_tiles_name_the_slide_and_leave_no_manifest(run, split, change, told):
     pack(str(run))
-    spoil(run / f"tiles/{split}0.tfrecord", change)
+    place = stored(run, f"{split}0")
+    assert stored_tiles(str(run), place.name)
+    spoil(place / "tiles.tfrecord", change)
     with pytest.raises(InputError, match=f"slide {split}0.*{told}.*run the tile step again"):
         pack(str(run))
     assert not (run / "records/manifest.json").exists()
+    assert stored_tiles(str(run), place.name) is None, "or every further run would take it"
+    with pytest.raises(InputError, match=f"not tiled yet \\({split}0\\)"):
+        pack(str(run))
 
 
 def test_tiles_of_another_slide_under_its_name(run):
-    shutil.copy(run / "tiles/train0.tfrecord", run / "tiles/train1.tfrecord")
-    with pytest.raises(InputError, match=r"tiles/train1\.tfrecord: record 0 is of slide train0"):
+    shutil.copy(stored(run, "train0") / "tiles.tfrecord", stored(run, "train1") / "tiles.tfrecord")
+    with pytest.raises(InputError, match=r"slide train1: record 0 of its tiles \w+ is of slide train0"):
         pack(str(run))
 
 
 def test_a_missing_file_of_a_tiled_slide(run):
-    (run / "tiles/test1.tfrecord").unlink()
-    with pytest.raises(InputError, match=r"slide test1: .* is not there, though its"):
+    (stored(run, "test1") / "tiles.tfrecord").unlink()
+    with pytest.raises(InputError, match=r"slide test1: its tiles \w+ are not there any more: run the tile step again"):
         pack(str(run))
 
 
-def test_tiles_of_another_plan_or_of_other_settings(run):
-    path = run / "tiles/valid1.json"
-    told = json.loads(path.read_text())
-    path.write_text(json.dumps(told | {"plan_digest": "another"}))
-    assert tiled_slide(str(run), "valid1", told["plan_digest"]) is None
-    with pytest.raises(InputError, match="tiles of valid1 were made under another plan"):
+def test_tiles_of_another_label_or_of_other_settings(run):
+    plan = Plan.model_validate_json((run / "plan.json").read_text())
+    told = json.loads((run / "tiles/valid1.json").read_text())
+    told["summary"]["settings"]["quality"] = 50
+    (run / "tiles/valid1.json").write_text(json.dumps(told))
+    with pytest.raises(InputError, match="tiles of valid1 were made under another plan: run the tile step again"):
+        pack(str(run))
+    valid1 = next(each for each in plan.slides if each.slide == "valid1")
+    write_tiles(run, valid1, tiles("valid1", valid1.patient, 0, 4))
+    with pytest.raises(InputError, match=r"slide valid1: record 0 .* LUAD, not as planned: run the tile step again"):
         pack(str(run))
 
 
-def test_no_plan_no_tiles_no_world(run):
+def test_an_account_of_an_earlier_version_is_as_good_as_none(run):
+    (run / "tiles/train0.json").write_text('{"plan_digest": "0", "summary": {}}')
+    with pytest.raises(InputError, match=r"not tiled yet \(train0\)"):
+        pack(str(run))
+
+
+def test_a_small_disk_costs_passes_and_changes_nothing(run, monkeypatch):
+    pack(str(run), world_size=4)
+    whole = content(run / "records")
+    read = []
+    opened = storage.opened
+    monkeypatch.setattr(storage, "opened", lambda uri, block: read.append(uri) or opened(uri, block))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 2000}))
+    pack(str(run), world_size=4)
+    assert content(run / "records") == whole
+    assert sum(stored(run, "train0").name in uri for uri in read) > 3, "the first pass and several of the second"
+
+
+def test_passes_by_hand():
+    assert list(_passes([3, 3, 3, 9, 1], 6)) == [range(2), range(2, 3), range(3, 4), range(4, 5)]
+    assert list(_passes([1] * 600, 10_000)) == [range(256), range(256, 512), range(512, 600)]
+
+
+def test_no_plan_and_no_world(run):
     with pytest.raises(InputError, match="world size 0"):
         pack(str(run), world_size=0)
-    plan = Plan.model_validate_json((run / "plan.json").read_text())
-    for planned in plan.slides:
-        (run / f"tiles/{planned.slide}.json").unlink()
-        storage.write(b"{}", str(run / f"quarantine/{planned.slide}.json"))
-    with pytest.raises(InputError, match="no tile is left to train with"):
-        pack(str(run))
     (run / "plan.json").unlink()
     with pytest.raises(InputError, match="run the plan step first"):
         pack(str(run))
-
-
-def test_no_validation_slide_gives_empty_shards(run):
-    plan = Plan.model_validate_json((run / "plan.json").read_text())
-    for planned in plan.slides:
-        if planned.split == "valid":
-            (run / f"tiles/{planned.slide}.json").unlink()
-            storage.write(b"{}", str(run / f"quarantine/{planned.slide}.json"))
-    manifest = pack(str(run))
-    assert manifest.splits["valid"].records == 0
-    assert manifest.splits["valid"].per_class == {"LUAD": 0, "LUSC": 0}
 
 
 @pytest.mark.slow
@@ -285,15 +346,8 @@ def test_memory_does_not_grow_with_the_tiles(run):
     plan = Plan.model_validate_json((run / "plan.json").read_text())
     blob = os.urandom(1 << 20)
     for planned in plan.slides:
-        path = run / "tiles" / f"{planned.slide}.tfrecord"
         tile = tiles(planned.slide, planned.patient, planned.label_index, 1)[0]
-        with path.open("wb") as file:
-            tfrecord.write(file, (to_record(replace(tile, x=512 * n, parts=(blob,))) for n in range(60)))
-        told = TiledSlide.model_validate_json(path.with_suffix(".json").read_text())
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        changes = {"kept": 60, "tiles": 60, "dropped": 0, "bytes": path.stat().st_size, "sha256": digest}
-        again = told.model_copy(update={"summary": told.summary.model_copy(update=changes)})
-        path.with_suffix(".json").write_text(again.model_dump_json())
+        write_tiles(run, planned, (replace(tile, x=512 * n, parts=(blob,)) for n in range(60)))
     program = (
         "import sys\n"
         "from sextant.slides.pack import pack\n"

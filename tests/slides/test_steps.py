@@ -22,9 +22,9 @@ from samples.slides.cohort import Painter, Scan, Truth, patients, write_cohort
 from samples.slides.svs import decode_tile, encode_tile
 from sextant.slides import tfrecord
 from sextant.slides.manifest import Manifest
-from sextant.slides.pack import TiledSlide
 from sextant.slides.plan import SALT, Plan
 from sextant.slides.records import from_record, pixels
+from sextant.slides.store import TiledSlide
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +79,14 @@ def run(sample, tmp_path_factory):
 
 def read_plan(run):
     return Plan.model_validate_json((run / "plan.json").read_text())
+
+
+def account(run, slide):
+    return TiledSlide.model_validate_json((run / "tiles" / f"{slide}.json").read_text())
+
+
+def tiles_of(run, slide):
+    return run.parent / "tiles" / account(run, slide).tiles / "tiles.tfrecord"
 
 
 def records(path):
@@ -227,9 +235,9 @@ def test_what_is_in_quarantine_says_why_and_where(sample, run):
 def test_tiles_are_kept_and_dropped_as_the_full_rule_says(sample, run):
     for truth in sample[1].slides:
         span = 512 * truth.scan.power // 20
-        tiles = records(run / "tiles" / f"{truth.slide}.tfrecord")
+        tiles = records(tiles_of(run, truth.slide))
         assert {(tile.x // span, tile.y // span) for tile in tiles} == truth.kept.keys(), truth.slide
-        told = TiledSlide.model_validate_json((run / "tiles" / f"{truth.slide}.json").read_text()).summary
+        told = account(run, truth.slide).summary
         assert (told.kept, told.dropped) == (len(truth.kept), len(truth.dropped))
         assert told.engine == {"jp2k": "openslide"}.get(
             truth.scan.codec, "turbo" if truth.scan.power == 40 else "native"
@@ -241,7 +249,7 @@ def test_tiles_are_kept_and_dropped_as_the_full_rule_says(sample, run):
 
 @pytest.mark.parametrize("name", ["S02", "S03", "S12"])
 def test_pixels_of_a_tile_are_the_slide_s(sample, run, name):
-    tile = records(run / "tiles" / f"{name}.tfrecord")[5]
+    tile = records(tiles_of(run, name))[5]
     with openslide.OpenSlide(sample[0] / f"{name}.svs") as slide:
         region = np.asarray(slide.read_region((tile.x, tile.y), 0, (512, 512)).convert("RGB"), int)
     difference = np.abs(region - pixels(tile))
@@ -276,19 +284,19 @@ def content(folder):
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*")
-        if path.is_file() and path.suffix in {".tfrecord", ".idx"} | ({".json"} if "tiles" not in path.parts else set())
+        if path.is_file()
     }
 
 
-FEW = {f"S{number:02}" for number in range(1, 7)}
+FEW = {f"S{number:02}" for number in range(1, 8)}
 
 
 @pytest.fixture
 def few(sample, tmp_path):
-    """Six slides of the cohort, S06 at 40x among them."""
+    """Seven slides of the cohort, S06 at 40x among them, of so many patients: four of one class, three of another."""
     folder = tmp_path / "few"
     folder.mkdir()
-    rows = [f"{each.slide},{each.patient},{each.label}" for each in sample[1].slides if each.slide in FEW]
+    rows = [f"{name},P-{name},{('LUAD', 'LUSC')[n % 2]}" for n, name in enumerate(sorted(FEW))]
     (folder / "slides.csv").write_text("\n".join(["slide,patient,label", *rows]))
     for name in FEW:
         os.link(sample[0] / f"{name}.svs", folder / f"{name}.svs")
@@ -296,20 +304,46 @@ def few(sample, tmp_path):
 
 
 def test_one_host_and_two_give_the_same_bytes(few, tmp_path):
-    for run, hosts in ((tmp_path / "one", ["algo-1"]), (tmp_path / "two", ["algo-2", "algo-1"])):
+    one, two = tmp_path / "first" / "run", tmp_path / "second" / "run"
+    for run, hosts in ((one, ["algo-1"]), (two, ["algo-2", "algo-1"])):
         plan_of(few, run, "--hosts", len(hosts))
         for host in hosts:
             step("tile", run, "--slides", few, "--processes", len(hosts), host=host)
         here("pack", run, "--world-size", 4)
-    one, two = content(tmp_path / "one"), content(tmp_path / "two")
-    assert one.pop("plan.json") != two.pop("plan.json")
-    assert one == two
-    out, _ = step("tile", tmp_path / "one", "--slides", few)
-    assert "0 slides tiled, 6 were tiled before, 0 in quarantine, 0 left" in out
+    assert content(one / "records") == content(two / "records")
+    assert content(one / "view") == content(two / "view")
+    out, _ = step("tile", one, "--slides", few)
+    assert "0 slides tiled, 7 were tiled before, 0 in quarantine, 0 left" in out
+
+
+def test_another_run_takes_the_tiles_of_the_first_and_makes_what_has_changed(few, tmp_path, sample):
+    first, second, third, fourth = (tmp_path / "runs" / name for name in ("first", "second", "third", "fourth"))
+    for run, tiled in ((first, 7), (second, 0)):
+        plan_of(few, run)
+        out, _ = step("tile", run, "--slides", few)
+        assert f"{tiled} slides tiled, {7 - tiled} were tiled before" in out
+        here("pack", run)
+    assert content(first) == content(second)
+    assert len(list((second / "view").glob("*.json"))) == 7
+
+    # Another slide under the name of one, and another label of one: both are made anew, and told apart.
+    (few / "S03.svs").unlink()
+    os.link(sample[0] / "S08.svs", few / "S03.svs")
+    plan_of(few, third)
+    out, _ = step("tile", third, "--slides", few)
+    assert "1 slides tiled, 6 were tiled before" in out
+    assert [name for name in sorted(FEW) if tiles_of(third, name) != tiles_of(second, name)] == ["S03"]
+    table = (few / "slides.csv").read_text()
+    (few / "slides.csv").write_text(table.replace("S05,P-S05,LUAD", "S05,P-S05,LUSC"))
+    plan_of(few, fourth)
+    out, _ = step("tile", fourth, "--slides", few)
+    assert "1 slides tiled, 6 were tiled before" in out
+    assert [name for name in sorted(FEW) if tiles_of(fourth, name) != tiles_of(third, name)] == ["S05"]
+    assert {tile.label_name for tile in records(tiles_of(fourth, "S05"))} == {"LUSC"}
 
 
 def test_sigterm_ends_the_step_between_slides_and_the_next_start_goes_on(few, tmp_path):
-    run = tmp_path / "run"
+    run = tmp_path / "runs" / "one"
     plan_of(few, run)
     process = start("tile", run, "--slides", few, "--processes", 1)
     try:
@@ -320,43 +354,66 @@ def test_sigterm_ends_the_step_between_slides_and_the_next_start_goes_on(few, tm
         process.kill()
     assert process.returncode == 143, out + err
     assert "the same command goes on with what is left" in out
-    done = {path.stem for path in (run / "tiles").glob("*.json")}
+    done = {path.stem for path in (run / "tiles").iterdir()}
     assert 0 < len(done) < len(FEW)
-    assert {path.stem for path in (run / "tiles").glob("*.tfrecord")} == done
+    assert {path.parent.name for path in tmp_path.rglob("tiles.json")} == {account(run, name).tiles for name in done}
     _, err = step("pack", run, code=1)
     assert "not tiled yet" in err
     out, _ = step("tile", run, "--slides", few)
     assert f"{len(done)} were tiled before" in out
-    assert {path.stem for path in (run / "tiles").glob("*.json")} == FEW
+    assert {path.stem for path in (run / "tiles").iterdir()} == FEW
 
 
 @pytest.mark.slow
 def test_a_killed_host_leaves_nothing_half_and_goes_on(few, tmp_path):
-    run = tmp_path / "run"
+    run = tmp_path / "runs" / "one"
     plan_of(few, run)
     process = start("tile", run, "--slides", few, "--processes", 2, start_new_session=True)
     process.stdout.readline()
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     for path in (run / "tiles").glob("*.json"):
-        told = TiledSlide.model_validate_json(path.read_text()).summary
-        assert hashlib.sha256(path.with_suffix(".tfrecord").read_bytes()).hexdigest() == told.sha256
+        told = account(run, path.stem)
+        assert hashlib.sha256(tiles_of(run, path.stem).read_bytes()).hexdigest() == told.summary.sha256
     step("tile", run, "--slides", few)
     assert {path.stem for path in (run / "tiles").glob("*.json")} == FEW
 
 
-def test_a_slide_that_is_sound_again_leaves_the_quarantine(few, tmp_path):
-    run = tmp_path / "run"
+def test_a_slide_is_tiled_or_in_quarantine_and_never_both(few, tmp_path):
+    run = tmp_path / "runs" / "one"
     sound = (few / "S03.svs").read_bytes()
+
+    def places():
+        return {name: [folder for folder in ("tiles", "quarantine") if (run / folder / f"{name}.json").exists()]
+                for name in FEW}  # fmt: skip
+
+    whole = {name: ["tiles"] for name in FEW}
+
+    def tile():
+        return step("tile", run, "--slides", few)[0]
+
     plan_of(few, run)
     (few / "S03.svs").unlink()
-    out, _ = step("tile", run, "--slides", few)
-    assert "5 slides tiled, 0 were tiled before, 1 in quarantine, 0 left" in out
+    assert "6 slides tiled, 0 were tiled before, 1 in quarantine, 0 left" in tile()
     assert json.loads((run / "quarantine/S03.json").read_text())["reason"] == "missing file"
     (few / "S03.svs").write_bytes(sound)
-    out, _ = step("tile", run, "--slides", few)
-    assert "1 slides tiled, 5 were tiled before, 0 in quarantine, 0 left" in out
-    assert not (run / "quarantine/S03.json").exists()
+    assert "1 slides tiled, 6 were tiled before, 0 in quarantine, 0 left" in tile()
+    assert places() == whole
+    # Sound once, gone now: its tiles are no more the run's, and pack goes by that.
+    (few / "S03.svs").unlink()
+    assert "0 slides tiled, 6 were tiled before, 1 in quarantine, 0 left" in tile()
+    assert places() == whole | {"S03": ["quarantine"]}
+    assert not (run / "view/S03.json").exists()
+    # Planned again under the same run: rejected by the plan, then mended, and found done though it was in quarantine.
+    plan_of(few, run)
+    assert read_plan(run).quarantined[0].slide == "S03"
+    assert places()["S03"] == ["quarantine"]
+    (few / "S03.svs").write_bytes(sound)
+    plan_of(few, run)
+    assert places()["S03"] == []
+    tile()
+    assert places() == whole
+    here("pack", run)
 
 
 def test_other_settings_are_another_plan(sample, run, tmp_path):

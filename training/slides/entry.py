@@ -7,17 +7,16 @@ import sys
 
 from pydantic import ValidationError
 
-from sextant.slides import container, encoder, features, model, training, training_input
+from sextant.slides import container, encoder, features, model, training
 from sextant.slides.errors import RecordError
 from sextant.slides.manifest import Manifest
-from sextant.slides.records import features_from_record
 from training.slides import serve
 
 
 def train() -> None:
-    """Trains the head that the hyperparameters ask for, from the channels train, valid and manifest.
+    """Trains the head that the hyperparameters ask for, from the channels train, valid, manifest and accounts.
 
-    With a channel accounts (features/accounts/ of the run), features of another encoder are refused.
+    The last is `features/accounts/` of the run: features of another encoder or of other records are refused.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     if container.hosts().count > 1:
@@ -28,9 +27,9 @@ def train() -> None:
         settings = training.HeadSettings.model_validate(given)
         manifest = Manifest.model_validate_json(_only_json("manifest"))
         network = encoder.load(settings.encoder)
-        features.check_accounts(container.channel("accounts"), network)
+        accounts = features.check_accounts(container.channel("accounts"), manifest, network)
         train_split, valid_split = (
-            training.read_split(map(features_from_record, training_input.records(name)), name, len(manifest.classes))
+            training.read_split(features.of_channel(name, accounts), name, len(manifest.classes))
             for name in ("train", "valid")
         )
         trained = training.train_head(
