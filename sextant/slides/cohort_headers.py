@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from typing import TYPE_CHECKING, BinaryIO
 
 import tifffile
@@ -24,6 +26,29 @@ _KINDS: dict[str, tuple[int, bytes]] = {
     ".vmu": (0, b"[Uncompressed Virtual Microscope"),
 }
 """By extension, where a file that is no TIFF tells what it is, and by which bytes."""
+
+
+class _Told(logging.Handler):
+    """What tifffile logs of the file that a thread reads: it belongs to that file's finding, not to standard error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._of_thread = threading.local()
+
+    def clear(self) -> None:
+        self._of_thread.lines = []
+
+    # pyrefly: ignore[missing-override-decorator] - typing.override is Python 3.12
+    def emit(self, record: logging.LogRecord) -> None:
+        self._of_thread.lines = [*self.lines(), record.getMessage()]
+
+    def lines(self) -> list[str]:
+        found: list[str] = getattr(self._of_thread, "lines", [])
+        return found
+
+
+_TOLD = _Told()
+logging.getLogger("tifffile").addHandler(_TOLD)
 
 
 def check_header(stream: BinaryIO, key: str, size: int) -> None:
@@ -50,6 +75,7 @@ def check_header(stream: BinaryIO, key: str, size: int) -> None:
 
 def _check_tiff(stream: BinaryIO, key: str, size: int) -> None:
     stream.seek(0)
+    _TOLD.clear()
     try:
         with tifffile.TiffFile(stream, name=key) as file:
             pages = list(file.pages)
@@ -57,8 +83,10 @@ def _check_tiff(stream: BinaryIO, key: str, size: int) -> None:
             tiled = any(isinstance(page, tifffile.TiffPage) and page.is_tiled for page in pages)
             hamamatsu = _NDPI_FLAG in file.pages.first.tags
     except Exception as error:  # a damaged TIFF raises anything in a parser
+        told = "; ".join([*_TOLD.lines(), str(error)])
         raise SlideError(
-            "truncated file", f"{key} has {size} bytes, and its directories cannot be followed in them: copy it again"
+            "truncated file",
+            f"{key} has {size} bytes, and its directories cannot be followed in them ({told}): copy it again",
         ) from error
     if max(ends) > size:
         raise SlideError("truncated file", f"{key} has {size} bytes, and its tiles need {max(ends)}: copy it again")

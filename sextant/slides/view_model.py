@@ -9,7 +9,6 @@ Plain data, without numpy: a Lambda function reads it.
 
 from __future__ import annotations
 
-import base64
 import struct
 from typing import Literal
 
@@ -57,10 +56,6 @@ class TileGrid(BaseModel):
     columns: int
     rows: int
     shares: str
-
-    def kept(self) -> int:
-        """How many tiles are in the records."""
-        return sum(each != DROPPED for each in base64.b64decode(self.shares))
 
 
 class View(BaseModel):

@@ -2,6 +2,8 @@
 
 import io
 import random
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -145,6 +147,20 @@ def test_files_that_are_missing_ambiguous_or_no_slides(slides):
     assert "a.svs, sub/a.tiff" in told["a"]
     assert "column key" in told["a"]
     assert "need 100007" in told["far"]
+
+
+def test_what_the_reader_warns_of_is_in_the_finding_and_not_on_standard_error(slides):
+    whole = tiff_of("c")
+    (slides / "c.svs").write_bytes(whole[:4] + (9_999).to_bytes(4, "little") + whole[8:])
+    program = (
+        "import sys\n"
+        "from sextant.slides.cohort import Row, gather\n"
+        "print(gather([Row(n, n, 'L') for n in 'abc'], sys.argv[1]).quarantined[0].detail)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(slides)], capture_output=True, text=True, check=True)
+    assert "cannot be followed in them (" in done.stdout
+    assert "invalid offset to first page 9999" in done.stdout
+    assert done.stderr == ""
 
 
 def test_a_key_without_its_folders_is_found_in_them(slides):
