@@ -77,13 +77,16 @@ def input_mode(name: str) -> str:
     Raises:
         InputError: the job has channels, but none of this name.
     """
-    path = opt_ml() / "input" / "config" / "inputdataconfig.json"
-    if not path.is_file():
-        return "File"
-    channels = _json(path)
-    if name not in channels:
-        raise InputError(f"the training job has no channel {name!r}, only {sorted(channels)}: add it to its inputs")
-    return str(channels[name].get("TrainingInputMode", "File"))
+    return str(_input(name).get("TrainingInputMode", "File"))
+
+
+def is_shared_out(name: str) -> bool:
+    """Whether each host has objects of its own of a training job's channel (ShardedByS3Key), and not all of them.
+
+    Raises:
+        InputError: as for `input_mode`.
+    """
+    return _input(name).get("S3DistributionType") == "ShardedByS3Key"
 
 
 def failing(main: Callable[[], None]) -> int:
@@ -110,6 +113,17 @@ def failing(main: Callable[[], None]) -> int:
     except OSError as error:  # outside a container there may be no /opt/ml: the log has the reason
         print(f"{output} cannot be written: {error}", file=sys.stderr)  # noqa: T201
     return 1
+
+
+def _input(channel: str) -> dict[str, Any]:
+    path = opt_ml() / "input" / "config" / "inputdataconfig.json"
+    if not path.is_file():
+        return {}
+    channels = _json(path)
+    if channel not in channels:
+        raise InputError(f"the training job has no channel {channel!r}, only {sorted(channels)}: add it to its inputs")
+    found: dict[str, Any] = channels[channel]
+    return found
 
 
 def _configurations(name: str) -> tuple[Path, Path]:

@@ -72,14 +72,23 @@ def manifest() -> Manifest:
 def check(packed: Manifest, batch_size: int, ranks: int) -> int:
     """The steps per epoch of every rank, once it is sure that all ranks have that many.
 
+    Args:
+        packed: the manifest.
+        batch_size: tiles per rank and step.
+        ranks: of all hosts together.
+
     Raises:
-        InputError: the shards cannot be dealt equally, or those that the channel holds are not the manifest's.
+        InputError: the shards cannot be dealt equally, those that the channel holds are not the manifest's, or ranks
+            would read the same pipe, or pipes with the same records.
     """
     try:
         steps = steps_per_epoch(packed, batch_size, ranks)
     except ValueError as error:
         raise container.InputError(str(error)) from error
-    if container.input_mode(channel_of("train", 0)) != "Pipe":
+    if container.input_mode(channel_of("train", 0)) == "Pipe":
+        for split in ("train", "valid"):
+            _check_pipes(split, ranks)
+    else:
         told = {each.name.rpartition("/")[2]: each.bytes for each in packed.splits["train"].shards}
         found = {each.name: each.stat().st_size for each in training_input.shards("train")}
         wrong = sorted(name for name in told.keys() | found.keys() if told.get(name) != found.get(name))
@@ -89,6 +98,24 @@ def check(packed: Manifest, batch_size: int, ranks: int) -> int:
                 f"{told.get(wrong[0])}. Point it at the records that this manifest was packed with, all on every host"
             )
     return steps
+
+
+def _check_pipes(split: str, ranks: int) -> None:
+    """A pipe cannot be dealt out by its readers as a folder can: what comes through it is one rank's."""
+    hosts = container.hosts().count
+    channels = [channel_of(split, number) for number in range(ranks // hosts)]
+    if len(set(channels)) < len(channels):
+        raise container.InputError(
+            f"channel {split} is a pipe, which one rank can read, and {len(channels)} ranks per host share it: use "
+            f"input mode FastFile, one rank per host, or a channel for each rank ({split}_0, {split}_1, …) with shards of "
+            "its own"
+        )
+    replicated = [each for each in channels if not container.is_shared_out(each)]
+    if hosts > 1 and replicated:
+        raise container.InputError(
+            f"channel {replicated[0]} brings the same records to each of {hosts} hosts through a pipe: use input mode "
+            "FastFile, or S3DataDistributionType ShardedByS3Key"
+        )
 
 
 def channel_of(split: str, local_rank: int) -> str:
