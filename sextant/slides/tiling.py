@@ -8,50 +8,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from sextant.slides import jpeg, jpeg_stream
 from sextant.slides.background import background_share, estimate
 from sextant.slides.errors import SlideError
-from sextant.slides.reader import Engine, Grid, Slide, grid, open_slide, tile_parts, tile_pixels
+from sextant.slides.reader import Grid, Slide, grid, open_slide, tile_parts, tile_pixels
 from sextant.slides.records import Tile, to_record
-from sextant.slides.settings import TileSettings  # noqa: TC001  pydantic reads it
+from sextant.slides.summary import TileSummary
 from sextant.slides.tfrecord import frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from sextant.slides.settings import TileSettings
+
 _BUFFER = 1 << 20
-
-
-class TileSummary(BaseModel):
-    """What became of a slide. `width` and `height` are pixels of level 0, `mpp` its µm per pixel, `magnification` what
-    it was scanned at or is taken for; `columns` and `rows` are of the grid of tiles.
-
-    Of `tiles`, `kept` are in the file and `dropped` are background; `rechecked` were decided at full resolution.
-    `bytes` and `sha256` are of the file.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    slide: str
-    engine: Engine
-    width: int
-    height: int
-    objective_power: float | None
-    mpp: float | None
-    magnification: float
-    columns: int
-    rows: int
-    tiles: int
-    kept: int
-    dropped: int
-    rechecked: int
-    seconds_cpu: float
-    bytes: int
-    sha256: str
-    settings: TileSettings
 
 
 def tile_slide(
