@@ -28,7 +28,8 @@ from sextant.slides.container import InputError
 from sextant.slides.errors import SlideError
 from sextant.slides.plan import Finding
 from sextant.slides.store import TiledSlide
-from sextant.slides.tiling import TileSummary, tile_slide
+from sextant.slides.summary import TileSummary
+from sextant.slides.tiling import tile_slide
 from sextant.slides.view import write_view
 
 if TYPE_CHECKING:
