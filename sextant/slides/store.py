@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sextant import storage
 from sextant.slides.container import InputError
-from sextant.slides.tiling import TileSummary  # noqa: TC001  pydantic reads the types of fields
+from sextant.slides.summary import TileSummary  # noqa: TC001  pydantic reads the types of fields
 
 if TYPE_CHECKING:
     from sextant.slides.plan import PlannedSlide
