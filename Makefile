@@ -9,13 +9,25 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --require-hashes
 EXTRAS ?=
 ARGS ?=
+# Workers of the core suite; the session's fixtures are made by each of them that needs them.
+WORKERS ?= 2
+SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: demo test setup setup-dev lint types suites clean $(addprefix extra-,browser spark torch sagemaker slow)
+.PHONY: demo test checks setup setup-dev lint types suites clean $(addprefix extra-,browser spark torch sagemaker slow)
 
 demo: setup
 	@$(BIN)/sextant demo $(ARGS)
 
-test: setup-dev lint types suites $(addprefix extra-,$(EXTRAS))
+# What waits for the network is fetched while the core suite runs; the extra suites, which wait for processes and pages,
+# run two at a time.
+test: setup-dev
+	@$(MAKE) --no-print-directory -j2 checks $(patsubst %,.venv-%/stamp,$(filter-out slow,$(EXTRAS)))
+	@$(if $(strip $(EXTRAS)),$(MAKE) --no-print-directory -j2 $(SYNC) $(addprefix extra-,$(EXTRAS)))
+
+checks:
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory types
+	@$(MAKE) --no-print-directory suites
 
 setup: $(VENV)/demo.stamp
 
@@ -47,7 +59,8 @@ types: setup-dev
 	$(BIN)/python -m web.typecheck
 
 suites: setup-dev
-	$(BIN)/pytest -m "not browser and not spark and not torch and not sagemaker and not slow and not aws" --durations=10
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup --durations=10 \
+	  -m "not browser and not spark and not torch and not sagemaker and not slow and not aws"
 
 # An environment of its own each: heavy, and none of it in the demo's way.
 .venv-%/stamp: requirements/%.txt pyproject.toml | $(BIN)/uv

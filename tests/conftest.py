@@ -15,6 +15,16 @@ from sextant.labeling import client
 from sextant.labeling.client import Deployed
 
 
+def pytest_collection_modifyitems(config, items):
+    """Where several workers share the suite, one has all tests of what takes long to make, and others go by file."""
+    if not config.getoption("numprocesses", default=None):
+        return
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        synthesized = "tests/infrastructure" if file.startswith("tests/infrastructure/") else file
+        item.add_marker(pytest.mark.xdist_group("embedded" if "embedded" in item.fixturenames else synthesized))
+
+
 @dataclass(frozen=True)
 class Embedded:
     """A running embedded AWS. `session` is the account's root; `outputs` are those of the stacks, by stack name."""
