@@ -107,8 +107,8 @@ def _check_pipes(split: str, ranks: int) -> None:
     if len(set(channels)) < len(channels):
         raise container.InputError(
             f"channel {split} is a pipe, which one rank can read, and {len(channels)} ranks per host share it: use "
-            f"input mode FastFile, one rank per host, or a channel for each rank ({split}_0, {split}_1, …) with shards of "
-            "its own"
+            f"input mode FastFile, one rank per host, or a channel for each rank ({split}_0, {split}_1, …) with "
+            "shards of its own"
         )
     replicated = [each for each in channels if not container.is_shared_out(each)]
     if hosts > 1 and replicated:

@@ -46,7 +46,7 @@ class SlidesStack(cdk.Stack):
             environment=environment,
             access_logs=access_logs,
             key=key,
-            unversioned_because="A run writes below its own name only, and can be run again from the slides.",
+            unversioned_because="A run writes below its name, or what all would write alike; all can be made again.",
         )
         alarms = alarm_topic(self, environment, key)
         execution = Execution(self, "Execution", environment=environment, slides=slides, runs=runs)
