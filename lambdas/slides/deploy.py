@@ -1,4 +1,4 @@
-"""After a person has approved a model package: brings it to the endpoint."""
+"""After a person has approved a model package, and after the endpoint has changed: brings the endpoint up to date."""
 
 from typing import Any
 
@@ -12,12 +12,13 @@ from sextant.slides.deploy import Serving, deploy
 logger = Logger(service="slides-deploy")
 serving = environment(Serving)
 sagemaker = aws.client("sagemaker")
+scaling = aws.client("application-autoscaling")
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Handles `SageMaker Model Package State Change`. The same event twice changes the endpoint once."""
-    detail = event["detail"]
-    done = deploy(sagemaker, serving, detail["ModelPackageArn"])
-    logger.info("endpoint brought up to date", package=detail["ModelPackageArn"], done=done)
+    """Handles SageMaker's Model Package State Change and Endpoint State Change, each any number of times."""
+    asked = event["detail"].get("ModelPackageArn")
+    done = deploy(sagemaker, scaling, serving, asked)
+    logger.info("endpoint compared with the registry", asked=asked, done=done)
     return {"endpoint": serving.ENDPOINT, "done": done}

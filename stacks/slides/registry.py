@@ -11,6 +11,7 @@ import aws_cdk.aws_iam as iam
 import aws_cdk.aws_sagemaker as sagemaker
 from constructs import Construct
 
+from sextant.slides.deploy import VARIANT
 from stacks.building_blocks.alarms import alarm
 from stacks.building_blocks.function import PythonFunction, lost_events
 from stacks.building_blocks.grants import as_finding, grant_read
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from stacks.config import EnvironmentConfig
     from stacks.slides.execution import Execution
+
+
+SCALING_SERVICE = "sagemaker.application-autoscaling.amazonaws.com"
 
 
 class Registry(Construct):
@@ -78,7 +82,7 @@ class Registry(Construct):
     def _deployment(
         self, environment: EnvironmentConfig, execution: Execution, *, packages: str, key: kms.Key, alarms: sns.Topic
     ) -> None:
-        """A package was approved → function → model, endpoint configuration, endpoint."""
+        """A package was approved, or the endpoint has changed → function → model, endpoint configuration, endpoint."""
         stack, settings = cdk.Stack.of(self), environment.slides
         lost = lost_events(self, "LostApprovals", key)
         made = PythonFunction(
@@ -90,12 +94,15 @@ class Registry(Construct):
             key=key,
             variables={
                 "ENDPOINT": self.group_name,
+                "MODEL_PACKAGE_GROUP": self.group_name,
                 "ROLE_ARN": execution.role.role_arn,
                 "INSTANCE_TYPE": settings.serving_instance_type,
                 "INSTANCES": str(settings.serving_instances),
+                "INSTANCES_MAX": str(settings.serving_instances_max),
+                "INVOCATIONS_PER_MINUTE": str(settings.serving_invocations_per_minute),
                 "NETWORK": stack.to_json_string(execution.jobs.network or {}),
             },
-            timeout_seconds=60,
+            timeout_seconds=180,  # a failed endpoint's deletion is waited for
             lost_events=lost,
         )
 
@@ -110,7 +117,10 @@ class Registry(Construct):
                     "sagemaker:CreateEndpoint",
                     "sagemaker:CreateEndpointConfig",
                     "sagemaker:CreateModel",
+                    "sagemaker:DeleteEndpoint",
                     "sagemaker:DescribeEndpoint",
+                    "sagemaker:DescribeEndpointConfig",
+                    "sagemaker:ListTags",
                     "sagemaker:UpdateEndpoint",
                 ],
                 resources=made_here,
@@ -119,6 +129,7 @@ class Registry(Construct):
         made.role.add_to_principal_policy(
             iam.PolicyStatement(actions=["sagemaker:DescribeModelPackage"], resources=[packages])
         )
+        made.role.add_to_principal_policy(iam.PolicyStatement(actions=["sagemaker:ListModelPackages"], resources=["*"]))
         made.role.add_to_principal_policy(
             iam.PolicyStatement(
                 actions=["iam:PassRole"],
@@ -128,30 +139,99 @@ class Registry(Construct):
         )
         acknowledge(
             made.role,
-            "Models and configurations are named after the group and a version that is not known beforehand.",
+            "Models and configurations are named after the group and a version that is not known beforehand. Listing "
+            "packages has no resource to be limited to.",
             *(f"AwsSolutions-IAM5[Resource::{as_finding(made.role, arn)}]" for arn in (*made_here, packages)),
+            "AwsSolutions-IAM5[Resource::*]",
         )
-        events.Rule(
-            self,
-            "Approved",
-            description="A person approved a model package",
-            event_pattern=events.EventPattern(
-                source=["aws.sagemaker"],
-                detail_type=["SageMaker Model Package State Change"],
-                detail={"ModelPackageGroupName": [self.group_name], "ModelApprovalStatus": ["Approved"]},
-            ),
-            # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
-            targets=[
+        self._scaling(
+            made.role,
+            endpoint=stack.format_arn(service="sagemaker", resource="endpoint", resource_name=self.group_name),
+        )
+        mine = {"ModelPackageGroupName": [self.group_name], "ModelApprovalStatus": ["Approved"]}
+        settled = {"EndpointName": [self.group_name], "EndpointStatus": ["IN_SERVICE", "FAILED"]}
+        for rule_id, kind, detail, description in (
+            ("Approved", "Model Package", mine, "A person approved a model package"),
+            ("Settled", "Endpoint", settled, "The endpoint's change is over: it serves, or has failed"),
+        ):
+            events.Rule(
+                self,
+                rule_id,
+                description=description,
+                event_pattern=events.EventPattern(
+                    source=["aws.sagemaker"], detail_type=[f"SageMaker {kind} State Change"], detail=detail
+                ),
                 # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
-                targets.LambdaFunction(made.function)
-            ],
-        )
+                targets=[
+                    # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
+                    targets.LambdaFunction(made.function)
+                ],
+            )
         alarm(
             self,
             "ApprovalsLost",
             topic=alarms,
             metric=lost.metric_approximate_number_of_messages_visible(period=cdk.Duration.minutes(5)),
             threshold=1,
-            description="A model was approved and the endpoint was not changed: the event lies in the queue of lost "
-            "approvals, the reason in the function's log. Mend it, then reject and approve the package again.",
+            description="A model was approved and the endpoint does not serve it: the event lies in the queue of lost "
+            "approvals, the reason in the function's log. Reject the package, or mend the reason and approve it again.",
+        )
+
+    def _scaling(self, role: iam.Role, *, endpoint: str) -> None:
+        """Lets the function register the endpoint's one variant for scaling, and the service do what follows from it.
+
+        Application Auto Scaling checks that its caller may do what it will do in its own, service-linked role: change
+        the endpoint's capacity, and make, look at and delete its alarms.
+        """
+        stack = cdk.Stack.of(self)
+        targets_of_scaling = stack.format_arn(
+            service="application-autoscaling", resource="scalable-target", resource_name="*"
+        )
+        alarm_names = f"TargetTracking-endpoint/{self.group_name}/variant/{VARIANT}-*"
+        alarms, any_alarm = (
+            stack.format_arn(
+                service="cloudwatch",
+                resource="alarm",
+                resource_name=name,
+                arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+            )
+            for name in (alarm_names, "*")
+        )
+        linked = stack.format_arn(
+            service="iam",
+            region="",
+            resource="role",
+            resource_name=f"aws-service-role/{SCALING_SERVICE}/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint",
+        )
+        of_variants = {
+            "application-autoscaling:service-namespace": "sagemaker",
+            "application-autoscaling:scalable-dimension": "sagemaker:variant:DesiredInstanceCount",
+        }
+        for actions, resource, condition in (
+            (
+                [
+                    "application-autoscaling:DeregisterScalableTarget",
+                    "application-autoscaling:PutScalingPolicy",
+                    "application-autoscaling:RegisterScalableTarget",
+                ],
+                targets_of_scaling,
+                of_variants,
+            ),
+            (["sagemaker:UpdateEndpointWeightsAndCapacities"], endpoint, {}),
+            (["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"], alarms, {}),
+            (["cloudwatch:DescribeAlarms"], any_alarm, {}),
+            (["iam:CreateServiceLinkedRole"], linked, {"iam:AWSServiceName": SCALING_SERVICE}),
+        ):
+            conditions = {"StringEquals": condition} if condition else {}
+            role.add_to_principal_policy(
+                iam.PolicyStatement(actions=actions, resources=[resource], conditions=conditions)
+            )
+        acknowledge(
+            role,
+            "Scalable targets have numbers and alarms have endings that are not known beforehand; a condition keeps to "
+            "instances of endpoints. Alarms are described by no narrower resource than all of them.",
+            *(
+                f"AwsSolutions-IAM5[Resource::{as_finding(role, arn)}]"
+                for arn in (targets_of_scaling, alarms, any_alarm)
+            ),
         )

@@ -166,7 +166,7 @@ class Autoscaling(Ledger[Place]):
         place, resource = self._resource(call, "PutScalingPolicy", params)
         name = params["PolicyName"]
         call.authorize("cloudwatch:PutMetricAlarm", _alarms(place, resource))
-        call.authorize("cloudwatch:DescribeAlarms", "*")
+        call.authorize("cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:{place.region}:{place.account}:alarm:*")
         with self._lock:
             self._target(place, resource)
             known = self._read("policies", place, resource, name)
@@ -184,7 +184,7 @@ class Autoscaling(Ledger[Place]):
                 "ScalableDimension": DIMENSION,
                 "PolicyType": kind,
                 "TargetTrackingScalingPolicyConfiguration": tracking,
-                "Alarms": [],
+                "Alarms": list[Document](),
                 "CreationTime": known["CreationTime"] if known else self._now(),
             }
             self._write("policies", place, record, resource, name)
