@@ -625,6 +625,7 @@ def _enforce_execution_roles(home: EmulatorHome) -> None:
 
 # By execution, the thread that walks its states, or did.
 _walkers: dict[str, threading.Thread] = {}
+_LAST_TASK_SECONDS = 50.0
 _REDRIVABLE = ("FAILED", "ABORTED", "TIMED_OUT")
 
 
@@ -632,15 +633,18 @@ def _install_redrive() -> None:
     """A failed or stopped execution goes on with the state it ended in; its history and its input stay.
 
     As on AWS, retries begin anew and the context object tells the number of redrives. Otherwise than on AWS, a Map or
-    Parallel state is done again as a whole, variables (`Assign`) are lost, and a stopped execution is refused until its
-    last task has come to its end.
+    Parallel state is done again as a whole, variables (`Assign`) are lost, and where an execution was stopped, the
+    answer waits for the end of its last task.
     """
     answer = app.SERVICE_HANDLERS["states"]
 
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: Document) -> Response:
         action = headers.get("x-amz-target", "").rpartition(".")[2]
         if action == "RedriveExecution":
-            response = _redrive(json.loads(body).get("executionArn", ""))
+            execution_arn = json.loads(body).get("executionArn", "")
+            if stepfunctions._executions.get(execution_arn, {}).get("status") == "ABORTED":
+                await asyncio.to_thread(_await_walker, execution_arn)
+            response = _redrive(execution_arn)
         else:
             response = await answer(method, path, headers, body, query)
             if action == "DescribeExecution" and response[0] == 200:
@@ -648,6 +652,13 @@ def _install_redrive() -> None:
         return stepfunctions._finalize_response(response)
 
     app.SERVICE_HANDLERS["states"] = handle
+
+
+def _await_walker(execution_arn: str) -> None:
+    """Until the last task of a stopped execution has come to its end, too."""
+    walker = _walkers.get(execution_arn)
+    if walker is not None:
+        walker.join(_LAST_TASK_SECONDS)
 
 
 def _redrive(execution_arn: str) -> Response:
