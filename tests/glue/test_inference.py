@@ -80,7 +80,7 @@ def test_bad_lines_are_counted_and_the_rest_is_kept(tmp_path):
         (b'{"a": [1, 2', "not valid JSON"),
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "binary"),
         (b"PAR1 but nothing else", "Parquet footer"),
-        (gzip.compress(b'{"a": 1}' * 1000)[:-20], "truncated gzip"),
+        (gzip.compress(b'{"a": 1}' * 1000, mtime=0)[:-20], "truncated gzip"),
         (b"just words in a text file\n", "neither JSON"),
         (b"BZh9 whatever", "bzip2"),
     ],
