@@ -634,7 +634,8 @@ def _install_redrive() -> None:
 
     As on AWS, retries begin anew and the context object tells the number of redrives. Otherwise than on AWS, a Map or
     Parallel state is done again as a whole, variables (`Assign`) are lost, and where an execution was stopped, the
-    answer waits for the end of its last task.
+    answer waits for the end of its last task. The state machine is the one of now, not the one that the execution began
+    with.
     """
     answer = app.SERVICE_HANDLERS["states"]
 

@@ -79,8 +79,8 @@ class Pipeline(Construct):
             threshold=1,
             description="A run over a cohort of slides failed. The execution names the step and SageMaker's reason; "
             "the job's log has the rest. Mend the cause, then redrive the execution within 14 days (in the console of "
-            "Step Functions, or `aws stepfunctions redrive-execution`): it goes on with the step that failed. Where "
-            "slides or their table were mended, put slides.csv again: that is a new run.",
+            "Step Functions, or `aws stepfunctions redrive-execution`): it goes on with the step that failed. After a "
+            "change of slides, table or environment put slides.csv again: that is a new run.",
         )
 
     def _chain(
