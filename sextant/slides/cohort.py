@@ -47,7 +47,6 @@ class Row:
     label: str
     key: str = ""
     size: int = 0
-    etag: str = ""
 
 
 @dataclass(frozen=True)
@@ -245,7 +244,7 @@ def _located(rows: Iterable[Row], files: Sequence[storage.Entry], findings: _Fin
             told = ", ".join(each.key for each in meant[:4])
             findings.quarantine(row, "several files", f"{row.slide} may be {told}: tell which in the column key")
         else:
-            found.append(replace(row, key=meant[0].key, size=meant[0].size, etag=meant[0].etag))
+            found.append(replace(row, key=meant[0].key, size=meant[0].size))
     return found
 
 

@@ -90,7 +90,7 @@ class Plan(BaseModel):
         return self
 
     def digest(self) -> str:
-        """SHA-256 of what decides the results: tiles and shards made under another plan are told by it.
+        """SHA-256 of what decides the results: shards, models and scores of another plan are told by it.
 
         The hosts are left out, and so is what was only told: another number of hosts goes on where the first ended.
         """

@@ -17,6 +17,10 @@ from sextant.slides.manifest import Manifest, steps_per_epoch
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sextant.slides.plan import Split
+
+_SPLITS: tuple[Split, ...] = ("train", "valid")
+
 
 class FinetuneSettings(BaseModel):
     """The hyperparameters of fine-tuning; SageMaker hands them over as strings."""
@@ -85,22 +89,26 @@ def check(packed: Manifest, batch_size: int, ranks: int) -> int:
         steps = steps_per_epoch(packed, batch_size, ranks)
     except ValueError as error:
         raise container.InputError(str(error)) from error
-    if container.input_mode(channel_of("train", 0)) == "Pipe":
-        for split in ("train", "valid"):
+    for split in _SPLITS:
+        if container.input_mode(channel_of(split, 0)) == "Pipe":
             _check_pipes(split, ranks)
-    else:
-        told = {each.name.rpartition("/")[2]: each.bytes for each in packed.splits["train"].shards}
-        found = {each.name: each.stat().st_size for each in training_input.shards("train")}
-        wrong = sorted(name for name in told.keys() | found.keys() if told.get(name) != found.get(name))
-        if wrong:
-            raise container.InputError(
-                f"channel train does not hold the manifest's shards: {wrong[0]} has {found.get(wrong[0])} bytes of "
-                f"{told.get(wrong[0])}. Point it at the records that this manifest was packed with, all on every host"
-            )
+        else:
+            _check_shards(split, packed)
     return steps
 
 
-def _check_pipes(split: str, ranks: int) -> None:
+def _check_shards(split: Split, packed: Manifest) -> None:
+    told = {each.name.rpartition("/")[2]: each.bytes for each in packed.splits[split].shards}
+    found = {each.name: each.stat().st_size for each in training_input.shards(split)}
+    wrong = sorted(name for name in told.keys() | found.keys() if told.get(name) != found.get(name))
+    if wrong:
+        raise container.InputError(
+            f"channel {split} does not hold the manifest's shards: {wrong[0]} has {found.get(wrong[0])} bytes of "
+            f"{told.get(wrong[0])}. Point it at the records that this manifest was packed with, all on every host"
+        )
+
+
+def _check_pipes(split: Split, ranks: int) -> None:
     """A pipe cannot be dealt out by its readers as a folder can: what comes through it is one rank's."""
     hosts = container.hosts().count
     channels = [channel_of(split, number) for number in range(ranks // hosts)]

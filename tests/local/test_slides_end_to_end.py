@@ -113,6 +113,14 @@ def test_an_approved_model_answers_as_the_batch_did(scanned, run):
         there = {each["EndpointName"]: each["EndpointStatus"] for each in sagemaker.list_endpoints()["Endpoints"]}
         status = there.get(name, "")
         assert status != "Failed"
+    scaling, targets = scanned.embedded.client("application-autoscaling"), []
+    while not targets and time.monotonic() < deadline:  # the endpoint's own event has it registered
+        time.sleep(0.5)
+        targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    assert [(each["ResourceId"], each["MinCapacity"], each["MaxCapacity"]) for each in targets] == [
+        (f"endpoint/{name}/variant/main", 1, 4)
+    ]
+    assert scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
     results = [each for each in _results(scanned, run.id) if each.n_tiles]
     slide = results[0].slide
     records = f"s3://{scanned.deployed.runs_bucket}/runs/{run.id}/records/test/{slide}.tfrecord"
@@ -143,6 +151,28 @@ def test_an_approved_model_answers_as_the_batch_did(scanned, run):
         assert found == pytest.approx([json.loads(line)["scores"][each] for each in classes], abs=0.02)
 
 
+def test_another_run_over_the_cohort_tiles_nothing(scanned, run):
+    stored = _objects(scanned, "runs/tiles/")
+    assert len([key for key in stored if key.endswith("/tiles.json")]) == 29
+
+    again = scanned.operation.start()
+
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        found, steps = scanned.operation.run(again)
+        if found.state != "running" or {step.name: step.state for step in steps}["Tile"] == "succeeded":
+            break
+        time.sleep(0.5)
+    scanned.operation.stop(again)
+    assert {step.name: step.state for step in steps}["Tile"] == "succeeded"
+    assert _objects(scanned, "runs/tiles/") == stored, "with the times of their last change"
+    for name in ("tiles/", "view/"):
+        first, second = ({key.rpartition("/")[2] for key in _objects(scanned, f"runs/{each}/{name}")}
+                         for each in (run.id, again))  # fmt: skip
+        assert first == second
+        assert len(first) >= 29
+
+
 def test_a_run_that_is_stopped_ends_its_job(scanned):
     operation = scanned.operation
     again = operation.start()
@@ -164,6 +194,40 @@ def test_a_run_that_is_stopped_ends_its_job(scanned):
         time.sleep(0.2)
     assert status == "Stopped"
     assert operation.run(again)[0].state == "stopped"
+
+
+def _objects(scanned, prefix):
+    """The objects below a prefix of the runs' bucket, with the time of their last change."""
+    pages = scanned.embedded.client("s3").get_paginator("list_objects_v2")
+    listed = pages.paginate(Bucket=scanned.deployed.runs_bucket, Prefix=prefix)
+    return {each["Key"]: each["LastModified"] for page in listed for each in page.get("Contents", [])}
+
+
+def test_a_stopped_run_that_is_redriven_goes_on_with_the_step_it_was_in(scanned):
+    """Its job has a new name, under which its log is found; what the execution was given stays."""
+    operation, states = scanned.operation, scanned.embedded.client("stepfunctions")
+    (stopped,) = operation.runs(1).runs
+    assert stopped.state == "stopped"
+    _, before = operation.run(stopped.id)
+    (name,) = [step.name for step in before if step.state == "stopped"]
+    arn = f"{scanned.deployed.machine_arn.replace(':stateMachine:', ':execution:')}:{stopped.id}"
+
+    states.redrive_execution(executionArn=arn)
+
+    deadline = time.monotonic() + 120
+    while True:
+        found, steps = operation.run(stopped.id)
+        (step,) = [step for step in steps if step.name == name]
+        assert found.state == "running", step.error
+        if step.state == "succeeded":
+            break
+        assert time.monotonic() < deadline, step
+        time.sleep(0.2)
+    job = f"{stopped.id}-{name.lower()}-1-0"
+    assert step.log.stream == job
+    described = scanned.embedded.client("sagemaker").describe_processing_job(ProcessingJobName=job)
+    assert described["ProcessingJobStatus"] == "Completed"
+    operation.stop(stopped.id)
 
 
 def _results(scanned, run):

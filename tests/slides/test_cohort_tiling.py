@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sextant.slides import cohort_tiling, store
-from sextant.slides.cohort_tiling import quarantine, tile_host
+from sextant.slides.cohort_tiling import clear_plan, publish_plan, quarantine, tile_host
 from sextant.slides.companions import fetch
 from sextant.slides.container import InputError
 from sextant.slides.plan import Finding, Plan, PlannedSlide
@@ -210,6 +210,23 @@ def test_a_slide_that_is_replaced_while_it_is_read_gives_no_tiles(cohort, monkey
     made, _ = tile(cohort)
     assert {each.slide: each.reason for each in made.quarantined} == {"b": "changing file"}
     assert places(cohort[0])["b"] is None
+
+
+def test_a_plan_that_fails_leaves_no_plan_and_one_that_forgets_a_slide_leaves_nothing_of_it(cohort, monkeypatch):
+    monkeypatch.setattr(cohort_tiling, "_child", _tiled)
+    run, _, plan = cohort
+    publish_plan(str(run), plan)
+    tile(cohort)
+    finding = Finding(slide="a", key="a.svs", reason="missing file", detail="d")
+    clear_plan(str(run))
+    quarantine(str(run), [finding], "plan")
+    assert not (run / "plan.json").exists(), "a step that goes on would go by what is no more"
+    assert {name for name, each in places(run).items() if each} == {"b", "c"}
+    less = Plan(classes=plan.classes, slides=plan.slides[2:], quarantined=(finding,))
+    publish_plan(str(run), less)
+    assert {name for name, each in places(run).items() if each} == {"c"}
+    assert {path.name for path in (run / "view").glob("*.json")} == {"c.json"}
+    assert {path.name for path in (run / "quarantine").iterdir()} == {"a.json"}
 
 
 def test_a_run_at_the_top_of_a_bucket_has_nothing_beside_it():

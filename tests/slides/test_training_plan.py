@@ -10,9 +10,9 @@ from sextant.slides.manifest import Manifest, ManifestSplit, Shard
 from sextant.slides.settings import TileSettings
 
 
-def split(shards):
+def split(name, shards):
     return ManifestSplit(
-        shards=tuple(Shard(name=f"train/part-{n}.tfrecord", records=6, bytes=9, sha256="0") for n in range(shards)),
+        shards=tuple(Shard(name=f"{name}/part-{n}.tfrecord", records=6, bytes=9, sha256="0") for n in range(shards)),
         records=6 * shards,
         per_class={"a": 6 * shards},
         slides=1,
@@ -25,7 +25,7 @@ MANIFEST = Manifest(
     plan_digest="d",
     settings=TileSettings(),
     world_size_multiple=4,
-    splits={"train": split(4), "valid": split(4)},
+    splits={"train": split("train", 4), "valid": split("valid", 4)},
 )
 PIPE = {"TrainingInputMode": "Pipe", "S3DistributionType": "FullyReplicated"}
 SHARED = PIPE | {"S3DistributionType": "ShardedByS3Key"}
@@ -72,3 +72,25 @@ def test_pipes_that_ranks_would_share_are_refused(job, hosts, ranks, channels, r
     job(hosts, **channels)
     with pytest.raises(InputError, match=reason):
         training_plan.check(MANIFEST, 3, ranks)
+
+
+@pytest.mark.parametrize("channel", ["train", "valid"])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda of: (of / "part-2.tfrecord").unlink(), "part-2.tfrecord has None bytes of 9"),
+        (lambda of: (of / "part-9.tfrecord").write_bytes(b""), "part-9.tfrecord has 0 bytes of None"),
+        (lambda of: (of / "part-1.tfrecord").write_bytes(b"short"), "part-1.tfrecord has 5 bytes of 9"),
+    ],
+)
+def test_folders_hold_the_manifest_s_shards(job, tmp_path, channel, change, reason):
+    file = {"TrainingInputMode": "File"}
+    job(1, train=file, valid=file)
+    for name in ("train", "valid"):
+        (tmp_path / "input/data" / name).mkdir(parents=True)
+        for n in range(4):
+            (tmp_path / "input/data" / name / f"part-{n}.tfrecord").write_bytes(b"123456789")
+    assert training_plan.check(MANIFEST, 3, 4) == 2
+    change(tmp_path / "input/data" / channel)
+    with pytest.raises(InputError, match=f"channel {channel} does not hold the manifest's shards: {reason}"):
+        training_plan.check(MANIFEST, 3, 4)
