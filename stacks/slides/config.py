@@ -28,7 +28,7 @@ class SlidesConfig(Section):
     encoding: Literal["native", "jpeg"] = "native"
     """`native` copies a slide's own JPEG tiles where they fit; `jpeg` makes one JPEG of every tile, for readers that
     are not of this system."""
-    salt: str = "sextant"
+    salt: Annotated[str, Field(max_length=256)] = "sextant"
     """Decides which patients are in which split: another salt is another split."""
     tiling_instances: Annotated[int, Field(ge=1, le=100)] = 2
     tiling_instance_type: InstanceType = "ml.m5.4xlarge"
@@ -39,7 +39,9 @@ class SlidesConfig(Section):
     training: Literal["head", "finetune"] = "head"
     """`head` trains a classifier on the features of a frozen encoder, without PyTorch; `finetune` trains the network
     EfficientNet-Lite0 itself, with PyTorch under torchrun."""
-    encoder: Annotated[str, Field(pattern=r"^(lite0|onnx:s3://[^/]+/.+|timm:.+|python:[\w.]+:\w+)$")] = "lite0"
+    encoder: Annotated[
+        str, Field(max_length=256, pattern=r"^(lite0|onnx:s3://[^/]+/.+|timm:.+|python:[\w.]+:\w+)$")
+    ] = "lite0"
     """Of `training = "head"`: what turns a tile into features. An ONNX graph in S3, which the model's archive then
     holds; a model of timm, or a function of a module, where the image of the jobs has them (as it is, it has not)."""
     aggregation: Literal["mean", "majority", "topk", "attention"] = "mean"

@@ -118,16 +118,14 @@ def finetuning(
 ) -> State:
     """The network's training on tiles, in SageMaker's container of PyTorch; its output is that of `training`.
 
-    The container has torch and no more: what else the code needs it installs from the registry of Python packages, as
-    SageMaker's own toolkit does with a requirements.txt. The entry point then becomes torchrun.
+    The container unpacks the code and hands over to its training/slides/start.sh.
     """
-    unpack = "cd /opt/ml && python3 -m zipfile -e input/data/code/*.zip program && cd program"
-    install = "python3 -m pip install --disable-pip-version-check -r training/slides/requirements.txt"
+    unpack = "python3 -m zipfile -e /opt/ml/input/data/code/*.zip /opt/ml/program"
     algorithm = {
         "TrainingImage": torch.image,
         "TrainingInputMode": "FastFile",
         "MetricDefinitions": list(metrics),
-        "ContainerEntrypoint": ["/bin/sh", "-c", f"{unpack} && {install} && exec python3 -m training.slides.launch"],
+        "ContainerEntrypoint": ["/bin/sh", "-c", f"{unpack} && exec sh /opt/ml/program/training/slides/start.sh"],
     }
     channels = [_channel(name, f"records/{name}/", "FastFile") for name in ("train", "valid")]
     code = {"S3DataType": "S3Prefix", "S3Uri": torch.code, "S3DataDistributionType": "FullyReplicated"}

@@ -3,6 +3,7 @@ models of SageMaker and to the programs that the jobs start.
 """
 
 import json
+import re
 import tomllib
 import typing
 
@@ -105,6 +106,25 @@ def test_states_are_those_of_the_way_of_training(local, production):
     assert output == {"package": "arn"}
 
 
+def faults(value, shape):
+    """Texts that are too long, or of another pattern than the service model says: botocore does not look."""
+    match shape.type_name:
+        case "structure":
+            for name, each in value.items():
+                yield from faults(each, shape.members[name])
+        case "list":
+            for each in value:
+                yield from faults(each, shape.member)
+        case "map":
+            for each in value.values():
+                yield from faults(each, shape.value)
+        case "string":
+            if len(value) > shape.metadata.get("max", len(value)):
+                yield f"{shape.name} has {len(value)} characters: {value}"
+            if not re.fullmatch(shape.metadata.get("pattern", ".*"), value):
+                yield f"{shape.name}: {value}"
+
+
 def test_requests_are_such_as_sagemaker_takes(stage):
     definition = machine(stage["Slides"])
     service = botocore.session.get_session().get_service_model("sagemaker")
@@ -117,6 +137,7 @@ def test_requests_are_such_as_sagemaker_takes(stage):
         shape = service.operation_model(operation[0].upper() + operation[1:]).input_shape
         report = ParamValidator().validate(arguments[name], shape)
         assert not report.has_errors(), f"{name}: {report.generate_report()}"
+        assert list(faults(arguments[name], shape)) == []
         checked.add(operation)
     assert checked == {"createProcessingJob", "createTrainingJob", "createModel", "createTransformJob"}
 
