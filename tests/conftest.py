@@ -15,6 +15,15 @@ from sextant.labeling import client
 from sextant.labeling.client import Deployed
 
 
+def pytest_configure(config):
+    """A busy machine is slow, not wrong: properties have no deadline."""
+    if config.pluginmanager.hasplugin("hypothesispytest"):
+        from hypothesis import HealthCheck, settings
+
+        settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        settings.load_profile("patient")
+
+
 def pytest_collection_modifyitems(config, items):
     """Where several workers share the suite, one has all tests of what takes long to make, and others go by file."""
     if not config.getoption("numprocesses", default=None):

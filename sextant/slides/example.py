@@ -23,6 +23,9 @@ Value: TypeAlias = "bytes | int | float"
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _BYTES, _FLOATS, _INTEGERS = 1, 2, 3
+_NOTHING = memoryview(b"")
+_SHORT = 128
+"""Bytes of what is kept for the next record: names, numbers and places, no images."""
 
 
 def encode(features: Mapping[str, Sequence[Value]]) -> bytes:
@@ -32,8 +35,7 @@ def encode(features: Mapping[str, Sequence[Value]]) -> bytes:
         TypeError: a list has values of several kinds, or of another.
         OverflowError: an integer has more than 64 bits, or a float more than float32 can hold.
     """
-    entries = [_field(1, _name(name) + _field(2, _feature(name, features[name]))) for name in sorted(features)]
-    return _field(1, b"".join(entries))
+    return _field(1, b"".join([_entry(name, features[name]) for name in sorted(features)]))
 
 
 def decode(payload: bytes) -> dict[str, list[Value]]:
@@ -44,17 +46,39 @@ def decode(payload: bytes) -> dict[str, list[Value]]:
     """
     found: dict[str, list[Value]] = {}
     try:
-        for number, features in _fields(payload):
-            if number != 1 or not isinstance(features, bytes):
+        for number, features in _fields(memoryview(payload)):  # nothing is copied but what is kept
+            if number != 1 or isinstance(features, int):
                 continue
             for each, entry in _fields(features):
-                if each == 1 and isinstance(entry, bytes):
-                    parts = dict(_fields(entry))
-                    name, feature = parts.get(1, b""), parts.get(2, b"")
-                    found[_bytes(name).decode()] = _values(_bytes(feature))
+                if each == 1 and not isinstance(entry, int):
+                    name, values = _parsed_once(bytes(entry)) if len(entry) < _SHORT else _parsed(entry)
+                    found[name] = list(values)
     except (ValueError, IndexError, struct.error) as error:
         raise RecordError(f"the {len(payload)} bytes are no tf.train.Example: {error}") from error
     return found
+
+
+def _entry(name: str, values: Sequence[Value]) -> bytes:
+    """An entry of the map. A slide's records differ in their image and little else, so the rest is encoded once."""
+    kinds = set(map(type, values))
+    if kinds == {int} or (kinds == {bytes} and len(values) == 1 and len(values[0]) < _SHORT):  # type: ignore[arg-type]
+        return _encoded_once(name, tuple(values))
+    return _encoded(name, values)
+
+
+def _encoded(name: str, values: Sequence[Value]) -> bytes:
+    return _field(1, _name(name) + _field(2, _feature(name, values)))
+
+
+_encoded_once = lru_cache(4096)(_encoded)
+
+
+def _parsed(entry: memoryview | bytes) -> tuple[str, tuple[Value, ...]]:
+    parts = dict(_fields(memoryview(entry)))
+    return str(_view(parts.get(1, _NOTHING)), "utf-8"), tuple(_values(_view(parts.get(2, _NOTHING))))
+
+
+_parsed_once = lru_cache(4096)(_parsed)
 
 
 def _feature(name: str, values: Sequence[Value]) -> bytes:
@@ -103,51 +127,58 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _values(feature: bytes) -> list[Value]:
+def _values(feature: memoryview) -> list[Value]:
     values: list[Value] = []
     for kind, content in _fields(feature):
-        for number, value in _fields(_bytes(content)):
+        for number, value in _fields(_view(content)):
             if number != 1:
                 continue
             if kind == _BYTES:
-                values.append(_bytes(value))
+                values.append(bytes(_view(value)))
             elif kind == _FLOATS:  # packed, or one by one as old writers do
-                values.extend(each for (each,) in struct.iter_unpack("<f", _bytes(value)))
+                values.extend(each for (each,) in struct.iter_unpack("<f", _view(value)))
             elif kind == _INTEGERS:
-                values.extend(map(_signed, _varints(value) if isinstance(value, bytes) else [value]))
+                values.extend(map(_signed, [value] if isinstance(value, int) else _varints(value)))
     return values
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Field numbers and contents: an integer of a varint, bytes of all else."""
-    at = 0
-    while at < len(message):
-        tag, at = _read_varint(message, at)
-        number, wire = tag >> 3, tag & 7
-        if wire == _VARINT:
-            value, at = _read_varint(message, at)
-            yield number, value
-            continue
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
+    """Field numbers and contents: an integer of a varint, bytes of all else. Most tags and sizes are of one byte."""
+    at, last = 0, len(message)
+    while at < last:
+        tag = message[at]
+        at += 1
+        if tag > 127:
+            tag, at = _read_varint(message, at - 1)
+        wire = tag & 7
         if wire == _LENGTH:
-            size, at = _read_varint(message, at)
+            size = message[at]
+            at += 1
+            if size > 127:
+                size, at = _read_varint(message, at - 1)
+        elif wire == _VARINT:
+            value, at = _read_varint(message, at)
+            yield tag >> 3, value
+            continue
         elif wire in (_FIXED32, _FIXED64):
             size = 4 if wire == _FIXED32 else 8
         else:
             raise ValueError(f"wire type {wire} at byte {at}")
-        if at + size > len(message):
-            raise ValueError(f"{size} bytes at byte {at}, and there are {len(message) - at}")
-        yield number, message[at : at + size]
-        at += size
+        end = at + size
+        if end > last:
+            raise ValueError(f"{size} bytes at byte {at}, and there are {last - at}")
+        yield tag >> 3, message[at:end]
+        at = end
 
 
-def _varints(packed: bytes) -> Iterator[int]:
+def _varints(packed: memoryview) -> Iterator[int]:
     at = 0
     while at < len(packed):
         value, at = _read_varint(packed, at)
         yield value
 
 
-def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+def _read_varint(message: memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte = message[at]
@@ -164,7 +195,7 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def _bytes(content: bytes | int) -> bytes:
+def _view(content: memoryview | int) -> memoryview:
     if isinstance(content, int):
         raise ValueError("an integer where bytes belong")  # noqa: TRY004  damaged data, no wrong call
     return content

@@ -204,16 +204,21 @@ class _Pyramid:
         left, top = column * TILE_PX, row * TILE_PX
         size = (min(TILE_PX, level.width - left), min(TILE_PX, level.height - top))
         if step == 0:
-            place = (round(left * level.downsample), round(top * level.downsample))
-            image = openslide_region(self.opened, self.number, place, size)
+            image = self._slides_own(level.downsample, (left, top), size)
         else:
-            image = self._from_below(step, column, row).resize(size, Image.Resampling.BOX)
+            image = self._from_below(step, column, row).reduce(2)
         if step >= self.wanted_from:
             body = jpeg.encode(np.asarray(image), _QUALITY)
             self.stream.write(body)
             level.entries[row * level.columns + column] = (self.written, len(body))
             self.written += len(body)
         return image
+
+    def _slides_own(self, downsample: float, place: tuple[int, int], size: tuple[int, int]) -> Image.Image:
+        if (own := self.opened.levels[self.number].jpeg) is not None:
+            return Image.fromarray(own.region(*place, *size))
+        x, y = place
+        return openslide_region(self.opened, self.number, (round(x * downsample), round(y * downsample)), size)
 
     def _from_below(self, step: int, column: int, row: int) -> Image.Image:
         below = self.steps[step - 1]
