@@ -1,0 +1,260 @@
+"""Datasets and their entries. Whatever changes entries runs in a function of its own, one change at a time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from sextant.inspection import manifest
+from sextant.inspection.api import limits
+from sextant.inspection.api.errors import conflict, missing
+from sextant.inspection.api.projects import dataset_metadata, touch
+from sextant.inspection.api.services import after, dataset_key, entry_key, page, the_project
+from sextant.inspection.api.store import Change, Put, Remove
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sextant.inspection.api.services import Document, Services
+    from sextant.inspection.api.store import Item
+    from sextant.inspection.manifest import Entry
+
+COMPLETE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_FAILED_ROLLBACK_COMPLETE")
+"""The states of a dataset that can be used and changed."""
+_LONGEST = 1 << 20
+_LOST_AFTER = 2 * 3600.0
+"""Seconds after which a change has been given up: its function has been tried three times by then."""
+
+
+def create_dataset(services: Services, request: Mapping[str, Any]) -> Document:
+    """CreateDataset: empty, or from a manifest, which is read afterwards."""
+    name, kind = request["ProjectName"], request["DatasetType"]
+    project = the_project(services, name)
+    source = request.get("DatasetSource", {}).get("GroundTruthManifest", {}).get("S3Object")
+    state = ("CREATE_IN_PROGRESS", "The dataset is being created.") if source else ("CREATE_COMPLETE", _CREATED)
+    now = services.today
+    item = {
+        "status": state[0],
+        "message": state[1],
+        "created": now,
+        "updated": now,
+        "ticket": services.identifier(),
+        "source": source,
+        **dict.fromkeys(("total", "labeled", "normal", "anomaly"), 0),
+    }
+    refused = services.table.commit(Put(dataset_key(name, kind), item), touch(services, project))
+    if 0 in refused:
+        message = (
+            f"Project {name} has a {kind} dataset already. Add to it with UpdateDatasetEntries, or delete it first."
+        )
+        raise conflict("DATASET", f"{name}/{kind}", message)
+    if refused:
+        raise conflict("PROJECT", name, f"Project {name} is just being changed. Try again.")
+    if source:
+        _hand_over(services, name, kind, item, "CREATE_FAILED")
+    return {"DatasetMetadata": dataset_metadata(kind, item)}
+
+
+def describe_dataset(services: Services, request: Mapping[str, Any]) -> Document:
+    """DescribeDataset."""
+    name, kind = request["ProjectName"], request["DatasetType"]
+    item = the_dataset(services, name, kind)
+    stats = {"Total": "total", "Labeled": "labeled", "Normal": "normal", "Anomaly": "anomaly"}
+    told = {
+        **dataset_metadata(kind, item),
+        "ProjectName": name,
+        "LastUpdatedTimestamp": item["updated"],
+        "ImageStats": {told: item[kept] for told, kept in stats.items()},
+    }
+    return {"DatasetDescription": told}
+
+
+def delete_dataset(services: Services, request: Mapping[str, Any]) -> Document:
+    """DeleteDataset: trainings under way go on, for they have copies of their manifests."""
+    name, kind = request["ProjectName"], request["DatasetType"]
+    item = the_dataset(services, name, kind)
+    before = [*COMPLETE, "CREATE_FAILED", "DELETE_FAILED"]
+    _begin(services, (name, kind), item, "DELETE_IN_PROGRESS", before, message="The dataset is being deleted.")
+    return {}
+
+
+def update_dataset_entries(services: Services, request: Mapping[str, Any]) -> Document:
+    """UpdateDatasetEntries: lines are added, or replace those with the same source-ref."""
+    name, kind = request["ProjectName"], request["DatasetType"]
+    item = the_dataset(services, name, kind)
+    key = f"projects/{name}/datasets/{kind}/changes/{services.identifier()}.jsonl"
+    services.s3.put_object(Bucket=services.place.BUCKET, Key=key, Body=request["Changes"])
+    source = {"Bucket": services.place.BUCKET, "Key": key}
+    told = {"message": "The dataset is being updated.", "source": source}
+    _begin(services, (name, kind), item, "UPDATE_IN_PROGRESS", COMPLETE, **told)
+    return {"Status": "UPDATE_IN_PROGRESS"}
+
+
+def list_dataset_entries(services: Services, request: Mapping[str, Any]) -> Document:
+    """ListDatasetEntries."""
+    name, kind = request["ProjectName"], request["DatasetType"]
+    the_dataset(services, name, kind)
+    found = services.table.below(f"PROJECT#{name}", f"ENTRY#{kind}#", after(request))
+    results, token = page(((key, item) for key, item in found if _wanted(item, request)), request)
+    return {"DatasetEntries": [item["line"] for item in results], "NextToken": token}
+
+
+def the_dataset(services: Services, project: str, kind: str) -> Item:
+    """The item of a dataset; a change that was lost on its way counts as failed.
+
+    Raises:
+        ApiError: there is none.
+    """
+    the_project(services, project)
+    key = dataset_key(project, kind)
+    item = services.table.get(key)
+    if item is None:
+        message = f"Project {project} has no {kind} dataset. Make it with CreateDataset."
+        raise missing("DATASET", f"{project}/{kind}", message)
+    failed = _FAILED.get(item["status"])
+    if failed is None or services.now() - float(item["updated"]) < _LOST_AFTER:
+        return item
+    lost = {"status": failed, "message": "It did not come to an end within two hours. Try again.", "ticket": ""}
+    services.table.commit(Change(key, lost, {"ticket": [item["ticket"]]}))
+    return services.table.get(key) or item
+
+
+def lines(services: Services, project: str, kind: str) -> Iterator[tuple[str, str]]:
+    """The labelled entries of a dataset: label and JSON line."""
+    for _, item in services.table.below(f"PROJECT#{project}", f"ENTRY#{kind}#"):
+        if item.get("label"):
+            yield item["label"], item["line"]
+
+
+_CREATED = "The dataset was created."
+_FAILED = {
+    "CREATE_IN_PROGRESS": "CREATE_FAILED",
+    "UPDATE_IN_PROGRESS": "UPDATE_FAILED_ROLLBACK_COMPLETE",
+    "DELETE_IN_PROGRESS": "DELETE_FAILED",
+}
+
+
+# --- What runs afterwards --------------------------------------------------------------------------------------------
+
+
+def ingest(services: Services, project: str, kind: str, ticket: str) -> str:
+    """Brings a dataset's change to its end and returns the state it then has.
+
+    The event that asks for it may come twice or late: its `ticket` must be the dataset's. A manifest is used whole or
+    not at all: with one bad line nothing of it enters.
+
+    Raises:
+        ClientError: of the table, and of S3 where the next attempt may succeed; the event comes again then.
+    """
+    key = dataset_key(project, kind)
+    item = services.table.get(key)
+    if item is None or item["ticket"] != ticket or item["status"] not in _FAILED:
+        return "unchanged" if item is None else str(item["status"])
+    if item["status"] == "DELETE_IN_PROGRESS":
+        below = services.table.below(f"PROJECT#{project}", f"ENTRY#{kind}#")
+        services.table.remove_all((f"PROJECT#{project}", sort) for sort, _ in below)
+        services.table.commit(Remove(key, {"ticket": [ticket]}))
+        return "DELETE_COMPLETE"
+    try:
+        found = {entry.source: entry for entry in _read(services, item["source"])}
+        state, told = _write(services, project, kind, item, found)
+    except manifest.ManifestError as error:
+        failed = _FAILED[item["status"]]
+        state, told = failed, {"message": f"The manifest cannot be used: {error}"}
+    done = {"status": state, "updated": services.today, "ticket": "", **told}
+    services.table.commit(Change(key, done, {"ticket": [ticket]}))
+    return state
+
+
+def _write(services: Services, project: str, kind: str, item: Item, found: Mapping[str, Entry]) -> tuple[str, Document]:
+    labels = {key: each.get("label") for key, each in services.table.below(f"PROJECT#{project}", f"ENTRY#{kind}#")}
+    new = {entry_key(project, kind, source): entry for source, entry in found.items()}
+    labels |= {key[1]: entry.label for key, entry in new.items()}
+    if len(labels) > limits.IMAGES[kind]:
+        raise manifest.ManifestError(
+            f"the {kind} dataset would have {len(labels)} photographs; it holds at most {limits.IMAGES[kind]}"
+        )
+    now = services.today
+    services.table.put_all((key, _entry(entry, now)) for key, entry in new.items())
+    normal, anomaly = (list(labels.values()).count(label) for label in ("normal", "anomaly"))
+    counts = {"total": len(labels), "labeled": normal + anomaly, "normal": normal, "anomaly": anomaly}
+    created = item["status"] == "CREATE_IN_PROGRESS"
+    message = _CREATED if created else "The dataset was updated."
+    return ("CREATE_COMPLETE" if created else "UPDATE_COMPLETE"), {**counts, "message": message}
+
+
+def _entry(entry: Entry, now: float) -> Document:
+    created = entry.created.timestamp() if entry.created else now
+    return {"source": entry.source, "label": entry.label, "created": created, "line": entry.line}
+
+
+def _read(services: Services, source: Mapping[str, str]) -> Iterator[Entry]:
+    uri = f"s3://{source['Bucket']}/{source['Key']}"
+    version = {"VersionId": source["VersionId"]} if "VersionId" in source else {}
+    try:
+        got = services.s3.get_object(Bucket=source["Bucket"], Key=source["Key"], **version)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] not in {400, 403, 404}:
+            raise
+        reason = error.response["Error"]["Code"]
+        raise manifest.ManifestError(f"{uri} cannot be read ({reason}); give the key of a manifest") from error
+    if got["ContentLength"] > limits.MANIFEST_BYTES:
+        raise manifest.ManifestError(f"{uri} has {got['ContentLength']} bytes; a manifest has at most 1 GB")
+    number = 0
+    for number, line in enumerate(_lines(got["Body"]), start=1):
+        if line.strip():
+            yield manifest.stored(line, number)
+    if not number:
+        raise manifest.ManifestError(f"{uri} is empty; write one JSON line for each photograph")
+
+
+def _lines(body: Any) -> Iterator[bytes]:
+    """Lines of bounded length: what has no line ends is no manifest and must not fill the memory."""
+    pending = b""
+    for block in body.iter_chunks(_LONGEST):
+        *whole, pending = (pending + block).split(b"\n")
+        yield from whole
+        if len(pending) > _LONGEST:
+            raise manifest.ManifestError("a line has more than 1 MiB: it is no manifest of JSON lines")
+    if pending:
+        yield pending
+
+
+def _begin(
+    services: Services, at: tuple[str, str], item: Item, status: str, before: Sequence[str], **changes: Any
+) -> None:
+    """Takes a dataset, (project, type), for one change and hands that over."""
+    name, kind = at
+    changes |= {"status": status, "updated": services.today, "ticket": services.identifier()}
+    where = {"ticket": [item["ticket"]], "status": list(before)}
+    if services.table.commit(Change(dataset_key(name, kind), changes, where)):
+        now = the_dataset(services, name, kind)
+        message = (
+            f"The {kind} dataset of project {name} is {now['status']}: {now['message']} Wait for it, then try again."
+        )
+        raise conflict("DATASET", f"{name}/{kind}", message)
+    _hand_over(services, name, kind, {**item, **changes}, _FAILED[status])
+
+
+def _hand_over(services: Services, name: str, kind: str, item: Mapping[str, Any], failed: str) -> None:
+    try:
+        services.later("ingest", {"project": name, "type": kind, "ticket": item["ticket"]})
+    except Exception:
+        told = {"status": failed, "message": "It could not be started. Try again.", "ticket": ""}
+        services.table.commit(Change(dataset_key(name, kind), told, {"ticket": [item["ticket"]]}))
+        raise
+
+
+def _wanted(item: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
+    label, created = item.get("label"), dt.datetime.fromtimestamp(float(item["created"]), dt.UTC)
+    labelled, kind = request.get("Labeled"), request.get("AnomalyClass")
+    before, since = request.get("BeforeCreationDate"), request.get("AfterCreationDate")
+    return (
+        (labelled is None or labelled == (label is not None))
+        and (kind is None or kind == label)
+        and (before is None or created < before)
+        and (since is None or created > since)
+        and request.get("SourceRefContains", "") in item["source"]
+    )

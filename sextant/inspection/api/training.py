@@ -1,0 +1,202 @@
+"""The SageMaker job behind a model version, brought to its end by an event or by whoever asks first."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import tarfile
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from sextant.inspection.api import limits
+from sextant.inspection.api.services import (
+    Version,
+    archive_uri,
+    job_name,
+    model_arn,
+    model_key,
+    model_root,
+    slot_key,
+    split,
+)
+from sextant.inspection.api.store import Change, Remove
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sextant.inspection.api.services import Document, Services
+    from sextant.inspection.api.store import Item
+
+TRAINED = "Training completed successfully."
+MANIFEST, RESULT = "evaluation_manifest.jsonl", "evaluation_result.json"
+"""What a model's archive holds of its evaluation."""
+
+_ENDED = {"Completed", "Failed", "Stopped"}
+_LARGEST_FILE = 256 << 20
+
+
+def start(services: Services, version: Version, kinds: Iterable[str], kms_key: str | None) -> None:
+    """Starts the training job of a version whose manifests lie below its root as `{kind}.manifest`.
+
+    The hyperparameters of a project, `projects/{project}/settings.json` in the API's bucket, are those of the
+    detector's settings; without the object they have their defaults.
+
+    Raises:
+        ClientError: SageMaker refused.
+    """
+    root = model_root(services.place, version.project, version.number)
+    channels = {"train": "training", "test": "test"}
+    named = {"project_name": version.project, "model_version": str(version.number), "model_arn": version.arn}
+    settings = _settings(services, version.project)
+    services.sagemaker.create_training_job(
+        TrainingJobName=version.name,
+        AlgorithmSpecification={"TrainingImage": services.place.IMAGE, "TrainingInputMode": "File"},
+        HyperParameters={**settings, **named},
+        InputDataConfig=[_channel(channels[kind], f"{root}/{kind}.manifest") for kind in kinds],
+        OutputDataConfig={"S3OutputPath": f"{root}/output"},
+        ResourceConfig={
+            "InstanceType": services.place.TRAINING_INSTANCE_TYPE,
+            "InstanceCount": 1,
+            "VolumeSizeInGB": 50,
+            **({"VolumeKmsKeyId": kms_key} if kms_key else {}),
+        },
+        RoleArn=services.place.ROLE_ARN,
+        StoppingCondition={"MaxRuntimeInSeconds": limits.TRAINING_SECONDS},
+        **({"VpcConfig": services.place.NETWORK} if services.place.NETWORK else {}),
+    )
+
+
+def free_slot(services: Services) -> int | None:
+    """A place for one more training, or None. Places whose training has ended unnoticed are cleared first."""
+    for number in range(1, limits.CONCURRENT_TRAININGS + 1):
+        held = services.table.get(slot_key(number))
+        if held is None:
+            return number
+        if settle(services, _version(services, held)) != "TRAINING":
+            return number
+    return None
+
+
+def ended(services: Services, job: str) -> str:
+    """Brings the version of a training job to its end, once SageMaker tells that the job has one; returns its state.
+
+    A job that is no version's training, or whose version is settled, changes nothing.
+    """
+    for number in range(1, limits.CONCURRENT_TRAININGS + 1):
+        held = services.table.get(slot_key(number))
+        if held is not None and _version(services, held).name == job:
+            return settle(services, _version(services, held))
+    return "unchanged"
+
+
+def settle(services: Services, version: Version) -> str:
+    """The state of a version that was TRAINING: that of its job, with everything that the job left put in its place.
+
+    Called by events, which come twice and late, and by whoever asks: each step is the same the second time.
+
+    Raises:
+        ClientError: of the table, of SageMaker, and of S3 in the API's own bucket; it is tried again then.
+    """
+    key = model_key(version.project, version.number)
+    item = services.table.get(key)
+    if item is None or item["status"] != "TRAINING":
+        _leave(services, version, item)
+        return "gone" if item is None else str(item["status"])
+    job = services.sagemaker.describe_training_job(TrainingJobName=version.name)
+    if job["TrainingJobStatus"] not in _ENDED:
+        return "TRAINING"
+    if job["TrainingJobStatus"] == "Completed":
+        state, told = "TRAINED", _evaluated(services, version, item, job)
+    else:
+        reason = job.get("FailureReason") or f"The training job was {job['TrainingJobStatus'].lower()}."
+        state, told = "TRAINING_FAILED", {"message": reason}
+    change = Change(key, {"status": state, **told}, {"status": ["TRAINING"]})
+    services.table.commit(change)
+    _leave(services, version, item)
+    return state
+
+
+def _leave(services: Services, version: Version, item: Item | None) -> None:
+    """Frees the version's place among the trainings."""
+    for number in [int(item["slot"])] if item else range(1, limits.CONCURRENT_TRAININGS + 1):
+        held = services.table.get(slot_key(number))
+        if held is not None and _version(services, held).name == version.name:
+            services.table.commit(Remove(slot_key(number), {"created": [held["created"]]}))
+
+
+def _version(services: Services, held: Mapping[str, Any]) -> Version:
+    project, number = held["project"], int(held["number"])
+    name = job_name(services.place.PREFIX, project, number, float(held["created"]))
+    place = services.place
+    return Version(project, number, model_arn(place, project, number), archive_uri(place, project, number), name)
+
+
+def _evaluated(services: Services, version: Version, item: Item, job: Mapping[str, Any]) -> Document:
+    """Puts the archive to its place and the evaluation where the request asked for it."""
+    source = split(job["ModelArtifacts"]["S3ModelArtifacts"])
+    bucket, key = split(version.archive)
+    services.s3.copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": source[0], "Key": source[1]})
+    files = _evaluation(services.s3.get_object(Bucket=bucket, Key=key)["Body"])
+    if RESULT not in files or MANIFEST not in files:
+        return {"message": f"{TRAINED} Its archive holds no evaluation."}
+    told: Document = {"message": TRAINED, "performance": _performance(files[RESULT]), "evaluated": _end(job)}
+    target = item["output"]["S3Location"]
+    own = model_root(services.place, version.project, version.number)
+    for kept, name, body in (
+        ("evaluation_manifest", f"EvaluationManifest-{version.project}-{version.number}.json", files[MANIFEST]),
+        ("evaluation_result", f"EvaluationResult-{version.project}-{version.number}.json", files[RESULT]),
+    ):
+        told[kept] = {"Bucket": target["Bucket"], "Key": _below(target.get("Prefix", ""), name)}
+        try:
+            services.s3.put_object(**told[kept], Body=body, ContentType="application/json")
+        except ClientError as error:
+            # A bucket that we may not write to must not cost the model.
+            own_bucket, own_key = split(f"{own}/{name}")
+            services.s3.put_object(Bucket=own_bucket, Key=own_key, Body=body, ContentType="application/json")
+            told[kept] = {"Bucket": own_bucket, "Key": own_key}
+            reason = error.response["Error"]["Code"]
+            told["message"] = f"{TRAINED} Its evaluation is in {own_bucket}: {target['Bucket']} refused it ({reason})."
+    return told
+
+
+def _evaluation(body: Any) -> dict[str, bytes]:
+    """The evaluation's files of an archive, read as a stream."""
+    found: dict[str, bytes] = {}
+    with tarfile.open(fileobj=body, mode="r|gz") as archive:
+        for member in archive:
+            name = member.name.removeprefix("./")
+            if name in {MANIFEST, RESULT} and member.isfile() and member.size <= _LARGEST_FILE:
+                file = archive.extractfile(member)
+                found[name] = file.read() if file else b""
+    return found
+
+
+def _performance(result: bytes) -> Document | None:
+    """F1 score, recall and precision; None where the test had no anomalies to measure them on."""
+    metrics = json.loads(result)["AggregatedEvaluationResults"]["Metrics"]
+    told = {name: metrics.get(name) for name in ("F1Score", "Recall", "Precision")}
+    return None if any(value is None for value in told.values()) else told
+
+
+def _end(job: Mapping[str, Any]) -> float:
+    at = job.get("TrainingEndTime") or dt.datetime.now(dt.UTC)
+    return round(float(at.timestamp()), 3)
+
+
+def _below(prefix: str, name: str) -> str:
+    return f"{prefix.rstrip('/')}/{name}" if prefix else name
+
+
+def _settings(services: Services, project: str) -> dict[str, str]:
+    key = f"projects/{project}/settings.json"
+    try:
+        body = services.s3.get_object(Bucket=services.place.BUCKET, Key=key)["Body"].read()
+    except services.s3.exceptions.NoSuchKey:
+        return {}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in json.loads(body).items()}
+
+
+def _channel(name: str, uri: str) -> Document:
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}, "InputMode": "File"}

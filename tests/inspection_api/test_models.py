@@ -1,0 +1,358 @@
+"""Model versions from CreateModel to DeleteModel, as scripts of the service wait for them."""
+
+import datetime as dt
+import json
+
+import pytest
+
+from sextant.inspection.api import training
+from tests.inspection_api.stand import ACCOUNT, JPEG, PLACE, PNG, REGION, RESULT, client_error, refused
+
+ONE = {"ProjectName": "lego", "ModelVersion": "1"}
+
+
+def described(api, version="1"):
+    return api.client.describe_model(ProjectName="lego", ModelVersion=version)["ModelDescription"]
+
+
+def status(api, version="1"):
+    return described(api, version)["Status"]
+
+
+def test_a_model_is_trained_by_a_job_on_copies_of_the_manifests(api):
+    api.project("lego", normal=12, anomaly=4, unlabelled=2)
+    api.project("lego", "test", normal=3, anomaly=3, start=50)
+    made = api.train(Description="first.try", KmsKeyId="arn:aws:kms:us-east-1:111122223333:key/k")
+    assert made == {
+        "ModelVersion": "1",
+        "ModelArn": f"arn:aws:lookoutvision:{REGION}:{ACCOUNT}:model/lego/1",
+        "CreationTimestamp": dt.datetime.fromtimestamp(1_800_000_000, dt.UTC),
+        "Description": "first.try",
+        "Status": "TRAINING",
+        "StatusMessage": "The model is being trained.",
+    }
+    ((name, job),) = api.sagemaker.jobs.items()
+    assert name.startswith("dev-inspection-lego-1-")
+    assert len(name) <= 63
+    assert job["HyperParameters"] == {"project_name": "lego", "model_version": "1", "model_arn": made["ModelArn"]}
+    uris = {each["ChannelName"]: each["DataSource"]["S3DataSource"]["S3Uri"] for each in job["InputDataConfig"]}
+    root = "s3://data/projects/lego/models/1"
+    assert uris == {"training": f"{root}/train.manifest", "test": f"{root}/test.manifest"}
+    manifest = api.s3.get_object(Bucket="data", Key="projects/lego/models/1/train.manifest")["Body"].read().decode()
+    labels = [json.loads(line)["auto-label-metadata"]["class-name"] for line in manifest.splitlines()]
+    assert sorted(labels) == ["anomaly"] * 4 + ["normal"] * 12
+    assert job["ResourceConfig"]["VolumeKmsKeyId"].endswith("key/k")
+    assert status(api) == "TRAINING"
+    # The project's datasets are free to change while it trains.
+    api.client.delete_dataset(ProjectName="lego", DatasetType="train")
+    assert api.work() == ["DELETE_COMPLETE"]
+
+
+def test_the_end_of_the_job_makes_the_model_trained_with_its_evaluation(api):
+    api.project("lego", normal=12)
+    api.train()
+    (job,) = api.sagemaker.jobs
+    assert training.ended(api.services, job) == "TRAINING"
+    api.clock[0] += 90
+    api.finish(job)
+    assert training.ended(api.services, job) == "TRAINED"
+    assert training.ended(api.services, job) == "unchanged"
+    told = described(api)
+    assert told["Status"] == "TRAINED"
+    assert told["StatusMessage"] == "Training completed successfully."
+    assert told["Performance"] == {"F1Score": 0.8, "Recall": 0.75, "Precision": 0.9}
+    assert told["OutputConfig"] == {"S3Location": {"Bucket": "customer", "Prefix": "out"}}
+    assert told["EvaluationManifest"] == {"Bucket": "customer", "Key": "out/EvaluationManifest-lego-1.json"}
+    assert told["EvaluationResult"] == {"Bucket": "customer", "Key": "out/EvaluationResult-lego-1.json"}
+    assert told["EvaluationEndTimestamp"].timestamp() == 1_800_000_090
+    assert json.loads(api.s3.get_object(**told["EvaluationResult"])["Body"].read()) == RESULT
+    assert api.s3.get_object(**told["EvaluationManifest"])["Body"].read() == b'{"source-ref":"s3://b/k"}\n'
+    assert api.s3.head_object(Bucket="data", Key="projects/lego/models/1/model.tar.gz")
+    assert [each["Status"] for each in api.client.list_models(ProjectName="lego")["Models"]] == ["TRAINED"]
+
+
+def test_whoever_asks_first_settles_a_training_whose_event_was_lost(api):
+    api.project("lego", normal=12)
+    api.train()
+    (job,) = api.sagemaker.jobs
+    api.finish(job)
+    assert status(api) == "TRAINED"
+    assert training.ended(api.services, job) == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("end", "told"), [("Failed", "AlgorithmError: too dark"), ("Stopped", "The training job was stopped.")]
+)
+def test_a_failed_training_tells_why(api, end, told):
+    api.project("lego", normal=12)
+    api.train()
+    (job,) = api.sagemaker.jobs
+    api.finish(job, end, **({"FailureReason": told} if end == "Failed" else {}))
+    training.ended(api.services, job)
+    found = described(api)
+    assert (found["Status"], found["StatusMessage"]) == ("TRAINING_FAILED", told)
+    assert "Performance" not in found
+    refused("ConflictException", lambda: api.client.start_model(**ONE, MinInferenceUnits=1), "TRAINING_FAILED")
+    assert api.client.delete_model(**ONE)["ModelArn"].endswith("model/lego/1")
+
+
+def test_a_bucket_that_refuses_the_evaluation_does_not_cost_the_model(api):
+    api.project("lego", normal=12)
+    api.train(OutputConfig={"S3Location": {"Bucket": "elsewhere"}})
+    api.finish(next(iter(api.sagemaker.jobs)))
+    told = described(api)
+    assert told["Status"] == "TRAINED"
+    assert told["EvaluationResult"] == {"Bucket": "data", "Key": "projects/lego/models/1/EvaluationResult-lego-1.json"}
+    assert "elsewhere refused it (NoSuchBucket)" in told["StatusMessage"]
+
+
+def test_a_test_without_anomalies_measures_no_f1(api):
+    api.project("lego", normal=12)
+    api.train()
+    metrics = {**RESULT["AggregatedEvaluationResults"]["Metrics"], "F1Score": None}
+    result = {**RESULT, "AggregatedEvaluationResults": {"Metrics": metrics}}
+    files = {training.RESULT: json.dumps(result).encode(), training.MANIFEST: b""}
+    api.finish(next(iter(api.sagemaker.jobs)), files=files)
+    assert "Performance" not in described(api)
+    assert status(api) == "TRAINED"
+
+
+def test_two_trainings_run_at_once_and_the_third_has_to_wait(api):
+    for name in ("a", "b", "c"):
+        api.project(name, normal=12)
+    api.train("a")
+    api.train("b")
+    answer = refused("ServiceQuotaExceededException", lambda: api.train("c"), "2 trainings are under way")
+    assert (answer["ServiceCode"], answer["QuotaCode"]) == ("lookoutvision", "concurrent-trainings")
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 402
+    first, second = api.sagemaker.jobs
+    api.finish(first)  # its event is lost
+    assert api.train("c")["ModelVersion"] == "1"
+    api.finish(second, "Failed", FailureReason="x")
+    assert training.ended(api.services, second) == "TRAINING_FAILED"
+    assert api.train("a")["ModelVersion"] == "2"
+
+
+def test_projects_with_too_little_to_train_on_are_told_what_they_lack(api):
+    api.client.create_project(ProjectName="lego")
+    refused("ResourceNotFoundException", api.train, "no train dataset")
+    api.project("lego", normal=9, anomaly=30)
+    refused("ValidationException", api.train, "9 photographs labelled normal; a training needs 10")
+    api.client.update_dataset_entries(ProjectName="lego", DatasetType="train", Changes=api.lines(normal=10))
+    refused("ConflictException", api.train, "UPDATE_IN_PROGRESS")
+    api.work()
+    api.project("lego", "test", unlabelled=4)
+    refused("ValidationException", api.train, "no labelled photograph")
+    api.client.delete_dataset(ProjectName="lego", DatasetType="test")
+    api.work()
+    assert api.train()["ModelVersion"] == "1"
+
+
+def test_a_training_that_sagemaker_refuses_leaves_nothing(api):
+    api.project("lego", normal=12)
+    api.sagemaker.refuse = client_error("ResourceLimitExceeded", "0 Instances", "CreateTrainingJob")
+    tag = [{"Key": "k", "Value": "v"}]
+    refused("ServiceQuotaExceededException", lambda: api.train(Tags=tag), "no instance free: 0 Instances")
+    assert api.client.list_models(ProjectName="lego")["Models"] == []
+    api.sagemaker.refuse = None
+    assert api.train()["ModelVersion"] == "2", "a number that was given is not given again"
+    api.train()
+    refused("ServiceQuotaExceededException", api.train, "2 trainings")
+
+
+def test_the_same_token_trains_once(api):
+    api.project("lego", normal=12)
+    first, again = (api.train(ClientToken="once") for _ in range(2))
+    assert first == again
+    assert len(api.sagemaker.jobs) == 1
+
+
+def test_a_projects_settings_are_hyperparameters(api):
+    settings = {"input_px": 448, "crop": "none", "false_reject_budget": 0.02}
+    api.s3.put_object(Bucket="data", Key="projects/lego/settings.json", Body=json.dumps(settings).encode())
+    api.project("lego", normal=12)
+    api.train()
+    (job,) = api.sagemaker.jobs.values()
+    given = {"input_px": "448", "crop": "none", "false_reject_budget": "0.02"}
+    assert given.items() <= job["HyperParameters"].items()
+
+
+def test_a_model_that_trains_is_not_deleted(api):
+    api.project("lego", normal=12)
+    api.train()
+    refused("ConflictException", lambda: api.client.delete_model(**ONE), "TRAINING and cannot be deleted. Wait")
+    api.finish(next(iter(api.sagemaker.jobs)))
+    api.client.delete_model(**ONE)
+    refused("ResourceNotFoundException", lambda: api.client.describe_model(**ONE))
+    left = api.s3.list_objects_v2(Bucket="data", Prefix="projects/lego/models/").get("Contents", [])
+    assert left == []
+    assert api.s3.head_object(Bucket="customer", Key="out/EvaluationResult-lego-1.json")
+    assert api.train()["ModelVersion"] == "2"
+
+
+def test_a_project_made_anew_gets_jobs_of_new_names(api):
+    for _ in range(2):
+        api.clock[0] += 1
+        api.project("lego", normal=12)
+        api.trained()
+        api.client.delete_model(**ONE)
+        api.client.delete_dataset(ProjectName="lego", DatasetType="train")
+        api.work()
+        api.client.delete_project(ProjectName="lego")
+    assert len(api.sagemaker.jobs) == 2
+
+
+def test_a_model_is_hosted_answers_and_is_stopped(api):
+    api.project("lego", normal=12)
+    api.trained()
+    detect = {**ONE, "Body": JPEG, "ContentType": "image/jpeg"}
+    answer = refused("ConflictException", lambda: api.client.detect_anomalies(**detect), "TRAINED, not HOSTED")
+    assert (answer["ResourceId"], answer["ResourceType"]) == ("lego/1", "MODEL")
+    refused("ValidationException", lambda: api.client.start_model(**ONE, MinInferenceUnits=2, MaxInferenceUnits=1))
+    assert api.client.start_model(**ONE, MinInferenceUnits=1, MaxInferenceUnits=3)["Status"] == "STARTING_HOSTING"
+    told = described(api, "latest")
+    assert (told["Status"], told["MinInferenceUnits"], told["MaxInferenceUnits"]) == ("HOSTED", 1, 3)
+    refused("ConflictException", lambda: api.client.start_model(**ONE, MinInferenceUnits=1), "HOSTED; it would")
+    refused("ConflictException", lambda: api.client.delete_model(**ONE), "Stop it first")
+    assert api.client.detect_anomalies(**detect)["DetectAnomalyResult"] == api.backend.result
+    assert api.backend.calls[-1] == ("detect", "lego", 1, JPEG, "image/jpeg")
+    assert api.client.stop_model(**ONE)["Status"] == "STOPPING_HOSTING"
+    assert status(api) == "TRAINED"
+    refused("ConflictException", lambda: api.client.stop_model(**ONE), "TRAINED; it would have to be HOSTED")
+    refused("ConflictException", lambda: api.client.detect_anomalies(**detect), "not HOSTED")
+
+
+def test_hosting_that_takes_its_time_is_asked_about(api):
+    api.project("lego", normal=12)
+    api.trained()
+    api.backend.after_start, api.backend.told = "STARTING_HOSTING", ("STARTING_HOSTING", "")
+    api.client.start_model(**ONE, MinInferenceUnits=1)
+    assert status(api) == "STARTING_HOSTING"
+    api.backend.told = ("HOSTING_FAILED", "no capacity")
+    assert (status(api), described(api)["StatusMessage"]) == ("HOSTING_FAILED", "no capacity")
+    api.client.start_model(**ONE, MinInferenceUnits=1)
+    api.backend.told = ("HOSTED", "")
+    assert api.client.detect_anomalies(**ONE, Body=PNG, ContentType="image/png")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "told"),
+    [
+        (JPEG, "image/gif", "'image/gif'. Photographs are image/jpeg or image/png"),
+        (JPEG, "application/json", "Photographs are image/jpeg"),
+        (JPEG, "image/png", "but the body is image/jpeg"),
+        (b"GIF89a", "image/jpeg", "neither a JPEG nor a PNG"),
+        (JPEG + b"0" * (8 << 20), "image/jpeg", "at most 8388608"),
+        (b"", "image/jpeg", "must not be null"),
+    ],
+)
+def test_what_is_no_photograph_is_refused(api, body, kind, told):
+    api.project("lego", normal=12)
+    api.trained()
+    api.client.start_model(**ONE, MinInferenceUnits=1)
+    refused("ValidationException", lambda: api.client.detect_anomalies(**ONE, Body=body, ContentType=kind), told)
+
+
+def test_the_answer_of_a_segmentation_model_is_that_of_the_service(api):
+    api.project("lego", normal=12)
+    api.trained()
+    api.client.start_model(**ONE, MinInferenceUnits=1)
+    mask = b"\x89PNG mask"
+    anomalies = [
+        {"Name": "background", "PixelAnomaly": {"TotalPercentageArea": 0.9818974137306213, "Color": "#FFFFFF"}},
+        {"Name": "cracked", "PixelAnomaly": {"TotalPercentageArea": 0.018102575093507767, "Color": "#23A436"}},
+    ]
+    import base64
+
+    api.backend.result |= {"Anomalies": anomalies, "AnomalyMask": base64.b64encode(mask).decode()}
+    told = api.client.detect_anomalies(**ONE, Body=JPEG, ContentType="image/jpeg")["DetectAnomalyResult"]
+    assert told["Anomalies"] == anomalies
+    assert told["AnomalyMask"] == mask
+
+
+def test_versions_are_listed_in_their_order(api):
+    api.project("lego", normal=12)
+    for _ in range(3):
+        api.trained()
+    pages = api.client.get_paginator("list_models").paginate(ProjectName="lego", PaginationConfig={"PageSize": 2})
+    assert [[each["ModelVersion"] for each in page["Models"]] for page in pages] == [["1", "2"], ["3"]]
+    assert described(api, "latest")["ModelVersion"] == "3"
+    refused("ResourceNotFoundException", lambda: api.client.describe_model(ProjectName="lego", ModelVersion="4"))
+
+
+CONFIGURATION = {"S3OutputLocation": {"Bucket": "customer", "Prefix": "edge/"}, "ComponentName": "lego.sorter"}
+PI = {"Os": "LINUX", "Arch": "ARM64"}
+
+
+def package(api, **more):
+    configuration = {"Greengrass": {**CONFIGURATION, "TargetPlatform": PI, **more.pop("greengrass", {})}}
+    request = {"ProjectName": "lego", "ModelVersion": "1", "Configuration": configuration, **more}
+    return api.client.start_model_packaging_job(**request)["JobName"]
+
+
+def test_a_packaging_job_puts_the_component_into_the_bucket(api):
+    api.project("lego", normal=12)
+    api.trained()
+    job = package(api, Description="for the Pi")
+    told = api.client.describe_model_packaging_job(ProjectName="lego", JobName=job)["ModelPackagingDescription"]
+    assert (told["Status"], told["ModelVersion"], told["ModelPackagingMethod"]) == ("CREATED", "1", "GreenGrass")
+    assert api.work() == ["SUCCEEDED"]
+    told = api.client.describe_model_packaging_job(ProjectName="lego", JobName=job)["ModelPackagingDescription"]
+    assert told["Status"] == "SUCCEEDED"
+    assert told["ModelPackagingOutputDetails"]["Greengrass"] == {
+        "ComponentVersionArn": f"arn:aws:greengrass:{REGION}:aws:components:lego.sorter",
+        "ComponentName": "lego.sorter",
+        "ComponentVersion": "1.0.0",
+    }
+    body = api.s3.get_object(Bucket="customer", Key="edge/lego.sorter/1.0.0/lego.sorter.zip")["Body"].read()
+    assert body.startswith(b"bundle of \x1f\x8b")
+    listed = api.client.list_model_packaging_jobs(ProjectName="lego")["ModelPackagingJobs"]
+    assert [(each["JobName"], each["Status"]) for each in listed] == [(job, "SUCCEEDED")]
+    refused("ConflictException", lambda: package(api), "component lego.sorter 1.0.0 already")
+    assert package(api, JobName="second", greengrass={"ComponentVersion": "1.0.1"}) == "second"
+    refused("ConflictException", lambda: package(api, JobName="second", greengrass={"ComponentVersion": "1.0.2"}))
+
+
+def test_a_packaging_job_that_fails_tells_why_and_frees_the_component(api):
+    api.project("lego", normal=12)
+    api.trained()
+    place = {"greengrass": {"S3OutputLocation": {"Bucket": "nowhere"}}}
+    job = package(api, **place)
+    assert api.work() == ["FAILED"]
+    told = api.client.describe_model_packaging_job(ProjectName="lego", JobName=job)["ModelPackagingDescription"]
+    assert "PutObject was refused: NoSuchBucket" in told["StatusMessage"]
+    package(api)
+    api.client.delete_model(**ONE)
+    assert api.work() == ["FAILED"]
+
+
+@pytest.mark.parametrize(
+    ("greengrass", "told"),
+    [
+        ({"TargetDevice": "jetson_xavier"}, "either TargetDevice or TargetPlatform"),
+        ({"CompilerOptions": "{'mcpu'"}, "give a JSON object"),
+    ],
+)
+def test_contradictory_packages_are_refused(api, greengrass, told):
+    api.project("lego", normal=12)
+    api.trained()
+    refused("ValidationException", lambda: package(api, greengrass=greengrass), told)
+
+
+def test_only_a_trained_model_is_packed(api):
+    api.project("lego", normal=12)
+    api.train()
+    refused("ConflictException", lambda: package(api), "only a trained one")
+    refused(
+        "ResourceNotFoundException",
+        lambda: api.client.describe_model_packaging_job(ProjectName="lego", JobName="none"),
+    )
+
+
+def test_names_of_jobs_suit_sagemaker():
+    from sextant.inspection.api.services import job_name
+
+    name = job_name(PLACE.PREFIX, "_" * 3 + "Ünder_score" * 30, 999_999_999, 1.5)
+    import re
+
+    assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", name)
