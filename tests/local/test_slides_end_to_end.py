@@ -113,14 +113,15 @@ def test_an_approved_model_answers_as_the_batch_did(scanned, run):
         there = {each["EndpointName"]: each["EndpointStatus"] for each in sagemaker.list_endpoints()["Endpoints"]}
         status = there.get(name, "")
         assert status != "Failed"
-    scaling, targets = scanned.embedded.client("application-autoscaling"), []
-    while not targets and time.monotonic() < deadline:  # the endpoint's own event has it registered
+    scaling, policies = scanned.embedded.client("application-autoscaling"), []
+    while not policies and time.monotonic() < deadline:  # the endpoint's own event has it registered, the policy last
         time.sleep(0.5)
-        targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+        policies = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert policies
+    targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
     assert [(each["ResourceId"], each["MinCapacity"], each["MaxCapacity"]) for each in targets] == [
         (f"endpoint/{name}/variant/main", 1, 4)
     ]
-    assert scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
     results = [each for each in _results(scanned, run.id) if each.n_tiles]
     slide = results[0].slide
     records = f"s3://{scanned.deployed.runs_bucket}/runs/{run.id}/records/test/{slide}.tfrecord"
