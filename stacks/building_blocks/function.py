@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import aws_cdk as cdk
+import aws_cdk.aws_ecr_assets as ecr_assets
 import aws_cdk.aws_iam as iam
 import aws_cdk.aws_lambda as lambda_
 import aws_cdk.aws_sqs as sqs
@@ -16,15 +17,22 @@ from stacks.building_blocks.network import network
 from stacks.building_blocks.python_code import ARCHITECTURE, RUNTIME, handlers, powertools_layer, sextant_layer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import aws_cdk.aws_kms as kms
 
     from stacks.config import EnvironmentConfig
+
+Code: TypeAlias = dict[str, Any]
+"""What a function runs: the properties of `lambda_.Function` that say so."""
 
 
 class PythonFunction(Construct):
     """`function` runs `lambdas.{system}.{file}.handler` with Powertools and the package sextant; `role` is its own.
 
     A function that events start, and nobody waits for, needs a queue for `lost_events`: those that failed each time.
+    `image` is the build context of an image that holds all of that and more, for a function whose libraries are too
+    large for a zip; its entry point takes the handler as its command.
     """
 
     def __init__(
@@ -40,6 +48,7 @@ class PythonFunction(Construct):
         timeout_seconds: int,
         memory_mb: int = 512,
         lost_events: sqs.Queue | None = None,
+        image: Path | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         _, system, _, _ = handler.split(".")
@@ -53,13 +62,9 @@ class PythonFunction(Construct):
             self,
             "Function",
             description=description,
-            runtime=RUNTIME,
-            architecture=ARCHITECTURE,
-            code=handlers(system),
-            handler=handler,
+            **(_of_image(image, handler) if image else self._of_layers(system, handler)),
             # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
             role=self.role,
-            layers=[powertools_layer(self), sextant_layer(self)],
             memory_size=memory_mb,
             timeout=cdk.Duration.seconds(timeout_seconds),
             log_group=log,
@@ -98,6 +103,26 @@ class PythonFunction(Construct):
                 "It speaks to AWS APIs only, by TLS; environments with vpc_id place it in their network.",
                 "HIPAA.Security-LambdaInsideVPC",
             )
+
+    def _of_layers(self, system: str, handler: str) -> Code:
+        return {
+            "runtime": RUNTIME,
+            "architecture": ARCHITECTURE,
+            "code": handlers(system),
+            "handler": handler,
+            "layers": [powertools_layer(self), sextant_layer(self)],
+        }
+
+
+def _of_image(context: Path, handler: str) -> Code:
+    # Of the architecture that most machines build for; an ARM image would need an emulator there.
+    platform = ecr_assets.Platform.LINUX_AMD64
+    return {
+        "runtime": lambda_.Runtime.FROM_IMAGE,
+        "architecture": lambda_.Architecture.X86_64,
+        "code": lambda_.Code.from_asset_image(str(context), cmd=[handler], platform=platform),
+        "handler": lambda_.Handler.FROM_IMAGE,
+    }
 
 
 def lost_events(scope: Construct, construct_id: str, key: kms.Key) -> sqs.Queue:

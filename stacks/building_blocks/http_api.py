@@ -1,4 +1,4 @@
-"""An HTTP API behind Cognito: every route needs a token; throttled and logged."""
+"""An HTTP API whose every route knows its caller, by a Cognito token or by IAM; throttled and logged."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LOGGED = (
 
 
 class HttpApi(Construct):
-    """API Gateway v2 with one default stage and a JWT authorizer for a user pool's client."""
+    """API Gateway v2 with one default stage; `authorize_with` or `authorize_with_iam` says who may call."""
 
     def __init__(
         self,
@@ -73,15 +73,19 @@ class HttpApi(Construct):
         """Routes added from now on take tokens of this pool's client."""
         self._authorizer = authorizers.HttpUserPoolAuthorizer("Users", pool, user_pool_clients=[client])
 
+    def authorize_with_iam(self) -> None:
+        """Routes added from now on take requests signed by whom IAM allows `execute-api:Invoke`."""
+        self._authorizer = authorizers.HttpIamAuthorizer()
+
     def route(self, methods: Mapping[str, Sequence[apigw.HttpMethod]], function: lambda_.Function) -> None:
-        """Sends requests to a function, by path and its methods; the caller must be signed in.
+        """Sends requests to a function, by path and its methods; the caller must be known.
 
         Raises:
-            ValueError: no user pool yet: a route without sign-in would be public.
+            ValueError: nothing says yet who may call: such a route would be public.
         """
         if self._authorizer is None:
             raise ValueError(
-                f"routes {list(methods)}: call authorize_with first, a route without sign-in would be public"
+                f"routes {list(methods)}: say first who may call (authorize_with), or they would be public"
             )
         integration = integrations.HttpLambdaIntegration(
             "Function",

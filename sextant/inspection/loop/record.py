@@ -1,0 +1,84 @@
+"""After detection: the journal, the metrics, and what a person is told of a reject. Twice the same is done once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from sextant.inspection.api.services import split
+from sextant.inspection.loop.journal import Journal, Quarantined, Record
+from sextant.inspection.loop.metrics import tell
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping
+
+_LINK_SECONDS = 12 * 3600
+"""How long a link to a picture lasts at most: it ends with the session of the role that signed it."""
+_SUBJECT = 100  # of SNS
+
+
+class Place(BaseModel):
+    """The environment of the recording function."""
+
+    model_config = ConfigDict(frozen=True)
+
+    TABLE: str
+    METRICS: str
+    """The namespace of the metrics."""
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Writes outcomes; `s3` is boto3's client, for links."""
+
+    journal: Journal
+    s3: Any
+    metrics: str
+
+    def write(self, outcome: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
+        """Keeps an outcome of `detection.examine` and tells what the state machine does next.
+
+        Returns:
+            `verdict` (or `quarantine`), and `tell`: whether people are to be told, with `subject` and `message`.
+        """
+        if outcome["outcome"] == "quarantine":
+            found = Quarantined.model_validate(outcome["found"])
+            self.journal.quarantine(found)
+            tell(self.metrics, found.project or "unknown", "none", {"InvalidImageCount": 1})
+            return {"verdict": "quarantine", "item": found.item, "tell": False}
+        record = Record.model_validate(outcome["record"])
+        first = self.journal.record(record, now)
+        if first and not record.trial:
+            counts = {"ProcessedImageCount": 1, "SuccessfulRequestCount": 1, "Time": 1000 * record.seconds}
+            anomaly = {"DetectedAnomalyCount": 1} if record.is_anomalous else {}
+            tell(self.metrics, record.project, record.model_version, {**counts, **anomaly})
+        asked = first and record.verdict == "reject" and not record.trial
+        told = {"subject": subject(record), "message": message(record, self._link(record))} if asked else {}
+        return {"verdict": record.verdict, "item": record.item, "project": record.project, "tell": asked, **told}
+
+    def _link(self, record: Record) -> str:
+        bucket, key = split(record.source)
+        link: str = self.s3.generate_presigned_url(
+            "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=_LINK_SECONDS
+        )
+        return link
+
+
+def subject(record: Record) -> str:
+    """What a mail's subject says, in the 100 characters of ASCII that SNS allows."""
+    text = f"Reject: {record.project}, line {record.line}, camera {record.camera}"
+    return text.encode("ascii", "replace").decode()[:_SUBJECT]
+
+
+def message(record: Record, link: str) -> str:
+    """What people read of a reject."""
+    seen = f": {', '.join(record.labels)}" if record.labels else ""
+    return (
+        f"Rejected{seen}. Confidence {record.confidence:.0%}, model version {record.model_version}. {record.reason}\n"
+        f"Taken {record.at} on line {record.line}, camera {record.camera}.\n\n"
+        f"Picture (for some hours): {link}\n"
+        f"It lies at {record.source}, item {record.item}."
+    )
