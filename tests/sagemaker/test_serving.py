@@ -256,6 +256,17 @@ def test_a_killed_server_comes_back(aws):
     assert aws.wait(lambda: asked_by(aws)) > 0
 
 
+def test_while_a_killed_instance_comes_back_the_other_answers(aws):
+    model(aws)
+    endpoint(aws, ("all", "m", 2, 1.0))
+    for _ in range(3):
+        victim = ask(aws)[0]["pid"]
+        os.kill(victim, signal.SIGKILL)
+        answered = [ask(aws)[0]["pid"] for _ in range(20)]  # none is lost, from the first moment on
+        assert victim not in answered
+        aws.wait(lambda: len({ask(aws)[0]["pid"] for _ in range(4)}) == 2)
+
+
 def test_variants_share_the_traffic_and_an_update_takes_over_without_a_gap(aws):
     model(aws)
     model(aws, "n", weights="w2")
