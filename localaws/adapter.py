@@ -28,6 +28,7 @@ from botocore.config import Config
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, persistence, responses, router
 from ministack.services import (
+    apigateway,
     cloudformation,
     cloudfront,
     eventbridge,
@@ -43,6 +44,8 @@ from ministack.services.cloudformation import provisioners
 
 from localaws.emulator import hold_state
 from localaws.engines import registry
+from localaws.engines.sagemaker.images import URI as IMAGE_URI
+from localaws.engines.sagemaker.images import bucket_of, key_of
 from localaws.engines.sagemaker.state import plain
 from localaws.front_door import front_door, guarded, sign_in
 from localaws.home import Authorizer, Call, Catalog, Document, Objects, ServiceError, StoredObject, allow_all
@@ -466,6 +469,40 @@ def _provisioner(resource: ResourceType, engine: Any) -> Document:
         resource.delete(engine, call(), physical_id)
 
     return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
+
+
+def _install_image_functions() -> None:
+    """Functions from an image: its build context runs, as in sagemaker/images.py; ministack would ask Docker for it.
+
+    The command names the handler; the context's folder stands for WORKDIR, and what RUN installs is this interpreter's.
+    """
+    kind = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
+    create, update = kind["create"], kind["update"]
+
+    def create_any(logical_id: str, props: Document, stack: str) -> tuple[str, Document]:
+        return create(logical_id, _as_zip(props), stack)
+
+    def update_any(physical_id: str, old: Document, new: Document, stack: str, *logical_id: str) -> Any:
+        return update(physical_id, _as_zip(old), _as_zip(new), stack, *logical_id)
+
+    kind["create"], kind["update"] = create_any, update_any
+
+
+def _as_zip(properties: Document) -> Document:
+    """The properties of a function from an image as those of one from a zip; any other's as they are."""
+    uri = properties.get("Code", {}).get("ImageUri", "")
+    matched = IMAGE_URI.fullmatch(uri)
+    if matched is None:
+        return properties
+    command = properties.get("ImageConfig", {}).get("Command", [])
+    if len(command) != 1:
+        raise ValueError(f"the function of image {uri} must name its handler, and nothing else, as its command")
+    code = {
+        "S3Bucket": bucket_of(matched["account"], matched["region"]),
+        "S3Key": key_of(matched["repository"], matched["tag"] or "latest"),
+    }
+    kept = {name: value for name, value in properties.items() if name not in {"ImageConfig", "PackageType"}}
+    return {**kept, "Code": code, "Handler": command[0], "Runtime": "python3.13"}
 
 
 # --- Step Functions --------------------------------------------------------------------------------------------------
@@ -929,6 +966,39 @@ def _patch_cloudfront(port: int) -> None:
     app._EXECUTE_API_RE = _API_HOST
 
 
+def _patch_lookout_for_vision() -> None:
+    """Requests of `lookoutvision` reach the API that a stack deployed for it.
+
+    On AWS its clients are told that API's own URL; here one URL serves every client, so the path tells. They are signed
+    for API Gateway, or by botocore's own model of before October 2025 for the service. Signature and policies are
+    checked by what follows, as for any HTTP API.
+    """
+    handle = app._handle_execute_api_request
+
+    async def handle_ours(host: str, path: str, method: str, headers: dict[str, str], *rest: Any, **raw: Any) -> Any:
+        if path.startswith(LOOKOUT_FOR_VISION) and _LOOKOUT_SIGNED.search(headers.get("authorization", "")):
+            found = _api_with(LOOKOUT_FOR_VISION)
+            if found is None:
+                message = "No stack of this embedded AWS deploys the API of Lookout for Vision: deploy `inspection`."
+                return error_response(ServiceError("ResourceNotFoundException", message, 404))
+            host = f"{found}.execute-api.localhost"
+        return await handle(host, path, method, headers, *rest, **raw)
+
+    app._handle_execute_api_request = handle_ours
+
+
+LOOKOUT_FOR_VISION = "/2020-11-20/"
+_LOOKOUT_SIGNED = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/(?:lookoutvision|execute-api)/aws4_request")
+
+
+def _api_with(path: str) -> str | None:
+    """The id of the HTTP API in the request's account and region that has a route below this path."""
+    for api, routes in apigateway._routes.items():
+        if any(route.get("routeKey", "").partition(" ")[2].startswith(path) for route in routes.values()):
+            return str(api)
+    return None
+
+
 # An HTTP API's host as AWS names it, and as the emulator does. Group 1 is the API's id.
 _API_HOST = re.compile(r"^([a-f0-9]{8})\.execute-api\.(?:localhost|[a-z0-9-]+\.amazonaws\.com)(?::\d+)?$")
 
@@ -1048,11 +1118,13 @@ def main() -> None:
     _patch_lambda()
     _patch_transport()
     _patch_cloudfront(port)
+    _patch_lookout_for_vision()
     _install_public_parameters()
     home = EmulatorHome(Path(os.environ["SEXTANT_STATE"]), f"http://127.0.0.1:{port}")
     built = _install_services(home)
     _install_fallback()
     _install_resource_types(built)
+    _install_image_functions()
     _install_integrations(built, home)
     _install_redrive()
     _install_targets(built, home)
