@@ -269,7 +269,11 @@ def _steps(events: list[dict[str, Any]], run: RunState, run_id: str) -> tuple[St
             retries = 0
         elif kind.endswith(("Failed", "TimedOut")):
             state.error = _reason(event)
-    return tuple(_step(name, told_of[name], run, run_id) for name in TITLES)
+    begun = [number for number, name in enumerate(TITLES) if told_of[name].began]
+    return tuple(
+        _step(name, told_of[name], run, run_id, passed=number < max(begun, default=0))
+        for number, name in enumerate(TITLES)
+    )
 
 
 def _log(run_id: str, name: str, found: _Told) -> LogPlace | None:
@@ -279,14 +283,15 @@ def _log(run_id: str, name: str, found: _Told) -> LogPlace | None:
     return LogPlace(group=f"/aws/sagemaker/{_JOBS[name]}Jobs", stream=f"{run_id}-{name.lower()}-{found.job}")
 
 
-def _step(name: str, found: _Told, run: RunState, run_id: str) -> Step:
+def _step(name: str, found: _Told, run: RunState, run_id: str, *, passed: bool) -> Step:
+    """What is told of a state; `passed` is one before others that began: a fine-tuning has no features."""
     state: StepState
     if found.ended:
         state = "succeeded"
     elif found.began:
         state = run if run in ("running", "stopped") else "failed"
     else:
-        state = "waiting" if run == "running" else "skipped"
+        state = "waiting" if run == "running" and not passed else "skipped"
     return Step(
         name=name,
         title=TITLES[name],
