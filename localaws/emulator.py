@@ -23,6 +23,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING
 
+from sextant.inspection.api.wire import MODELS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -63,6 +65,8 @@ class Emulator:
         """Variables under which any AWS client talks to this emulator."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
+            # boto3 has lost Lookout for Vision's model: it finds ours there, the AWS CLI too.
+            "AWS_DATA_PATH": str(MODELS),
             "AWS_ACCESS_KEY_ID": account,
             "AWS_SECRET_ACCESS_KEY": "local",
             "AWS_REGION": REGION,

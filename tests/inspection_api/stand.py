@@ -23,6 +23,7 @@ PLACE = Place(
     IMAGE=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/inspection:1",
     ROLE_ARN=f"arn:aws:iam::{ACCOUNT}:role/jobs",
     TRAINING_INSTANCE_TYPE="ml.m5.xlarge",
+    METRICS="Sextant/dev/LookoutVision",
 )
 RESULT = {
     "Version": 1,

@@ -47,6 +47,8 @@ class Place(BaseModel):
     ROLE_ARN: str
     """Of training jobs and endpoints."""
     TRAINING_INSTANCE_TYPE: str
+    METRICS: str
+    """The namespace of CloudWatch's metrics."""
     NETWORK: Json[dict[str, list[str]]] = {}
     """SageMaker's VpcConfig, empty for none."""
     BACKEND: BackendName = "lambda"
