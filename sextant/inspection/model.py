@@ -1,0 +1,187 @@
+"""The numbers of a detector and what it computes from patch features: distances, logits, one score.
+
+Everything here is numpy, and training computes its own scores with the same functions: a model that is served gives
+the numbers it was judged by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sextant.inspection.calibration import Calibration
+
+SIZES = (1, 8, 64)
+"""Patches of the largest distances that are averaged: a defect may be a scratch of one patch or half the product."""
+SUSPECTS = 8
+"""Patches with the largest logits whose mean is the patch head's logit of a photograph."""
+POSITION = 4.0
+"""Weight of a patch's place beside its features, whose variances sum up to the number of maps: 3. A shift by a tenth of
+the picture counts 0.16, about a quarter of the usual distance to the nearest normal patch."""
+_POOLED = 16  # of the largest values of each channel that are averaged
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """How features are standardised: (value - mean) / deviation by channel; `projection` (channels, d) makes the short
+    vectors that distances are measured on. From normal photographs only."""
+
+    mean: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+    projection: NDArray[np.float32]
+
+    def standardised(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return (features - self.mean) / self.deviation
+
+    def placed(self, standard: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Short vectors with places, shape (rows * columns, d + 2), of standardised features (rows, columns, channels)."""
+        rows, columns, channels = standard.shape
+        y, x = np.mgrid[0:rows, 0:columns].astype(np.float32) * np.float32(POSITION / max(rows, columns))
+        short = standard.reshape(-1, channels) @ self.projection
+        return np.concatenate([short, y.reshape(-1, 1), x.reshape(-1, 1)], 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """A logit: x @ weights + bias."""
+
+    weights: NDArray[np.float32]
+    bias: float
+
+    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        logits: NDArray[np.float32] = x @ self.weights + np.float32(self.bias)
+        return logits
+
+
+@dataclass(frozen=True, eq=False)
+class PooledHead:
+    """A logit of the whole photograph from means, deviations and largest values of its channels."""
+
+    mean: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+    linear: Linear
+
+    def __call__(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.linear(self.scaled(pooled))
+
+    def scaled(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.clip((pooled - self.mean) / self.deviation, -5, 5) / np.float32(pooled.shape[-1] ** 0.5)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelHead:
+    """Where one kind of defect is: a patch belongs to it from logit 0 on."""
+
+    name: str
+    colour: str
+    linear: Linear
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained detector without its network.
+
+    `bank` are placed vectors of normal patches, shape (n, d + 2). `distance` is mean and deviation of the log distance
+    of normal patches, `sizes` those of the photograph's log distances by `SIZES`: (2, 3); both from photographs that the
+    bank had not seen. `columns` are the mean and deviation of each part of the score for normal photographs, (2, parts),
+    and `weights` (parts,) how they are summed. Parts: bank, and with anomalies in training patch and pooled head.
+    `suspicious` is the distance from which on a patch is painted where no label head tells.
+    """
+
+    scaling: Scaling
+    bank: NDArray[np.float32]
+    distance: tuple[float, float]
+    sizes: NDArray[np.float32]
+    patch: Linear | None
+    pooled: PooledHead | None
+    labels: tuple[LabelHead, ...]
+    columns: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    suspicious: float
+    calibration: Calibration
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What the model sees in one photograph. Maps have the grid's shape (rows, columns); `parts` as in `Model`."""
+
+    score: float
+    parts: tuple[float, ...]
+    distances: NDArray[np.float32]
+    logits: NDArray[np.float32] | None
+    labels: tuple[NDArray[np.float32], ...]
+
+
+def nearest(placed: NDArray[np.float32], bank: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Distance of each vector (n, d) to the nearest of the bank (m, d), shape (n,)."""
+    half = (bank * bank).sum(1) / 2
+    own = (placed * placed).sum(1)
+    found = np.concatenate(
+        [(each @ bank.T - half).max(1) for each in np.array_split(placed, max(1, len(placed) // 512))]
+    )
+    return np.sqrt(np.maximum(own - 2 * found, 1e-8))
+
+
+def log_distances(distances: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logarithms of the mean of the largest distances, by `SIZES`, shape (3,)."""
+    ordered = np.sort(distances.ravel())
+    return np.log(np.array([ordered[-each:].mean() for each in SIZES], np.float32))
+
+
+def with_distance(
+    standard: NDArray[np.float32], distances: NDArray[np.float32], usual: tuple[float, float]
+) -> NDArray[np.float32]:
+    """What the patch heads see: standardised features and the standardised log distance, (rows * columns, channels + 1)."""
+    channels = standard.shape[-1]
+    log = (np.log(distances.reshape(-1, 1)) - np.float32(usual[0])) / np.float32(usual[1])
+    # Standardised channels are correlated: scaled so that their sum of squares is about that of a few numbers.
+    flat = np.clip(standard.reshape(-1, channels), -8, 8) * np.float32(3 / channels**0.5)
+    return np.concatenate([flat, log.astype(np.float32)], 1)
+
+
+def photograph_logit(logits: NDArray[np.float32]) -> float:
+    """The patch head's logit of a photograph from those of its patches."""
+    return float(np.sort(logits.ravel())[-SUSPECTS:].mean())
+
+
+def pooled(standard: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means, deviations and means of the 16 largest values of each channel, shape (3 * channels,)."""
+    flat = standard.reshape(-1, standard.shape[-1])
+    largest = np.partition(flat, -_POOLED, axis=0)[-_POOLED:] if len(flat) > _POOLED else flat
+    return np.concatenate([flat.mean(0), flat.std(0), largest.mean(0)])
+
+
+def bank_part(distances: NDArray[np.float32], sizes: NDArray[np.float32]) -> float:
+    """The bank's part of the score: the mean over `SIZES` of how far the log distances are from normal ones."""
+    return float(((log_distances(distances) - sizes[0]) / sizes[1]).mean())
+
+
+def stacked(parts: NDArray[np.float32], columns: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
+    """The score: parts as deviations from normal photographs, limited, weighed and summed."""
+    return float(np.clip((parts - columns[0]) / columns[1], -5, 20) @ weights)
+
+
+def judge(model: Model, features: NDArray[np.float32]) -> Judged:
+    """The score of a photograph and its maps.
+
+    Args:
+        model: a trained one.
+        features: patch features, shape (rows, columns, channels).
+    """
+    rows, columns = features.shape[:2]
+    standard = model.scaling.standardised(features)
+    distances = nearest(model.scaling.placed(standard), model.bank).reshape(rows, columns)
+    parts = [bank_part(distances, model.sizes)]
+    logits, labels = None, []
+    if model.patch is not None and model.pooled is not None:
+        seen = with_distance(standard, distances, model.distance)
+        logits = model.patch(seen).reshape(rows, columns)
+        parts += [photograph_logit(logits), float(model.pooled(pooled(standard)))]
+        labels = [each.linear(seen).reshape(rows, columns) for each in model.labels]
+    score = stacked(np.array(parts, np.float32), model.columns, model.weights)
+    return Judged(score, tuple(parts), distances, logits, tuple(labels))

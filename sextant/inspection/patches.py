@@ -1,0 +1,108 @@
+"""A photograph as a grid of patch features: maps of a pretrained network at three depths, on one grid.
+
+Mid-level maps of an ImageNet network describe small neighbourhoods well enough to tell a scratch from a texture
+without training (Roth et al., PatchCore, arXiv 2106.08265). Each map is averaged over 3 x 3 cells, brought to the grid
+of the middle one (a cell is 8 px of the network's input with EfficientNet-Lite0), and stacked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sextant.inspection.crop import Box
+
+STEP = 32
+"""The network's input is a multiple of this on both sides."""
+
+
+class BackboneError(ValueError):
+    """An ONNX graph that cannot serve as backbone."""
+
+
+def input_size(width: int, height: int, input_px: int) -> tuple[int, int]:
+    """Width and height in px at which a crop of this shape goes through the network: about input_px² pixels in all."""
+    scale = input_px / (width * height) ** 0.5
+    long, short = max(width, height), min(width, height)
+    if long > 4 * short:  # a strip: what its length needs would leave nothing of its width
+        scale *= (4 * short / long) ** 0.5
+    return tuple(max(64, round(side * scale / STEP) * STEP) for side in (width, height))  # type: ignore[return-value]
+
+
+def session(graph: bytes) -> Any:
+    """The graph ready to run, on one thread: results and CPU time do not depend on the machine's load.
+
+    Raises:
+        BackboneError: no ONNX graph, or not one of maps: uint8 (1, height, width, 3) in, float32 (1, channels, h, w)
+            out, one or more.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # an arena keeps the peak of the largest photograph
+    try:
+        made = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises classes of its own that share no public base
+        raise BackboneError(f"the backbone is no ONNX graph that can be run: {error}") from error
+    inputs, outputs = made.get_inputs(), made.get_outputs()
+    maps = [each for each in outputs if len(each.shape) == 4]
+    if len(inputs) != 1 or inputs[0].type != "tensor(uint8)" or len(inputs[0].shape) != 4 or not maps:
+        told = ", ".join(f"{each.name} {each.type} {each.shape}" for each in [*inputs, *outputs])
+        raise BackboneError(
+            f"the backbone has {told}: it must take uint8 pixels (n, height, width, 3), normalise them itself, and give "
+            "one or more maps (n, channels, h, w)"
+        )
+    return made
+
+
+def view(image: Image.Image, box: Box, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The crop at the network's size, shape (height, width, 3); each pixel is the mean of the area it covers."""
+    left, top, width, height = box
+    box_px = (left, top, left + width, top + height)
+    way = Image.Resampling.BOX if width >= size[0] else Image.Resampling.BILINEAR
+    return np.asarray(image.resize(size, way, box=box_px))
+
+
+def features(network: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Patch features, shape (rows, columns, channels), of pixels (height, width, 3) from `view`."""
+    names = [each.name for each in network.get_outputs() if len(each.shape) == 4]
+    maps = [each[0] for each in network.run(names, {network.get_inputs()[0].name: pixels[None]})]
+    middle = sorted(maps, key=lambda each: each.shape[1])[len(maps) // 2]
+    rows, columns = middle.shape[1:]
+    return np.concatenate([_on_grid(_averaged(each), rows, columns) for each in maps]).transpose(1, 2, 0)
+
+
+def _averaged(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean over 3 x 3 cells; beyond the edge the edge's values are repeated."""
+    for axis in (1, 2):
+        padded = np.pad(values, [(1, 1) if each == axis else (0, 0) for each in range(3)], mode="edge")
+        first, second, third = (padded.take(range(start, start + values.shape[axis]), axis) for start in range(3))
+        values = (first + second + third) / np.float32(3)
+    return values
+
+
+def _on_grid(values: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
+    """The map with other numbers of rows and columns: means of blocks where it is finer, else linear."""
+    _, height, width = values.shape
+    if height % rows == 0 and width % columns == 0 and height >= rows:
+        return values.reshape(-1, rows, height // rows, columns, width // columns).mean((2, 4))
+    return np.einsum(
+        "rh,chw,kw->crk", linear(height, rows), values, linear(width, columns), optimize=True, dtype=np.float32
+    )
+
+
+def linear(source: int, target: int) -> NDArray[np.float32]:
+    """Weights (target, source) of linear interpolation between cell centres, constant beyond the outermost."""
+    at = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
+    low = np.minimum(at.astype(int), max(source - 2, 0))
+    weights = np.zeros((target, source), np.float32)
+    rows = np.arange(target)
+    weights[rows, low] = 1 - (at - low)
+    weights[rows, np.minimum(low + 1, source - 1)] += (at - low).astype(np.float32)
+    return weights

@@ -1,0 +1,51 @@
+"""From an answer to a verdict: accept, reject, or review by a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sextant.inspection.settings import RejectRules
+
+Verdict: TypeAlias = Literal["accept", "reject", "review"]
+
+ANY_LABEL = "*"
+
+
+def verdict(
+    rules: RejectRules,
+    *,
+    is_anomalous: bool,
+    confidence: float,
+    anomalies: Sequence[tuple[str, str, float]],
+    product_found: bool,
+) -> tuple[Verdict, str]:
+    """The verdict and its reason in words.
+
+    Args:
+        rules: of the line.
+        is_anomalous: what the model says.
+        confidence: the probability that it is right; below one half where the false-reject budget keeps it from calling
+            an item anomalous that probably is.
+        anomalies: name, colour and share of the photograph, background first.
+        product_found: whether a product lies where it is looked for.
+    """
+    if not product_found:
+        return "review", "no whole product was found in the photograph"
+    if not is_anomalous and confidence < 0.5:
+        return "review", "probably anomalous, but a rejection would not keep the false-reject budget"
+    if rules.min_confidence is not None and confidence < rules.min_confidence:
+        return "review", f"confidence {confidence:.2f} is below {rules.min_confidence:g}"
+    if not is_anomalous:
+        return "accept", "normal"
+    if rules.look_at_areas:
+        counted = [
+            name
+            for name, _, share in anomalies[1:]
+            if share >= rules.min_area.get(name, rules.min_area.get(ANY_LABEL, 0.0))
+        ]
+        if len(counted) < rules.min_labels:
+            return "accept", f"anomalous, but {len(counted)} of {rules.min_labels} labels reach their area"
+    return "reject", "anomalous"
