@@ -51,6 +51,7 @@ SHARD_BYTES = 256 << 20
 """A shard is not larger, so that shuffling shards and resuming at one are worth something."""
 FEWEST_SHARDS = 8
 READ_BYTES = 8 << 20
+_AGAIN = "run the tile step again, or start a new run: it makes what is missing and takes the rest"
 _DISK = 0.8
 """Of what is free, for the shards of a pass."""
 _OPEN_FILES = 256
@@ -144,13 +145,11 @@ def _tiled(run: str, plan: Plan) -> list[_Part]:
             missing.append(planned.slide)  # of another version: the tile step writes it anew
             continue
         if tiled.summary.settings != plan.tiles:
-            raise InputError(f"the tiles of {planned.slide} were made under another plan: run the tile step again")
+            raise InputError(f"the tiles of {planned.slide} were made under another plan: {_AGAIN}")
         found.append(_Part(planned, tiled))
     if missing:
         told_missing = ", ".join(missing[:4]) + (", …" if len(missing) > 4 else "")
-        raise InputError(
-            f"{len(missing)} slides are not tiled yet ({told_missing}): run the tile step again, it goes on there"
-        )
+        raise InputError(f"{len(missing)} slides are not tiled yet ({told_missing}): {_AGAIN}")
     return found
 
 
@@ -223,7 +222,7 @@ def _check_identity(run: str, part: _Part, tile: Tile, number: int) -> None:
 def _forgotten(run: str, part: _Part, reason: str) -> InputError:
     """Forgets tiles that cannot be used, or every further run would take them, and tells so."""
     store.forget_tiles(run, part.planned.slide, part.tiled.tiles)
-    return InputError(f"slide {part.planned.slide}: {reason}: run the tile step again, it makes them anew")
+    return InputError(f"slide {part.planned.slide}: {reason}: {_AGAIN}")
 
 
 def _tiles_of(run: str, part: _Part) -> str:
@@ -274,7 +273,7 @@ def _write_shards(
         with ExitStack() as stack:
             files = {number: stack.enter_context(path.open("wb")) for number, path in paths.items()}
             _copy(run, parts, ledger, placement, files)
-        made += [_publish(run, f"{split}/{path.name}", path, placement.bytes[number]) for number, path in paths.items()]
+        made += [_publish(run, f"{split}/{path.name}", path) for path in paths.values()]
     return made
 
 
@@ -292,11 +291,14 @@ def _passes(sizes: Sequence[int], free: int) -> Iterator[range]:
 def _copy(
     run: str, parts: Sequence[_Part], ledger: _Ledger, placement: _Placement, files: Mapping[int, BinaryIO]
 ) -> None:
+    """Raises: InputError, where a slide's tiles are not what the first pass has verified."""
     tile = copy = 0
     for part in parts:
+        whole = hashlib.sha256()
         with storage.opened(_tiles_of(run, part), READ_BYTES) as stream:
             for _ in range(part.tiled.summary.kept):
                 framed = stream.read(ledger.length[tile])
+                whole.update(framed)
                 while copy < len(placement.tile) and placement.tile[copy] == tile:
                     file = files.get(int(placement.shard[copy]))
                     if file:
@@ -304,6 +306,8 @@ def _copy(
                         file.write(framed)
                     copy += 1
                 tile += 1
+        if whole.hexdigest() != part.tiled.summary.sha256:
+            raise _forgotten(run, part, f"its tiles {part.tiled.tiles} changed while they were packed")
 
 
 def _copy_slide(run: str, plan: Plan, part: _Part, folder: Path) -> Shard:
@@ -311,23 +315,19 @@ def _copy_slide(run: str, plan: Plan, part: _Part, folder: Path) -> Shard:
     with path.open("wb") as file:
         for _, framed in _verified(run, plan, part):
             file.write(framed)
-    return _publish(run, f"test/{path.name}", path, part.tiled.summary.bytes)
+    return _publish(run, f"test/{path.name}", path)
 
 
-def _publish(run: str, name: str, path: Path, size: int) -> Shard:
+def _publish(run: str, name: str, path: Path) -> Shard:
     """A finished shard, with its index unless it is a slide's own."""
-    try:
-        index = tfrecord.index(path)
-    except RecordError as error:
-        raise InputError(f"records/{name} is damaged ({error}): tiles changed while packed; pack again") from error
-    if path.stat().st_size != size:
-        raise InputError(f"records/{name} has {path.stat().st_size} bytes of {size}: tiles changed; pack again")
+    index = tfrecord.index(path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if not name.startswith("test/"):
         text = "".join(f"{offset} {length}\n" for offset, length in index)
         storage.write(text.encode(), storage.joined(run, f"records/{_index_of(name)}"))
     storage.upload(path, storage.joined(run, f"records/{name}"))
+    size = path.stat().st_size
     path.unlink()
     return Shard(name=name, records=len(index), bytes=size, sha256=digest)
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from sextant import storage
+from sextant.slides import pack as packing
 from sextant.slides import tfrecord
 from sextant.slides.container import InputError
 from sextant.slides.manifest import Manifest
@@ -284,6 +285,21 @@ def test_damaged_tiles_name_the_slide_and_leave_no_manifest(run, split, change, 
     assert stored_tiles(str(run), place.name) is None, "or every further run would take it"
     with pytest.raises(InputError, match=f"not tiled yet \\({split}0\\)"):
         pack(str(run))
+
+
+@pytest.mark.parametrize("change", [lambda body: body[:-20], lambda body: body[:30] + b"?" + body[31:]])
+def test_tiles_that_change_between_the_passes(run, monkeypatch, change):
+    copy = packing._copy
+
+    def changed(*given):
+        path = stored(run, "train0") / "tiles.tfrecord"
+        path.write_bytes(change(path.read_bytes()))
+        copy(*given)
+
+    monkeypatch.setattr(packing, "_copy", changed)
+    with pytest.raises(InputError, match=r"slide train0: its tiles \w+ changed while they were packed: run the tile"):
+        pack(str(run))
+    assert not (run / "records/manifest.json").exists()
 
 
 def test_tiles_of_another_slide_under_its_name(run):
