@@ -35,7 +35,10 @@ def encode(features: Mapping[str, Sequence[Value]]) -> bytes:
         TypeError: a list has values of several kinds, or of another.
         OverflowError: an integer has more than 64 bits, or a float more than float32 can hold.
     """
-    return _field(1, b"".join([_entry(name, features[name]) for name in sorted(features)]))
+    pieces: list[bytes] = []
+    for name in sorted(features):
+        pieces += _entry(name, features[name])
+    return b"".join((_head(1, sum(map(len, pieces))), *pieces))
 
 
 def decode(payload: bytes) -> dict[str, list[Value]]:
@@ -58,12 +61,20 @@ def decode(payload: bytes) -> dict[str, list[Value]]:
     return found
 
 
-def _entry(name: str, values: Sequence[Value]) -> bytes:
-    """An entry of the map. A slide's records differ in their image and little else, so the rest is encoded once."""
+def _entry(name: str, values: Sequence[Value]) -> list[bytes]:
+    """An entry of the map, in pieces. A slide's records differ in their image and little else: the rest is encoded
+    once, and images are copied once.
+    """
     kinds = set(map(type, values))
-    if kinds == {int} or (kinds == {bytes} and len(values) == 1 and len(values[0]) < _SHORT):  # type: ignore[arg-type]
-        return _encoded_once(name, tuple(values))
-    return _encoded(name, values)
+    if kinds == {bytes}:
+        contents = [value for value in values if isinstance(value, bytes)]
+        if max(map(len, contents)) >= _SHORT:
+            pieces = [piece for content in contents for piece in (_head(1, len(content)), content)]
+            for number in (_BYTES, 2):
+                pieces.insert(0, _head(number, sum(map(len, pieces))))
+            pieces.insert(0, _name(name))
+            return [_head(1, sum(map(len, pieces))), *pieces]
+    return [_encoded_once(name, tuple(values)) if kinds in ({bytes}, {int}) else _encoded(name, values)]
 
 
 def _encoded(name: str, values: Sequence[Value]) -> bytes:
@@ -104,10 +115,12 @@ def _name(name: str) -> bytes:
 
 
 def _field(number: int, content: bytes) -> bytes:
-    size = len(content)
-    if size < 128:
-        return bytes((number << 3 | _LENGTH, size)) + content
-    return b"".join((bytes((number << 3 | _LENGTH,)), _varint(size), content))
+    return _head(number, len(content)) + content
+
+
+def _head(number: int, size: int) -> bytes:
+    """What stands before a field of so many bytes."""
+    return bytes((number << 3 | _LENGTH, size)) if size < 128 else bytes((number << 3 | _LENGTH,)) + _varint(size)
 
 
 def _integer(value: int) -> bytes:
