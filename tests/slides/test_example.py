@@ -126,3 +126,32 @@ def test_mixed_lists_are_refused():
 def test_an_integer_of_more_than_64_bits_is_refused():
     with pytest.raises(OverflowError, match="int64"):
         encode({"label": [1 << 63]})
+
+
+def test_values_that_are_equal_but_of_another_kind_have_their_own_bytes():
+    """What records have in common is kept: 1, 1.0 and True are equal, and only two of them are values."""
+    assert encode({"a": (1,)}) == bytes.fromhex("0a0c 0a0a 0a0161 1205 1a03 0a0101")
+    assert decode(encode({"a": (1.0,)})) == {"a": [1.0]}
+    assert type(decode(encode({"a": (1.0,)}))["a"][0]) is float
+    assert type(decode(encode({"a": (1,)}))["a"][0]) is int
+    assert encode({"a": (0.0,)}) != encode({"a": (-0.0,)})
+    with pytest.raises(TypeError, match="bool"):
+        encode({"a": (True,)})
+    with pytest.raises(TypeError, match="mixes"):
+        encode({"a": (1, 1.0)})
+
+
+def test_a_record_that_is_changed_leaves_the_next_alone():
+    payload = encode({"slide/id": (b"S-1",)})
+    decode(payload)["slide/id"].append(b"S-2")
+    assert decode(payload) == {"slide/id": [b"S-1"]}
+
+
+@pytest.mark.parametrize("size", [0, 1, 116, 127, 128, 129, 16_383, 16_384, 2_100_000])
+def test_protobuf_reads_images_of_every_size(Example, size):  # noqa: N803
+    """The size before a field takes one byte up to 127, two up to 16,383, and so on."""
+    features = {"image/encoded": (bytes(size), b"\xff" * size, b""), "x": (size,)}
+    message = Example()
+    message.ParseFromString(encode(features))
+    assert tuple(message.features.feature["image/encoded"].bytes_list.value) == features["image/encoded"]
+    assert decode(encode(features)) == {name: list(values) for name, values in features.items()}
