@@ -74,9 +74,9 @@ class Upkeep(Construct):
             topic=alarms,
             metric=self.lost.metric_approximate_number_of_messages_visible(period=cdk.Duration.minutes(5)),
             threshold=1,
-            description="A function beside the belt failed each time; its event lies in the queue LostUpkeep, the "
-            "reason in the log of Upkeep, Sweep, Drift, Promote or Shift. Those on a schedule catch up with their next run; "
-            "after a failed comparison or shift invoke the function again with the event.",
+            description="A function beside the belt failed each time; its event lies in the queue LostUpkeep, "
+            "the reason in the log of Upkeep, Sweep, Drift, Promote or Shift. Those on a schedule catch up with their "
+            "next run; after a failed comparison or shift invoke the function again with the event.",
         )
 
     def _function(

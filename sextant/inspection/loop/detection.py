@@ -15,15 +15,14 @@ from sextant.inspection import archive, detector, photograph
 from sextant.inspection.api import limits
 from sextant.inspection.api.errors import ApiError
 from sextant.inspection.api.services import split
+from sextant.inspection.crop import Crop
 from sextant.inspection.loop.arrival import PlaceError, arrival, item_of, told_time
 from sextant.inspection.loop.champion import NoModelError, answering
 from sextant.inspection.loop.journal import NO_MODEL, Quarantined, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sextant.inspection.api.services import Document, Services, Version
-    from sextant.inspection.detector import Detection, Detector
+    from sextant.inspection.detector import Detection, Detector, Quality
     from sextant.inspection.loop.arrival import Arrival
 
 _LOADED = 4
@@ -31,6 +30,8 @@ _LOADED = 4
 SURE = 0.8
 """Confidence below which an answer that comes without a verdict is handed to a person."""
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "412"})
+_WHOLE, _SIZE = Crop(), (320, 320)
+"""How the quality of a photograph is measured where no detector of ours crops it."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -167,7 +168,7 @@ def _examined(services: Services, loaded: Loaded, version: Version, body: bytes)
         if error.status != 400:
             raise
         raise UnusableError("refused", error.message) from error
-    return answered(answer, detector.quality(pixels))
+    return answered(answer, detector.see(pixels, _WHOLE, _SIZE).quality)
 
 
 def told(detection: Detection) -> Examined:
@@ -179,20 +180,20 @@ def told(detection: Detection) -> Examined:
         "verdict": detection.verdict,
         "reason": detection.verdict_reason,
         "labels": [name for name, _, _ in detection.anomalies[1:]],
-        "brightness": detection.quality["brightness"],
-        "sharpness": detection.quality["sharpness"],
+        "brightness": detection.quality.brightness,
+        "sharpness": detection.quality.sharpness,
         "crop_ok": detection.crop_ok,
     }
     shown = detection.mask is not None and detection.verdict != "accept"
     return Examined(found, detector.mask_png(detection) if shown else None)
 
 
-def answered(answer: Document, quality: Mapping[str, float]) -> Examined:
+def answered(answer: Document, quality: Quality) -> Examined:
     """What a record keeps of a DetectAnomalyResult, which tells no verdict: below `SURE` a person looks.
 
     Args:
         answer: IsAnomalous and Confidence, and of segmentation Anomalies and AnomalyMask.
-        quality: brightness and sharpness of the photograph.
+        quality: of the photograph.
     """
     is_anomalous, confidence = bool(answer["IsAnomalous"]), float(answer["Confidence"])
     verdict = "review" if confidence < SURE else "reject" if is_anomalous else "accept"
@@ -202,8 +203,8 @@ def answered(answer: Document, quality: Mapping[str, float]) -> Examined:
         "verdict": verdict,
         "reason": f"confidence below {SURE:.0%}" if verdict == "review" else "",
         "labels": [each["Name"] for each in answer.get("Anomalies", []) if each["Name"] != "background"],
-        "brightness": quality["brightness"],
-        "sharpness": quality["sharpness"],
+        "brightness": quality.brightness,
+        "sharpness": quality.sharpness,
         "crop_ok": True,  # such a model tells nothing of where it looked
     }
     mask = answer.get("AnomalyMask")

@@ -156,7 +156,7 @@ def _shifted(
     found = shift(reference, values)
     middle, now = _median(reference), _median(values)
     alarm = found.p < alpha and found.distance >= LARGE_DISTANCE
-    how = _LOWER_HIGHER[measure][now >= middle]
+    how = _LOWER_HIGHER[measure][int(now >= middle)]
     words = (
         f"Photographs are {how} than before: median {now:.3g} instead of {middle:.3g}. {_REMEDY[measure]}"
         if alarm

@@ -1,0 +1,223 @@
+"""Champion against challenger: the decision by hand-made answers, and the pointer over the API's own table."""
+
+import dataclasses
+import itertools
+import random
+
+import pytest
+from scipy.stats import mannwhitneyu
+
+from sextant.inspection.api.errors import ApiError
+from sextant.inspection.api.services import Place, Services
+from sextant.inspection.loop import champion, shift
+from sextant.inspection.loop.champion import NoModelError
+from sextant.inspection.loop.duel import FEWEST, Answer, auroc, decide
+
+LABELS = [False] * 20 + [True] * 20
+
+
+def answers(missed=(), rejected=(), lift=0.0):
+    """Answers that are right but for some anomalies that are missed and some normal items that are rejected."""
+    told = []
+    for at, label in enumerate(LABELS):
+        wrong = (at - 20 in missed) if label else (at in rejected)
+        anomalous = label != wrong
+        told.append(Answer(is_anomalous=anomalous, probability=0.5 + (0.3 + lift if anomalous else -0.3 - lift)))
+    return told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "decision", "words"),
+    [
+        (answers(missed=[1, 2]), answers(missed=[1]), "promote", "It is better"),
+        (answers(rejected=[3]), answers(), "promote", "It is better"),
+        (answers(missed=[1]), answers(missed=[1, 2]), "keep", "It is worse"),
+        (answers(missed=[1, 2]), answers(rejected=[0]), "keep", "trades one kind of error"),
+        (answers(), answers(), "keep", "It is no better"),
+        (answers(missed=[1]), answers(missed=[2]), "keep", "It is no better"),
+    ],
+)
+def test_a_challenger_takes_over_only_when_it_is_worse_in_nothing(old, new, decision, words):
+    found = decide(LABELS, old, new)
+    assert found["decision"] == decision
+    assert words in found["words"]
+    assert (found["normals"], found["anomalies"]) == (20, 20)
+
+
+def test_the_counts_are_those_of_the_answers():
+    found = decide(LABELS, answers(missed=[0, 1], rejected=[5]), answers(missed=[1]))
+    assert found["missed"] == (2, 1)
+    assert found["false_rejects"] == (1, 0)
+    assert (found["wins"], found["losses"]) == (2, 0)
+    assert found["p"] == pytest.approx(0.5)
+    assert "of 20 anomalies it misses 1 (before: 2), of 20 normal items it rejects 0 (before: 1)" in found["words"]
+
+
+@pytest.mark.parametrize("labels", [[False] * 40, [True] * 40, [False] * 30 + [True] * (FEWEST - 1), []])
+def test_on_too_few_photographs_nothing_is_promoted(labels):
+    bad = [Answer(is_anomalous=not label, probability=0.5) for label in labels]
+    good = [Answer(is_anomalous=label, probability=float(label)) for label in labels]
+    found = decide(labels, bad, good)
+    assert found["decision"] == "keep"
+    assert f"at least {FEWEST} of each are needed" in found["words"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_area_is_mann_and_whitneys_with_ties(seed):
+    random_ = random.Random(seed)
+    labels = [random_.random() < 0.4 for _ in range(60)]
+    told = [Answer(is_anomalous=False, probability=random_.randrange(12) / 12) for _ in labels]
+    by = {
+        kind: [each.probability for each, label in zip(told, labels, strict=True) if label is kind]
+        for kind in (True, False)
+    }
+    truth = mannwhitneyu(by[True], by[False]).statistic / (len(by[True]) * len(by[False]))
+    assert auroc(labels, told) == pytest.approx(truth)
+
+
+class Hosting:
+    """A backend whose endpoints come up when they are told to."""
+
+    def __init__(self):
+        self.ready = set()
+
+    def start(self, version, _units):
+        self.ready.add(version.number)
+        return "STARTING_HOSTING"
+
+    def stop(self, version):
+        self.ready.discard(version.number)
+        return "TRAINED"
+
+    def state(self, version, _state):
+        return ("HOSTED" if version.number in self.ready else "TRAINED"), ""
+
+
+@pytest.fixture
+def services(table):
+    place = Place(
+        TABLE="table",
+        BUCKET="data",
+        ACCOUNT_ID="111111111111",
+        AWS_REGION="eu-west-1",
+        INGEST_FUNCTION="none",
+        PACKAGING_FUNCTION="none",
+        PREFIX="test",
+        IMAGE="image",
+        ROLE_ARN="role",
+        TRAINING_INSTANCE_TYPE="ml.m5.large",
+        METRICS="Sextant/test/LookoutVision",
+    )
+    clock = itertools.count(1_700_000_000)
+    made = Services(
+        place=place, table=table, s3=None, sagemaker=None, later=None, backend=Hosting(), now=lambda: float(next(clock))
+    )
+    table.put_all([(("PROJECT#bracket", "PROJECT"), {"name": "bracket"}), (("PROJECTS", "bracket"), {"created": 1})])
+    for number in (1, 2):
+        item = {"number": number, "status": "TRAINED", "message": "", "created": 1.5, "units": 1}
+        table.put_all([(("PROJECT#bracket", f"MODEL#{number:06d}"), item)])
+    return made
+
+
+def status(services, number):
+    return services.table.get(("PROJECT#bracket", f"MODEL#{number:06d}"))["status"]
+
+
+def host(services, number):
+    champion._start(services, "bracket", number, 1)
+    champion.models.settled(services, "bracket", str(number))
+
+
+def test_nothing_answers_before_a_model_is_hosted(services):
+    with pytest.raises(NoModelError) as told:
+        champion.answering(services, "bracket")
+    assert not told.value.missing
+    with pytest.raises(NoModelError) as told:
+        champion.answering(services, "braket")
+    assert told.value.missing
+
+
+def test_without_a_pointer_the_newest_hosted_version_answers(services):
+    host(services, 1)
+    assert champion.answering(services, "bracket")[0].number == 1
+    host(services, 2)
+    assert champion.answering(services, "bracket")[0].number == 2
+
+
+def test_the_version_before_answers_until_the_champion_is_hosted_and_is_then_stopped(services):
+    champion.point(services, "bracket", 1, "first", "the first")
+    host(services, 1)
+    slow = dataclasses.replace(services, backend=_Slow(services.backend))
+
+    moved = champion.point(slow, "bracket", 2, "ada", "it is better")
+
+    assert (moved.version, moved.before) == (2, 1)
+    assert champion.answering(slow, "bracket")[0].number == 1, "version 2 is not hosted yet"
+    assert champion.tidy(slow, "bracket") is None
+    assert champion.answering(services, "bracket")[0].number == 2
+    assert champion.tidy(services, "bracket") == "1"
+    assert (status(services, 1), status(services, 2)) == ("TRAINED", "HOSTED")
+    host(services, 1)
+    assert champion.tidy(services, "bracket") is None, "whoever starts it again by hand wants it"
+
+
+class _Slow:
+    """Hosting that is still on its way."""
+
+    def __init__(self, backend):
+        self._backend = backend
+
+    def __getattr__(self, name):
+        return getattr(self._backend, name)
+
+    def state(self, _version, state):
+        return state, ""
+
+
+def test_a_champion_is_promoted_without_hosting_where_nothing_runs(services):
+    champion.point(services, "bracket", 1, "first", "the first")
+    champion.point(services, "bracket", 2, "ada", "better")
+    assert (status(services, 1), status(services, 2)) == ("TRAINED", "TRAINED")
+
+
+def test_rolling_back_is_the_pointer_and_can_be_undone(services):
+    champion.point(services, "bracket", 1, "first", "the first")
+    with pytest.raises(ApiError, match="nothing to go back to"):
+        champion.roll_back(services, "bracket", "ada")
+    champion.point(services, "bracket", 2, "ada", "better")
+    assert champion.roll_back(services, "bracket", "ada").version == 1
+    assert champion.roll_back(services, "bracket", "ada").version == 2
+
+
+def test_the_same_promotion_again_changes_nothing(services):
+    champion.point(services, "bracket", 1, "first", "the first")
+    champion.point(services, "bracket", 2, "ada", "better")
+    assert champion.point(services, "bracket", 2, "ada", "better").before == 1
+
+
+def test_a_version_that_failed_cannot_answer(services):
+    services.table.put_all(
+        [
+            (
+                ("PROJECT#bracket", "MODEL#000003"),
+                {"number": 3, "status": "TRAINING_FAILED", "message": "", "created": 2.5},
+            )
+        ]
+    )
+    with pytest.raises(ApiError, match="only a trained one can answer"):
+        champion.point(services, "bracket", 3, "ada", "")
+
+
+def test_a_shift_hosts_the_champion_and_its_end_stops_all(services):
+    champion.point(services, "bracket", 1, "first", "the first")
+    assert shift.begin(services, "bracket", 1) == "STARTING_HOSTING"
+    assert champion.answering(services, "bracket")[0].number == 1
+    assert shift.begin(services, "bracket", 1) == "HOSTED"
+    assert shift.end(services, "bracket") == ["1"]
+    assert shift.end(services, "bracket") == []
+    assert services.backend.ready == set(), "nothing runs that costs"
+
+
+def test_a_shift_without_a_champion_hosts_the_newest_trained_version(services):
+    shift.begin(services, "bracket", 1)
+    assert services.backend.ready == {2}

@@ -1,0 +1,244 @@
+"""The journal: everything once, nothing lost, whatever comes twice or late."""
+
+import datetime as dt
+import io
+import json
+
+import pytest
+
+from sextant.inspection.loop import lines, sweep
+from sextant.inspection.loop.arrival import PlaceError, arrival, item_of, told_time
+from sextant.inspection.loop.journal import Journal, Quarantined
+from sextant.inspection.loop.record import Recorder, subject
+from sextant.inspection.loop.review import verify
+from sextant.inspection.loop.views import COLUMNS
+from tests.inspection_loop.table import NOW, record
+
+
+@pytest.fixture
+def journal(table):
+    return Journal(table)
+
+
+def names(found):
+    return [each.item for each in found]
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("incoming/bracket/a/top/1.jpg", ("incoming", "bracket", "a", "top", "")),
+        ("incoming/bracket/a/top/2026/11/1.jpg", ("incoming", "bracket", "a", "top", "")),
+        ("new-data/bracket/1.jpg", ("new-data", "bracket", "", "", "new-data")),
+        ("new-data/bracket/monday/1.jpg", ("new-data", "bracket", "", "", "monday")),
+    ],
+)
+def test_a_key_tells_project_and_place(key, told):
+    found = arrival("data", key, "e")
+    assert (found.kind, found.project, found.line, found.camera, found.trial) == told
+
+
+@pytest.mark.parametrize(
+    "key", ["incoming/1.jpg", "incoming/bracket/a/1.jpg", "incoming/bracket//top/1.jpg", "new-data/1.jpg", "x/1.jpg"]
+)
+def test_a_key_that_tells_no_place_names_the_remedy(key):
+    with pytest.raises(PlaceError, match=r"put (the photograph|it|photographs) there"):
+        arrival("data", key, "e")
+
+
+def test_an_item_is_its_content_at_its_place():
+    assert item_of("b", "k", "e") == item_of("b", "k", "e")
+    assert len({item_of("b", "k", "e"), item_of("b", "k", "f"), item_of("b", "l", "e"), item_of("c", "k", "e")}) == 4
+
+
+def test_the_uploader_may_tell_when_the_photograph_was_taken():
+    modified = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
+    assert told_time({"at": "2026-11-20T23:30:00+01:00"}, modified) == dt.datetime(2026, 11, 20, 22, 30, tzinfo=dt.UTC)
+    assert told_time({"at": "yesterday"}, modified) == modified
+    assert told_time({}, modified) == modified
+
+
+def test_a_photograph_that_comes_twice_counts_once_and_keeps_its_first_verdict(journal):
+    first = record(1)
+    assert journal.record(first, NOW)
+    assert journal.record(first, NOW), "the same run tries again: what follows is still its own"
+    assert not journal.record(record(1, run="another", verdict="reject", is_anomalous=True), NOW)
+
+    (kept,) = journal.items("bracket", NOW.date())
+    assert kept == first
+
+
+def test_what_is_to_be_reviewed_waits_until_a_person_has_said_what_it_is(journal):
+    asked = record(2, verdict="review", is_anomalous=True)
+    journal.record(asked, NOW)
+    journal.record(record(3), NOW)
+    assert names(journal.waiting("bracket")) == [asked.item]
+
+    done = verify(journal, asked.key, correct=False, who="ada")
+
+    assert (done.truth, done.checked_by) == ("normal", "ada")
+    assert names(journal.waiting("bracket")) == []
+    assert journal.item(asked.key).truth == "normal"
+    assert [(each.hour, each.project) for each in journal.late()] == [("2026-11-21T12", "bracket")]
+
+
+def test_a_trial_lies_apart_from_the_belt(journal):
+    tried = record(4, trial="monday", line="", camera="", verdict="review")
+    journal.record(tried, NOW)
+    assert names(journal.trial("bracket")) == [tried.item]
+    assert names(journal.trial("bracket", "tuesday")) == []
+    assert names(journal.items("bracket", NOW.date())) == []
+    assert names(journal.waiting("bracket")) == []
+    assert verify(journal, tried.key, correct=True, who="ada").truth == "normal"
+
+
+def test_of_an_item_that_is_not_there_the_list_is_to_be_loaded_anew(journal):
+    with pytest.raises(LookupError, match="reload the list"):
+        verify(journal, record(5).key, correct=True, who="ada")
+
+
+def quarantined(item, reason="truncated", **changes):
+    told = {"item": item, "source": "s3://data/incoming/bracket/a/top/1.jpg", "reason": reason, "detail": "cut off"}
+    return Quarantined(**told, at="2026-11-21T12:00:00+00:00", **changes)
+
+
+def test_a_verdict_ends_the_quarantine_of_its_photograph(journal):
+    journal.quarantine(quarantined(record(6).item))
+    journal.quarantine(quarantined(record(6).item))
+    assert names(journal.quarantined()) == [record(6).item]
+
+    journal.record(record(6), NOW)
+
+    assert names(journal.quarantined()) == []
+
+
+class Bucket:
+    """S3 as far as the loop uses it: objects by key, with their time."""
+
+    def __init__(self):
+        self.objects = {}
+
+    def put_object(self, *, Key, Body, **_):  # noqa: N803 - boto3's
+        self.objects[Key] = (Body, NOW)
+
+    def get_paginator(self, _name):
+        return self
+
+    def paginate(self, *, Prefix, **_):  # noqa: N803 - boto3's
+        found = [
+            {"Key": key, "ETag": '"e"', "LastModified": at}
+            for key, (_, at) in sorted(self.objects.items())
+            if key.startswith(Prefix)
+        ]
+        return [{"Contents": found}] if found else [{}]
+
+    def generate_presigned_url(self, _operation, Params, ExpiresIn):  # noqa: N803 - boto3's
+        return f"https://signed/{Params['Key']}?for={ExpiresIn}"
+
+
+def test_lines_hold_each_hour_once_and_are_written_anew(journal, table):
+    table.put_all([(("PROJECTS", "bracket"), {"created": 1})])
+    s3 = Bucket()
+    for number in range(3):
+        journal.record(record(number), NOW)
+    assert lines.publish(journal, s3, "data", NOW) == ["verdicts/day=2026-11-21/bracket-12.jsonl"]
+    journal.record(record(3, labels=("scratch", "höcker")), NOW)
+    lines.publish(journal, s3, "data", NOW)
+
+    (body, _) = s3.objects["verdicts/day=2026-11-21/bracket-12.jsonl"]
+    found = [json.loads(line) for line in io.BytesIO(body)]
+    assert [each["item"] for each in found] == [record(number).item for number in range(4)]
+    assert found[3]["labels"] == ["scratch", "höcker"]
+    assert found[0]["truth"] is None
+    assert list(found[0]) == [name for name, _ in COLUMNS], "the table's columns are the line's members"
+
+
+def test_a_late_verdict_and_a_late_answer_bring_their_hours_back(journal, table):
+    table.put_all([(("PROJECTS", "bracket"), {"created": 1})])
+    s3 = Bucket()
+    old = "2026-11-20T07:15:00+00:00"
+    journal.record(record(7, arrived=old, at=old), NOW)
+    assert lines.publish(journal, s3, "data", NOW) == ["verdicts/day=2026-11-20/bracket-07.jsonl"]
+    assert lines.publish(journal, s3, "data", NOW) == [], "settled"
+
+    verify(journal, record(7, arrived=old).key, correct=True, who="ada")
+
+    assert lines.publish(journal, s3, "data", NOW) == ["verdicts/day=2026-11-20/bracket-07.jsonl"]
+    assert json.loads(s3.objects["verdicts/day=2026-11-20/bracket-07.jsonl"][0])["truth"] == "normal"
+
+
+def test_an_hour_that_is_marked_while_it_is_written_is_written_again(journal):
+    old = record(8, arrived="2026-11-20T07:15:00+00:00")
+    journal.mark_late(old)
+    (before,) = journal.late()
+    journal.mark_late(old)
+    journal.settle(before)
+    assert len(journal.late()) == 1
+
+
+def test_the_sweep_finds_what_has_no_verdict_and_nothing_else(journal):
+    s3 = Bucket()
+    known = record(9)
+    arrived = dt.datetime.fromisoformat(known.arrived)
+    for name in ("seen", "lost", "held", "young", "old"):
+        s3.objects[f"incoming/bracket/a/top/{name}.jpg"] = (b"", arrived)
+    s3.objects["incoming/bracket/a/top/young.jpg"] = (b"", NOW)
+    s3.objects["incoming/bracket/a/top/old.jpg"] = (b"", NOW - dt.timedelta(days=9))
+    s3.objects["incoming/no-place.jpg"] = s3.objects["incoming/bracket/a/top/"] = (b"", arrived)
+    s3.objects["new-data/bracket/tried.jpg"] = s3.objects["new-data/bracket/new.jpg"] = (b"", arrived)
+    journal.record(known.model_copy(update={"item": item_of("data", "incoming/bracket/a/top/seen.jpg", "e")}), NOW)
+    tried = record(10, trial="new-data", item=item_of("data", "new-data/bracket/tried.jpg", "e"))
+    journal.record(tried, NOW)
+    held = item_of("data", "incoming/bracket/a/top/held.jpg", "e")
+    source = "s3://data/incoming/bracket/a/top/held.jpg"
+    journal.quarantine(quarantined(held, "no_model_running", etag="e").model_copy(update={"source": source}))
+
+    until = NOW - sweep.SETTLED + dt.timedelta(seconds=30)
+    found = list(sweep.missed(journal, s3, "data", NOW - dt.timedelta(hours=7), until))
+
+    assert [each.key for each in found] == ["incoming/bracket/a/top/lost.jpg", "new-data/bracket/new.jpg"]
+    assert [each.item for each in sweep.held(journal, "data", "no_model_running")] == [held]
+    assert list(sweep.held(journal, "data", "truncated")) == []
+
+
+def test_a_reject_is_told_once_with_its_picture(journal, capsys):
+    recorder = Recorder(journal, Bucket(), "Sextant/test/LookoutVision")
+    rejected = record(11, verdict="reject", is_anomalous=True, labels=("scratch",), confidence=0.93)
+    outcome = {"outcome": "verdict", "record": rejected.model_dump()}
+
+    told = recorder.write(outcome, NOW)
+    again = recorder.write({"outcome": "verdict", "record": {**rejected.model_dump(), "run": "another"}}, NOW)
+
+    assert told["tell"]
+    assert "https://signed/incoming/bracket/a/top/11.jpg" in told["message"]
+    assert "scratch" in told["message"]
+    assert "93%" in told["message"]
+    assert again == {"verdict": "reject", "item": rejected.item, "project": "bracket", "tell": False}
+    metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (counted,) = [each for each in metrics if "DetectedAnomalyCount" in each]
+    assert counted["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Sextant/test/LookoutVision"
+    assert counted["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["ProjectName", "ModelVersion"]]
+    assert (counted["ProjectName"], counted["ModelVersion"]) == ("bracket", "1")
+
+
+def test_accepted_reviewed_and_tried_photographs_are_told_nobody(journal, capsys):
+    recorder = Recorder(journal, Bucket(), "n")
+    for number, changes in enumerate(({}, {"verdict": "review"}, {"verdict": "reject", "trial": "monday"})):
+        outcome = {"outcome": "verdict", "record": record(number, **changes).model_dump()}
+        assert not recorder.write(outcome, NOW)["tell"]
+    assert capsys.readouterr().out.count("ProcessedImageCount") == 2 * 2, "a trial is no item of the belt"
+
+
+def test_what_cannot_be_used_is_kept_with_its_reason(journal, capsys):
+    told = Recorder(journal, Bucket(), "n").write(
+        {"outcome": "quarantine", "found": quarantined("f" * 24, project="bracket").model_dump()}, NOW
+    )
+    assert told == {"verdict": "quarantine", "item": "f" * 24, "tell": False}
+    assert [each.reason for each in journal.quarantined()] == ["truncated"]
+    assert "InvalidImageCount" in capsys.readouterr().out
+
+
+def test_a_subject_is_what_mail_takes():
+    text = subject(record(1, line="Straße" * 30))
+    assert len(text) <= 100
+    assert text.isascii()
