@@ -13,7 +13,7 @@ StepKind: TypeAlias = Literal["job", "crawler", "processing", "training", "trans
 StepState: TypeAlias = Literal["waiting", "running", "stopping", "succeeded", "failed", "stopped", "skipped"]
 SystemState: TypeAlias = Literal["ready", "running", "failed"]
 NeedKind: TypeAlias = Literal["quarantine", "finding", "directed_audit", "answer_flag", "expiry", "approval"]
-Action: TypeAlias = Literal["start", "stop", "replay"]
+Action: TypeAlias = Literal["start", "stop", "resume", "replay"]
 
 
 class Frozen(BaseModel):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -47,9 +47,18 @@ class Operation(Protocol):
         """What waits for a person."""
 
 
+@runtime_checkable
+class Resuming(Protocol):
+    """A system whose runs, once they failed or were stopped, can go on where they ended."""
+
+    def resume(self, run_id: str) -> None:
+        """Goes on with a run: what it has done is not done again."""
+
+
 _CONFLICTS = {
     "ConcurrentRunsExceededException": "A run is in progress: wait for its end, or stop it.",
     "IllegalWorkflowStateException": "It has ended already: reload the page.",
+    "ExecutionNotRedrivable": "It goes on already, or ended more than 14 days ago: reload the page, or start a run.",
 }
 _ABSENT = {"EntityNotFoundException", "NoSuchKey", "404"}
 _BUSY = {"ThrottlingException", "TooManyRequestsException", "OperationTimeoutException", "SlowDown"}

@@ -15,7 +15,7 @@ from aws_lambda_powertools.shared.version import VERSION as POWERTOOLS
 
 from sextant import access
 from sextant.console import model
-from sextant.console.operation import Operation, OperationError
+from sextant.console.operation import Operation, OperationError, Resuming
 
 SystemPath = Annotated[model.SystemId, Path(description="One of the six systems")]
 RunPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,255}$", description="As in the list of runs")]
@@ -76,7 +76,10 @@ def operation_routes(name: model.SystemId, operation: Operation, logger: Logger)
 
     def detailed(found: Operation, run_id: str) -> model.RunDetail:
         run, steps = found.run(run_id)
-        return model.RunDetail(**dict(run), steps=steps, allowed=allowed("stop") if run.state == "running" else ())
+        actions: tuple[model.Action, ...] = ("stop",) if run.state == "running" else ()
+        if run.state in ("failed", "stopped") and isinstance(found, Resuming):
+            actions = ("resume",)
+        return model.RunDetail(**dict(run), steps=steps, allowed=allowed(*actions))
 
     @router.get("/api/systems/<system>", summary="A system's state and its last run")
     def state(system: SystemPath) -> model.System:
@@ -108,6 +111,16 @@ def operation_routes(name: model.SystemId, operation: Operation, logger: Logger)
     def stop(system: SystemPath, run_id: RunPath) -> model.RunDetail:
         found = changing(system, "stop a run")
         found.stop(run_id)
+        return detailed(found, run_id)
+
+    @router.post("/api/runs/<system>/<run_id>/resume", summary="Go on where a run ended (administrators)")
+    def resume(system: SystemPath, run_id: RunPath) -> model.RunDetail:
+        found = changing(system, "go on with a run")
+        if not isinstance(found, Resuming):
+            raise OperationError(
+                409, "BeginsAnew", f"Runs of {system} cannot go on: each reads its whole input", "Start a run."
+            )
+        found.resume(run_id)
         return detailed(found, run_id)
 
     @router.get("/api/quarantine/<system>", summary="Rejected input with its reasons")

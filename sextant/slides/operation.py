@@ -111,6 +111,11 @@ class Slides:
         with told("Step Functions"):
             self.stepfunctions.stop_execution(executionArn=self._arn(run_id), cause="stopped by an administrator")
 
+    def resume(self, run_id: str) -> None:
+        """A redrive of the execution: it goes on with the step that it ended in, under new job names."""
+        with told("Step Functions"):
+            self.stepfunctions.redrive_execution(executionArn=self._arn(run_id))
+
     def quarantine(self, reason: str, find: str, offset: int, limit: int) -> Quarantine:
         """Of the newest run."""
         listed = self._rejected()

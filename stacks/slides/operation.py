@@ -64,7 +64,12 @@ def operation_function(
     )
     made.role.add_to_principal_policy(
         iam.PolicyStatement(
-            actions=["states:DescribeExecution", "states:GetExecutionHistory", "states:StopExecution"],
+            actions=[
+                "states:DescribeExecution",
+                "states:GetExecutionHistory",
+                "states:RedriveExecution",
+                "states:StopExecution",
+            ],
             resources=[executions],
         )
     )

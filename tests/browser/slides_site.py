@@ -53,6 +53,19 @@ def serve(s3, *runs):
             else:
                 self._answer(404, {"content-type": "text/plain"}, b"not found")
 
+        def do_POST(self):
+            """Going on with a run, as its function answers: it runs again."""
+            site.asked.append(self.path)
+            if self.path in site.broken:
+                self._answer(
+                    site.broken[self.path], {"content-type": "application/json"}, b'{"message":"of the gateway"}'
+                )
+                return
+            run = next(each for each in site.runs if self.path == f"/api/runs/slides/{each.id}/resume")
+            site.runs[site.runs.index(run)] = run = listed(run.id, "running")
+            told = RunDetail(**dict(run), steps=(), allowed=("stop",)).model_dump_json().encode()
+            self._answer(200, {"content-type": "application/json"}, told)
+
         def _api(self):
             site.asked.append(self.path)
             status = next((code for begin, code in site.broken.items() if self.path.startswith(begin)), None)
@@ -61,7 +74,8 @@ def serve(s3, *runs):
                 return
             if self.path.startswith("/api/runs/slides/"):
                 run = next(each for each in site.runs if self.path.endswith(each.id))
-                told = RunDetail(**dict(run), steps=()).model_dump_json().encode()
+                allowed = {"failed": ("resume",), "running": ("stop",)}.get(run.state, ())
+                told = RunDetail(**dict(run), steps=(), allowed=allowed).model_dump_json().encode()
                 self._answer(200, {"content-type": "application/json"}, told)
                 return
             if self.path.startswith("/api/runs/slides"):

@@ -1,5 +1,6 @@
 """The slides pages in Chromium over a real slide: deep zoom, heatmap, cohort, metrics, files, faults, accessibility."""
 
+import json
 import re
 
 import numpy as np
@@ -263,6 +264,21 @@ def test_a_slide_without_a_view_says_when_it_has_one(open_page, site):
     assert "has nothing to show of slide 'T1'" in alert.inner_text()
 
 
+def test_a_slide_tells_its_run_and_why_it_has_no_scores(open_page, site, s3):
+    for kind in ("csv", "json", "geojson"):
+        del s3.objects[RUNS, f"runs/{RUN}/evaluation/slides/A1.{kind}"]
+    page = opened(open_page, site, "slide/A1")
+    assert page.get_by_role("link", name=RUN).get_attribute("href") == f"#/runs/slides/{RUN}"
+    page.get_by_text("Not scored: the run has not come to it, or has failed before.").wait_for()
+    page.get_by_text("Files appear when the slide is scored.").wait_for()
+    plan = json.loads(s3.objects[RUNS, f"runs/{RUN}/plan.json"])
+    plan["slides"] = [{**each, **({"split": "train"} if each["slide"] == "A1" else {})} for each in plan["slides"]]
+    s3.objects[RUNS, f"runs/{RUN}/plan.json"] = json.dumps(plan).encode()
+    page.reload()
+    page.get_by_text("the model has seen this one, so its scores would flatter it").wait_for()
+    page.get_by_text("are made of slides of the test split only").wait_for()
+
+
 def test_only_a_slide_loads_the_viewer(open_page, site):
     page = opened(open_page, site, "cohort")
     assert not any("openseadragon" in each for each in site.asked)
@@ -336,6 +352,27 @@ def test_a_run_leads_to_what_it_has_made(open_page, site):
     made.get_by_role("link", name="Cohort").click()
     page.locator("table.cohort").wait_for()
     assert f"run={RUN}" in page.url
+
+
+def test_a_failed_run_goes_on_and_one_that_succeeded_cannot(open_page, site):
+    page = open_page(f"{site.url}/#/runs/slides/{OLDER}")
+    page.get_by_role("button", name="Go on with this run").click()
+    page.wait_for_selector(".progress .badge.running")
+    page.get_by_role("button", name="Stop this run").wait_for()
+    assert page.get_by_role("button", name="Go on with this run").count() == 0
+    assert site.asked.count(f"/api/runs/slides/{OLDER}/resume") == 1
+    page = open_page(f"{site.url}/#/runs/slides/{RUN}")
+    page.wait_for_selector(".progress .badge.succeeded")
+    assert page.get_by_role("button", name="Go on with this run").count() == 0
+
+
+def test_a_run_that_cannot_go_on_says_why(open_page, site):
+    page = open_page(f"{site.url}/#/runs/slides/{OLDER}")
+    page.expected_errors = ["503"]
+    site.broken = {f"/api/runs/slides/{OLDER}/resume": 503}
+    page.get_by_role("button", name="Go on with this run").click()
+    page.get_by_role("alert").wait_for()
+    assert page.get_by_role("button", name="Go on with this run").is_enabled()
 
 
 def test_without_runs_a_page_says_how_to_begin(open_page, site):

@@ -181,6 +181,7 @@ def test_a_graph_with_a_circle_is_no_endless_loop(athena, s3):
 CHANGES = [
     ("POST", "/api/runs/labeling", "start a run"),
     ("POST", "/api/runs/labeling/wr_2/stop", "stop a run"),
+    ("POST", "/api/runs/labeling/wr_2/resume", "go on with a run"),
     ("POST", "/api/quarantine/labeling/replay", "replay quarantined input"),
 ]
 
@@ -223,6 +224,12 @@ def test_a_run_is_started_followed_and_stopped(call, glue):
     assert (status, stopped["state"]) == (200, "stopped")
     status, told = call("POST", f"/api/runs/labeling/{started['id']}/stop", groups=ADMIN)
     assert (status, told["error"]["code"]) == (409, "IllegalWorkflowStateException")
+
+
+def test_a_workflow_that_ended_begins_anew(call, glue):
+    status, told = call("POST", "/api/runs/labeling/wr_2/resume", groups=ADMIN)
+    assert (status, told["error"]["code"], told["error"]["remedy"]) == (409, "BeginsAnew", "Start a run.")
+    assert glue.calls == []
 
 
 def test_a_replay_is_a_run(call, glue):

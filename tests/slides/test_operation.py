@@ -4,8 +4,13 @@ import datetime as dt
 import json
 
 import pytest
+from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError
 
+from sextant.console.http import answer, application
+from sextant.console.routes import operation_routes
 from sextant.slides.operation import Place, Slides
+from tests.handlers.serving import event
 
 ARN = "arn:aws:states:eu-west-1:111122223333:stateMachine:slides"
 RUN = "20261121T173000-0123abcd"
@@ -83,3 +88,48 @@ def test_a_step_that_the_machine_does_not_have_is_not_waited_for():
         "Train": "running",
         "Model": "waiting",
     }
+
+
+def routes(stepfunctions):
+    """The function's answers: status and body."""
+    place = Place(MACHINE_ARN=ARN, RUNS_BUCKET="runs", MODEL_PACKAGE_GROUP="group")
+    logger = Logger(service="test")
+    slides = Slides(place, stepfunctions=stepfunctions, sagemaker=None, s3=None)
+    app = application("Slides", operation_routes("slides", slides, logger), logger)
+
+    def call(method, path, groups="[admin]"):
+        found = answer(app, event(method, path, groups=groups), None)
+        return found["statusCode"], json.loads(found["body"])
+
+    return call
+
+
+class Redriven(StepFunctions):
+    """Step Functions that redrives: once, as the execution runs then."""
+
+    def redrive_execution(self, **request):
+        assert request["executionArn"].endswith(f":execution:slides:{RUN}")
+        if self.status == "RUNNING":
+            told = {"Error": {"Code": "ExecutionNotRedrivable", "Message": "Execution is RUNNING"}}
+            raise ClientError(told, "RedriveExecution")
+        self.status = "RUNNING"
+        self.events.append({**REDRIVEN, "timestamp": BEGAN + dt.timedelta(minutes=5)})
+
+
+def test_a_failed_run_goes_on_for_administrators_only():
+    call = routes(Redriven("FAILED", TWICE))
+    path = f"/api/runs/slides/{RUN}"
+    assert call("GET", path)[1]["allowed"] == ["resume"]
+    assert call("GET", path, groups="[analyst]")[1]["allowed"] == []
+    assert call("POST", f"{path}/resume", groups="[analyst]")[0] == 403
+
+    status, told = call("POST", f"{path}/resume")
+
+    assert (status, told["state"], told["allowed"]) == (200, "running", ["stop"])
+    status, told = call("POST", f"{path}/resume")
+    assert (status, told["error"]["code"]) == (409, "ExecutionNotRedrivable")
+    assert "start a run" in told["error"]["remedy"]
+
+
+def test_a_run_that_succeeded_does_not_go_on():
+    assert routes(Redriven("SUCCEEDED", PLANNED))("GET", f"/api/runs/slides/{RUN}")[1]["allowed"] == []

@@ -39,16 +39,22 @@ export function Run({ api, address, system }) {
     await api(`${path}/stop`, { method: "POST" });
     refresh();
   });
+  const resume = useAction(async () => {
+    await api(`${path}/resume`, { method: "POST" });
+    refresh();
+  });
   const back = html`<p class="back"><a href=${link(["runs", system.id])}>${said.back}</a></p>`;
   if (!run)
     return html`${back}<${Title}>${said.title(system.title)}<//>
       ${fault ? html`<${Problem} fault=${fault} retry=${refresh} />` : html`<p class="loading" role="status">${text.shared.loading}</p>`}`;
   const made = system.pages.filter((each) => each.ofRun);
   const stopButton = run.allowed.includes("stop") && html`<${Confirmed} label=${said.stop} busy=${stop.busy && said.stopping} question=${said.stopQuestion} meaning=${said.stopMeaning} yes=${said.stopYes} no=${said.stopNo} act=${stop.act} />`;
-  return html`${back}<${Title} lead=${time(run.started_at)} aside=${stopButton}>${said.title(system.title)}<//>
+  const resumeButton = run.allowed.includes("resume") && html`<button type="button" disabled=${resume.busy} title=${said.resumeMeaning} onClick=${resume.act}>${resume.busy ? said.resuming : said.resume}</button>`;
+  return html`${back}<${Title} lead=${time(run.started_at)} aside=${stopButton || resumeButton}>${said.title(system.title)}<//>
     ${made.length > 0 && html`<nav class="tabs" aria-label=${said.made}>${made.map((each) => html`<a key=${each.id} href=${link([system.id, each.id], { run: run.id })}>${each.title}</a>`)}</nav>`}
     ${fault && html`<${Problem} fault=${fault} retry=${refresh} />`}
     ${stop.fault && html`<${Problem} fault=${stop.fault} />`}
+    ${resume.fault && html`<${Problem} fault=${resume.fault} />`}
     <section class=${`card progress ${run.state}`} aria-labelledby="progress">
       <p role="status"><${Badge} state=${run.state} /> <span id="progress">${said.progress(run.done, run.total)}</span></p>
       <progress max=${Math.max(1, run.total)} value=${run.done} aria-labelledby="progress"></progress>

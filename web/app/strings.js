@@ -196,6 +196,9 @@ export const text = {
     stopMeaning: "Steps that run now are ended. Tables they had not published yet keep the content of the run before; the next run rewrites all of them.",
     stopYes: "Stop the run",
     stopNo: "Let it run",
+    resume: "Go on with this run",
+    resuming: "Going on…",
+    resumeMeaning: "It goes on with the step that it ended in, with the settings it began with. Slides or a table that changed since are read by a new run.",
   },
 
   quarantine: {
@@ -459,7 +462,7 @@ export const text = {
 
   slide: {
     back: "Cohort",
-    facts: { patient: "Patient", label: "Class", split: "Split", predicted: "Predicted", score: "Score of its class", size: "Size", power: "Objective", mpp: "Resolution", tiles: "Tiles kept" },
+    facts: { run: "Run", patient: "Patient", label: "Class", split: "Split", predicted: "Predicted", score: "Score of its class", size: "Size", power: "Objective", mpp: "Resolution", tiles: "Tiles kept" },
     size: (width, height) => `${width} × ${height} px`,
     power: (power) => `${power}×`,
     mpp: (mpp) => `${mpp} µm per pixel`,
@@ -492,9 +495,9 @@ export const text = {
     score: "Score",
     goTo: (column, row) => `Go to column ${column}, row ${row}`,
     go: "Show",
-    notScored: "Only slides of the test split are scored; this one has its tiles, but no heatmap.",
+    notScored: { seen: "Only slides of the test split are scored: the model has seen this one, so its scores would flatter it.", test: "Not scored: the run has not come to it, or has failed before." },
     files: "Files of this slide",
-    noFiles: "Files appear when the slide is scored.",
+    noFiles: { seen: "Scores, heatmap and outlines are made of slides of the test split only.", test: "Files appear when the slide is scored." },
     loading: "Loading the slide…",
     micrometres: (length) => `${length} µm`,
     millimetres: (length) => `${length} mm`,

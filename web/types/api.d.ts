@@ -118,7 +118,7 @@ export type Outline = { width_px: number | null; height_px: number | null; told:
 export type Page = { dashboard: Dashboard; datasets: Record<string, Dataset> };
 
 /** A page of the quarantine under the given filters. `total` entries match, in `objects` sources; `reasons` counts the whole quarantine, whatever the filters say. */
-export type Quarantine = { system: "labeling" | "slides" | "health" | "captions" | "narration" | "inspection"; entries: (Rejected)[]; total: number; objects: number; reasons: (Reason)[]; offset: number; allowed?: ("start" | "stop" | "replay")[] };
+export type Quarantine = { system: "labeling" | "slides" | "health" | "captions" | "narration" | "inspection"; entries: (Rejected)[]; total: number; objects: number; reasons: (Reason)[]; offset: number; allowed?: ("start" | "stop" | "resume" | "replay")[] };
 
 /** `fresh` asks Athena anew instead of reusing a result of the last minutes. */
 export type Question = { visual: string; filters?: Filters; fresh?: boolean };
@@ -141,9 +141,9 @@ export type RocPoint = { false_positive_rate: number; true_positive_rate: number
 export type Run = { system: "labeling" | "slides" | "health" | "captions" | "narration" | "inspection"; id: string; state: "running" | "stopping" | "succeeded" | "failed" | "stopped"; started_at: string; ended_at?: string | null; seconds?: number | null; done: number; total: number };
 
 /** A run with its steps, in the order in which they can run. `allowed` is what the caller may do with it now. */
-export type RunDetail = { system: "labeling" | "slides" | "health" | "captions" | "narration" | "inspection"; id: string; state: "running" | "stopping" | "succeeded" | "failed" | "stopped"; started_at: string; ended_at?: string | null; seconds?: number | null; done: number; total: number; steps: (Step)[]; allowed?: ("start" | "stop" | "replay")[] };
+export type RunDetail = { system: "labeling" | "slides" | "health" | "captions" | "narration" | "inspection"; id: string; state: "running" | "stopping" | "succeeded" | "failed" | "stopped"; started_at: string; ended_at?: string | null; seconds?: number | null; done: number; total: number; steps: (Step)[]; allowed?: ("start" | "stop" | "resume" | "replay")[] };
 
-export type Runs = { runs: (Run)[]; next?: string | null; allowed?: ("start" | "stop" | "replay")[] };
+export type Runs = { runs: (Run)[]; next?: string | null; allowed?: ("start" | "stop" | "resume" | "replay")[] };
 
 /** Scores of the tiles of a slide: `x` and `y` by tile, `scores` by tile and class, `attention` where there is. */
 export type Scores = { classes: (string)[]; span: number; x: (number)[]; y: (number)[]; scores: ((number)[])[]; attention: (number)[] | null };
@@ -211,6 +211,7 @@ export type Get<Path extends string> = string extends Path ? any :
   never;
 
 export type Post<Path extends string> = string extends Path ? any :
+  Path extends `/api/runs/${string}/${string}/resume` | `/api/runs/${string}/${string}/resume?${string}` ? RunDetail :
   Path extends `/api/runs/${string}/${string}/stop` | `/api/runs/${string}/${string}/stop?${string}` ? RunDetail :
   Path extends `/api/dashboards/${string}/queries` | `/api/dashboards/${string}/queries?${string}` ? Answers :
   Path extends `/api/dashboards/${string}/query` | `/api/dashboards/${string}/query?${string}` ? Answer :
