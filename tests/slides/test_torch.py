@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -232,12 +233,14 @@ def test_two_ranks_train_from_pipes_and_the_result_serves_without_torch(tmp_path
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The network at the end of a training that nothing stopped."""
+    """The files of a training that nothing stopped."""
     root = tmp_path_factory.mktemp("whole")
     job(root, "FastFile")
     code, output = finished(launched(root))
     assert code == 0, output
-    return last(root)
+    told = re.search(r"the exported graph's logits differ from the network's by (\S+) of the largest", output)
+    assert float(told[1]) < 1e-4
+    return root
 
 
 def last(root):
@@ -273,9 +276,52 @@ def test_stopped_training_goes_on_to_the_same_result(tmp_path, whole, fault):
     assert code == 0, output
     assert "goes on at step" in output or fault is rank_killed
     assert (tmp_path / "model/model.json").exists()
-    part = last(tmp_path)
-    for name, each in whole.items():
+    same_network(tmp_path, whole)
+
+
+def same_network(root, other):
+    part = last(root)
+    for name, each in last(other).items():
         assert torch.allclose(part[name].float(), each.float(), atol=1e-5), name
+
+
+def test_where_the_newest_checkpoint_is_damaged_training_goes_on_from_the_one_before(tmp_path, whole):
+    root = tmp_path / "again"
+    shutil.copytree(whole, root)
+    shutil.rmtree(root / "model")
+    newest = root / "checkpoints/finetune.pt"
+    newest.write_bytes(newest.read_bytes()[:1_000_000])
+    code, output = finished(launched(root))
+    assert code == 0, output
+    assert "checkpoint finetune.pt cannot be used, an earlier one is looked for" in output
+    assert "goes on at step 0 of epoch 1" in output
+    same_network(root, whole)
+    assert (root / "model/model.json").exists()
+
+
+def test_a_graph_that_is_not_the_network_is_not_saved():
+    """The check of the export, with a classifier that was changed after it."""
+    from types import SimpleNamespace
+
+    from efficientnet_lite_pytorch import EfficientNet
+
+    from sextant.slides.heads import Head
+    from sextant.vision_backbone import DIM, build, lite0
+    from training.slides import finetune
+
+    torch.manual_seed(0)
+    network = EfficientNet.from_pretrained(
+        "efficientnet-lite0", weights_path=str(lite0.weights_path()), num_classes=3
+    ).eval()
+    state = network.state_dict()
+    job_ = SimpleNamespace(network=network, rank=SimpleNamespace(device=torch.device("cpu")))
+    best = finetune.Best(state, None, 1.0)
+    graph = build(tensors={name: each.numpy() for name, each in state.items()})
+    matrix, bias = state["_fc.weight"].numpy().T, state["_fc.bias"].numpy()
+    arrays = {"mean": np.zeros(DIM, np.float32), "scale": np.ones(DIM, np.float32), "W": matrix, "b": bias}
+    finetune._check_export(job_, best, graph, Head("linear", arrays))
+    with pytest.raises(finetune.ExportError, match="the exported ONNX graph's logits differ"):
+        finetune._check_export(job_, best, graph, Head("linear", {**arrays, "b": bias + np.float32(0.01)}))
 
 
 def refused(root):
