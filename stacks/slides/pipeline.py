@@ -78,9 +78,9 @@ class Pipeline(Construct):
             metric=self.machine.metric_failed(period=cdk.Duration.minutes(5)),
             threshold=1,
             description="A run over a cohort of slides failed. The execution names the step and SageMaker's reason; "
-            "the job's log has the rest. Mend the cause, then redrive the execution within 14 days (in the console of "
-            "Step Functions, or `aws stepfunctions redrive-execution`): it goes on with the step that failed. After a "
-            "change of slides, table or environment put slides.csv again: that is a new run.",
+            "the job's log has the rest. Mend the cause, then go on with the run within 14 days (on its page in the "
+            "console, or `aws stepfunctions redrive-execution`): it begins with the step that failed. After a change "
+            "of slides, table or environment put slides.csv again: that is a new run.",
         )
 
     def _chain(
