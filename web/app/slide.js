@@ -24,6 +24,7 @@ function Facts({ page }) {
   const { slide } = page;
   const right = outcome(slide);
   const facts = {
+    run: html`<a href=${link(["runs", "slides", page.run])}>${page.run}</a>`,
     patient: slide.patient,
     label: slide.label,
     split: text.slides.splits[slide.split],
@@ -79,6 +80,7 @@ function Highest({ tiles, classes, shown, show }) {
 /** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
 function Board({ api, run, page, chosen, keep }) {
   const classes = page.scores?.classes ?? [];
+  const unscored = page.slide.split === "test" ? "test" : "seen"; // why there is no score, where there is none
   const known = useMemo(() => tilesOf(page), [page]);
   const named = classes.indexOf(chosen.class ?? page.slide.predicted ?? classes[0]);
   const [how, setHow] = useState({ shown: classes.length ? Math.max(named, chosen.class === "none" ? -1 : 0) : -1, opacity: Number(chosen.opacity ?? OPACITY), outlined: chosen.tiles === "yes" });
@@ -216,7 +218,7 @@ function Board({ api, run, page, chosen, keep }) {
               html`<label class="pick">${said.opacity} <input type="range" min="0" max="100" step="5" value=${how.opacity} aria-valuetext=${said.opacityOf(how.opacity)} onInput=${(event) => setHow({ ...how, opacity: Number(event.target.value) })} /></label>
                 <${Ramp} name=${classes[how.shown]} />`}
             </fieldset>`
-          : html`<p class="quiet">${said.notScored}</p>`}
+          : html`<p class="quiet">${said.notScored[unscored]}</p>`}
         <label class="choice"><input type="checkbox" checked=${how.outlined} onChange=${(event) => setHow({ ...how, outlined: event.target.checked })} /> ${said.showGrid}</label>
         ${how.outlined && html`<p class="quiet">${said.gridLegend}</p>`}
         <button type="button" aria-pressed=${walking ? "true" : "false"} onClick=${walk}>${said.walk}</button>
@@ -228,7 +230,7 @@ function Board({ api, run, page, chosen, keep }) {
       ${how.shown >= 0 && html`<div class="span2"><${Highest} tiles=${known.tiles} classes=${classes} shown=${how.shown} show=${show} /></div>`}
       <section class="card span2" aria-labelledby="files">
         <header><h2 id="files">${said.files}</h2></header>
-        ${page.files.length === 0 && html`<p class="quiet">${said.noFiles}</p>`}
+        ${page.files.length === 0 && html`<p class="quiet">${said.noFiles[unscored]}</p>`}
         <ul class="plain">${page.files.map((each) => html`<li key=${each.name}><code>${each.name.slice(each.name.lastIndexOf("/") + 1)}</code> <span class="quiet">${bytes(each.size_bytes)}</span> <${Download} api=${api} run=${run} name=${each.name}>${text.files.download}<//></li>`)}</ul>
       </section>
     </div>`;

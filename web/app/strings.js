@@ -196,9 +196,6 @@ export const text = {
     stopMeaning: "Steps that run now are ended. Tables they had not published yet keep the content of the run before; the next run rewrites all of them.",
     stopYes: "Stop the run",
     stopNo: "Let it run",
-    resume: "Go on with this run",
-    resuming: "Going on…",
-    resumeMeaning: "It goes on with the step that it ended in, with the settings it began with. Slides or a table that changed since are read by a new run.",
   },
 
   quarantine: {
