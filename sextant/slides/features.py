@@ -42,6 +42,10 @@ SPLITS: tuple[Split, ...] = ("train", "valid")
 """The test split is scored from its tiles, as any slide will be: it needs no features."""
 
 
+FEATURES_VERSION = 1
+"""Of how tiles become an encoder's input and its output records: raise it with every change, or old ones are taken."""
+
+
 @dataclass(frozen=True)
 class ShardFeatures:
     """What a shard's account tells: `shard` is its name in the manifest, `records` their count in it and here, `source`
@@ -114,24 +118,25 @@ def encode_run(run: str, encoder: Encoder, host: int = 0, hosts: int = 1, thread
         RecordError: a record is damaged. EncoderError: the tiles' scale is not the encoder's.
     """
     shards = [each for split in SPLITS for each in read_manifest(run).splits[split].shards]
-    sizes = _sizes(run)
     wanted = {name for each in shards for name in (each.name, _account_of(each.name))}
-    for name in sizes.keys() - wanted:
+    for name in _names(run) - wanted:
         storage.remove(storage.joined(run, f"features/{name}"))
-    return [_encode_shard(run, each, encoder, threads, sizes.get(each.name)) for each in shards[host::hosts]]
+    return [_encode_shard(run, each, encoder, threads) for each in shards[host::hosts]]
 
 
-def _encode_shard(run: str, shard: Shard, encoder: Encoder, threads: int, size: int | None) -> ShardFeatures:
-    """Writes the features of one shard and then its account, unless they are there; `size` is what lies there."""
+def _encode_shard(run: str, shard: Shard, encoder: Encoder, threads: int) -> ShardFeatures:
+    """Writes the features of one shard and then its account, unless they are there, whole."""
+    target = storage.joined(run, f"features/{shard.name}")
     account = storage.joined(run, f"features/{_account_of(shard.name)}")
-    done = _account(account)
-    if done and done.bytes == size and _made_of(done) == (shard.name, shard.sha256, encoder.sha256):
-        return done
-    key = hashlib.sha256(f"{shard.sha256}\n{encoder.sha256}".encode()).hexdigest()
+    key = hashlib.sha256(f"{FEATURES_VERSION}\n{shard.sha256}\n{encoder.sha256}".encode()).hexdigest()
     place = store.beside(run, "features", key)
     stored, stored_account = storage.joined(place, "features.tfrecord"), storage.joined(place, "account.json")
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / "features.tfrecord"
+        done = _account(account)
+        made_of = (shard.name, shard.sha256, encoder.sha256)
+        if done and (done.shard, done.source, done.encoder_sha256) == made_of and _fetched(target, local, done):
+            return done
         made = _account(stored_account)
         if made is None or not _fetched(stored, local, made):
             made = _encoded(storage.joined(run, f"records/{shard.name}"), shard, encoder, threads, local)
@@ -139,7 +144,7 @@ def _encode_shard(run: str, shard: Shard, encoder: Encoder, threads: int, size: 
             storage.write(json.dumps(asdict(made), indent=1).encode(), stored_account)
         made = replace(made, shard=shard.name)
         storage.remove(account)  # until the shard is whole, nothing tells of it
-        storage.upload(local, storage.joined(run, f"features/{shard.name}"))
+        storage.upload(local, target)
     storage.write(json.dumps(asdict(made), indent=1).encode(), account)
     return made
 
@@ -209,7 +214,7 @@ def check_accounts(folder: Path, manifest: Manifest, encoder: Encoder) -> dict[s
         if told is None:
             raise InputError(f"{path.name} is no account of features: {again}")
         if told.shard in accounts:
-            raise InputError(f"{told.shard} has two accounts of features, {path.name} is one: delete them and {again}")
+            raise InputError(f"{told.shard} has two accounts of features, {path.name} is one: {again}")
         accounts[told.shard] = told
     shards = {each.name: each for split in SPLITS for each in manifest.splits[split].shards}
     for name in sorted(accounts.keys() - shards.keys()):
@@ -267,15 +272,11 @@ def _account_of(shard: str) -> str:
     return f"accounts/{shard}.json"
 
 
-def _made_of(told: ShardFeatures) -> tuple[str, str, str]:
-    return told.shard, told.source, told.encoder_sha256
-
-
-def _sizes(run: str) -> dict[str, int]:
+def _names(run: str) -> set[str]:
     try:
-        return {each.key: each.size for each in storage.entries(storage.joined(run, "features"))}
+        return {each.key for each in storage.entries(storage.joined(run, "features"))}
     except FileNotFoundError:  # a folder of files that does not exist yet
-        return {}
+        return set()
 
 
 def _account(uri: str) -> ShardFeatures | None:

@@ -170,12 +170,23 @@ def test_another_run_over_the_same_records_encodes_nothing(run):
     assert content(three / "features") == content(run / "features")
 
 
-@pytest.mark.parametrize("lost", ["features", "account"])
-def test_a_lost_shard_or_account_is_made_again(run, lost):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda of: Path(of / PARTS[1]).unlink(),
+        lambda of: Path(of / f"accounts/{PARTS[1]}.json").unlink(),
+        lambda of: Path(of / f"accounts/{PARTS[1]}.json").write_text("{}"),
+        lambda of: Path(of / f"accounts/{PARTS[1]}.json").rename(of / "accounts/copy.json"),
+        lambda of: Path(of / PARTS[1]).write_bytes(Path(of / PARTS[0]).read_bytes()),  # of the same size
+        lambda of: Path(of / "train/foreign.tfrecord").write_bytes(b""),
+    ],
+)
+def test_the_step_mends_whatever_training_refuses(run, change):
     pack(run)
     features.encode_run(str(run), Means())
     whole = content(run / "features")
-    (run / "features" / (PARTS[1] if lost == "features" else f"accounts/{PARTS[1]}.json")).unlink()
+    change(run / "features")
+    assert content(run / "features") != whole
     features.encode_run(str(run), Means())
     assert content(run / "features") == whole
 
