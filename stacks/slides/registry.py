@@ -207,7 +207,7 @@ class Registry(Construct):
             "application-autoscaling:service-namespace": "sagemaker",
             "application-autoscaling:scalable-dimension": "sagemaker:variant:DesiredInstanceCount",
         }
-        for actions, resource, condition in (
+        grants: tuple[tuple[list[str], str, dict[str, str]], ...] = (
             (
                 [
                     "application-autoscaling:DeregisterScalableTarget",
@@ -221,7 +221,8 @@ class Registry(Construct):
             (["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"], alarms, {}),
             (["cloudwatch:DescribeAlarms"], any_alarm, {}),
             (["iam:CreateServiceLinkedRole"], linked, {"iam:AWSServiceName": SCALING_SERVICE}),
-        ):
+        )
+        for actions, resource, condition in grants:
             conditions = {"StringEquals": condition} if condition else {}
             role.add_to_principal_policy(
                 iam.PolicyStatement(actions=actions, resources=[resource], conditions=conditions)
