@@ -1,8 +1,9 @@
-"""Tiling against the original's approach, the records' size and speed, and what a cohort costs.
+"""Tiling against the original's approach, the records' size and speed, features, and what a cohort costs.
 
 CPU-seconds are those of whole processes, from the interpreter's start to the last byte: a process of ours tiles several
-slides one after the other, as a host does, and the peer one, for it is slow. `python -m benchmarks.slides` prints the
-records.
+slides one after the other, as a host does, and the peer one, for it is slow. The job is what the tile step does: the
+tiles, and the console's view of the slide, which the original has none of; the tiles alone are told beside it.
+`python -m benchmarks.slides` prints the records.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ import threading
 import time
 import tomllib
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from samples.slides.gigapixel import write_gigapixel
 from sextant.slides import tfrecord
 from sextant.slides.cohort_tiling import tile_host
+from sextant.slides.encoder import load
+from sextant.slides.features import of_records
 from sextant.slides.plan import Plan, PlannedSlide
 from sextant.slides.records import from_record
 from sextant.slides.settings import TileSettings
@@ -35,25 +39,38 @@ PEER_NAME = "the original's approach: OpenSlide's deep zoom, Pillow, float32 rec
 OURS = """
 import json
 import sys
+import time
 from pathlib import Path
 
 from sextant.slides.settings import TileSettings
 from sextant.slides.tiling import tile_slide
+from sextant.slides.view import write_view
 
-slide, folder, count, settings = sys.argv[1:]
-for number in range(int(count)):
-    made = tile_slide(Path(slide), slide=f"S-{number}", patient="P", label=0, label_name="LUAD",
-                      settings=TileSettings.model_validate_json(settings), target=Path(folder) / f"{number}.tfrecord")
+path, folder, count, told = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+settings = TileSettings.model_validate_json(told)
+views = 0.0
+for number in range(count):
+    target = folder / f"{number}.tfrecord"
+    made = tile_slide(path, slide=f"S-{number}", patient="P", label=0, label_name="LUAD", settings=settings,
+                      target=target)
+    began = time.process_time()
+    write_view(path, slide=f"S-{number}", uri="s3://slides/s.svs", etag="e", settings=settings, records=target,
+               folder=folder)
+    views += time.process_time() - began
 status = Path("/proc/self/status").read_text()
 peak = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) << 10
-print(json.dumps({"engine": made.engine, "kept": made.kept, "tiles": made.tiles, "bytes": made.bytes, "peak": peak}))
+print(json.dumps({"engine": made.engine, "kept": made.kept, "tiles": made.tiles, "bytes": made.bytes, "peak": peak,
+                  "view": views / count}))
 """
-"""A process that tiles a slide several times; its own peak of memory, for `ru_maxrss` is inherited from its parent."""
+"""A process that tiles a slide several times, with its view; its own peak of memory, for `ru_maxrss` is inherited from
+its parent."""
 
 RUNS = 3
-COPIED, DECODED = 16, 2
-"""Slides of a process of ours, so that its start counts as little as it does for a host: one of sixteen has 135 of the
-2,167. Where tiles are decoded it counts little anyway."""
+COPIED, DECODED = 32, 2
+"""Slides of a process of ours, so that its start counts nearly as little as it does for a host: one of sixteen has 135
+of the 2,167. Where tiles are decoded it counts little anyway."""
+ENCODED = 64
+"""Tiles of the encoder's measurement."""
 COHORT_BYTES = 412e9
 COHORT_SLIDES = 2_167
 COHORT_HOSTS = 16
@@ -78,16 +95,20 @@ def run() -> list[dict[str, Any]]:
         write_gigapixel(s20, 24_576, 20_480, 20)
         write_gigapixel(s40, 40_960, 32_768, 40)
         peer20, peer40 = _peer(s20, folder, environment), _peer(s40, folder, environment)
+        records = folder / "records"
+        records.mkdir()
         copied = [_ours(s20, folder, environment, COPIED) for _ in range(RUNS)]
         single = [_ours(s20, folder, environment, DECODED, encoding="jpeg") for _ in range(RUNS)]
         scaled = [_ours(s40, folder, environment, DECODED) for _ in range(RUNS)]
+        _job(_command(s20, records, 1, TileSettings()), environment)
         return [
-            _tiled("0.5 gigapixels at 20x, JPEG tiles copied", copied, peer20, floor=80),
-            _tiled("0.5 gigapixels at 20x, one JPEG per tile", single, peer20),
-            _tiled("1.3 gigapixels at 40x, decoded at half scale", scaled, peer40, floor=15),
+            *_tiled("0.5 gigapixels at 20x, JPEG tiles copied", copied, peer20, floor=80),
+            *_tiled("0.5 gigapixels at 20x, one JPEG per tile", single, peer20),
+            *_tiled("1.3 gigapixels at 40x, decoded at half scale", scaled, peer40, floor=15),
             *_memory(copied, scaled),
             *_bytes(copied, single),
-            *_streams(folder / "0.tfrecord"),
+            *_streams(records / "0.tfrecord"),
+            _features(records / "0.tfrecord"),
             _scaling(folder, s40),
             *_cohort(statistics.median(each.cpu for each, _ in scaled), peer40, s40),
         ]
@@ -102,12 +123,21 @@ def _compiled(folder: Path) -> dict[str, str]:
 
 
 def _ours(
-    slide: Path, folder: Path, environment: dict[str, str], slides: int, *, encoding: str = "native"
+    slide: Path,
+    folder: Path,
+    environment: dict[str, str],
+    slides: int,
+    *,
+    encoding: Literal["native", "jpeg"] = "native",
 ) -> tuple[Job, dict[str, Any]]:
     """CPU-seconds per slide of a process that tiles several, and what the last of them was."""
-    settings = json.dumps({"encoding": encoding})
-    done = _job([sys.executable, "-c", OURS, str(slide), str(folder), str(slides), settings], environment)
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        done = _job(_command(slide, Path(work), slides, TileSettings(encoding=encoding)), environment)
     return Job(done.cpu / slides, done.printed), json.loads(done.printed)
+
+
+def _command(slide: Path, folder: Path, slides: int, settings: TileSettings) -> list[str]:
+    return [sys.executable, "-c", OURS, str(slide), str(folder), str(slides), settings.model_dump_json()]
 
 
 def _peer(slide: Path, folder: Path, environment: dict[str, str]) -> float:
@@ -134,11 +164,18 @@ def _job(command: list[str], environment: dict[str, str]) -> Job:
 
 def _tiled(
     name: str, ours: list[tuple[Job, dict[str, Any]]], peer: float, *, floor: float | None = None
-) -> dict[str, Any]:
-    cpu = [each.cpu for each, _ in ours]
+) -> list[dict[str, Any]]:
+    """The whole job, which the floor is of, and its tiles alone."""
     engine = ours[0][1]["engine"]
-    spread = max(cpu) - min(cpu)
-    return _record(f"{name} ({engine})", "CPU-s", statistics.median(cpu), peer=peer, floor=floor, spread=spread)
+    whole = [job.cpu for job, _ in ours]
+    alone = [job.cpu - told["view"] for job, told in ours]
+    return [
+        _record(each, "CPU-s", statistics.median(cpu), peer=peer, floor=least, spread=max(cpu) - min(cpu))
+        for each, cpu, least in (
+            (f"{name} ({engine}), tiles and view", whole, floor),
+            (f"{name} ({engine}), tiles alone", alone, None),
+        )
+    ]
 
 
 def _memory(copied: list[tuple[Job, dict[str, Any]]], scaled: list[tuple[Job, dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -176,6 +213,20 @@ def _streams(path: Path) -> list[dict[str, Any]]:
         _record(f"TFRecords {name}", "MB/CPU-s", megabytes / statistics.median(times))
         for name, times in (("written", written), ("read, CRCs checked", read), ("read and parsed to tiles", parsed))
     ]
+
+
+def _features(path: Path) -> dict[str, Any]:
+    """Tiles that the default encoder turns into features by CPU-second on one thread, their decoding included."""
+    with path.open("rb") as stream:
+        payloads = list(islice(tfrecord.read(stream, path.name), ENCODED))
+    encoder = load()
+    list(of_records(payloads[:8], encoder))  # what the runtime sets up is paid once per host
+    times = []
+    for _ in range(RUNS):
+        started = time.process_time()
+        made = sum(1 for _ in of_records(payloads, encoder))
+        times.append((time.process_time() - started) / made)
+    return _record(f"features of {encoder.name}", "tiles/CPU-s", 1 / statistics.median(times))
 
 
 def _scaling(folder: Path, slide: Path) -> dict[str, Any]:
