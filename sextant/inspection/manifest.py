@@ -67,7 +67,9 @@ def read(line: str | bytes, number: int = 1) -> Entry:
     if not isinstance(source, str) or not source.strip():
         raise ManifestError(f'line {number}: no "source-ref": give where the photograph lies, s3://bucket/key')
     label: Label | None = None
-    mask, colors, created = None, {}, None
+    mask: str | None = None
+    colors: dict[str, str] = {}
+    created: dt.datetime | None = None
     for attribute, metadata in _attributes(document):
         kind = metadata.get("type")
         if kind == CLASSIFICATION:

@@ -75,7 +75,11 @@ class Lambda:
 
         if version.name not in self._loaded:
             bucket, key = split(version.archive)
-            self._loaded[version.name] = archive.load(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+            body = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            try:
+                self._loaded[version.name] = archive.load(body)
+            except archive.ArchiveError as error:
+                raise internal(f"The model {version.archive} cannot be loaded: {error}") from error
             while len(self._loaded) > _LOADED:
                 self._loaded.popitem(last=False)
         self._loaded.move_to_end(version.name)
@@ -121,14 +125,10 @@ class SageMakerEndpoint:
             case "InService" if state == "STARTING_HOSTING":
                 return "HOSTED", ""
             case "Failed":
-                self.stop_failed(version)
+                _gone(self._sagemaker.delete_endpoint, EndpointName=version.name)
                 return "HOSTING_FAILED", str(found.get("FailureReason", ""))
             case _:
                 return state, ""
-
-    def stop_failed(self, version: Version) -> None:
-        """Deletes an endpoint that could not be made."""
-        _gone(self._sagemaker.delete_endpoint, EndpointName=version.name)
 
     def detect(self, version: Version, body: bytes, content_type: str) -> Document:
         """See `Backend.detect`."""
@@ -191,9 +191,10 @@ class Legacy:
 
     def stop(self, version: Version) -> HostingState:
         """StopModel of the service."""
+        known = self._service.exceptions
         try:
             state: HostingState = self._service.stop_model(**_named(version))["Status"]
-        except self._service.exceptions.ConflictException:  # it is stopped already
+        except (known.ConflictException, known.ResourceNotFoundException):  # it is stopped already
             return "TRAINED"
         return state
 

@@ -57,7 +57,7 @@ def request(event: Mapping[str, Any]) -> tuple[OperationModel, Document]:
     headers = {name.lower(): value for name, value in event.get("headers", {}).items()}
     query = parse_qs(event.get("rawQueryString", ""), keep_blank_values=True)
     payload = shape.serialization.get("payload")
-    document = {} if payload else _json(content)
+    document: Document = {} if payload else _json(content)
     params: Document = {payload: content} if payload and content else {}
     for name, member in shape.members.items():
         wire_name = member.serialization.get("name", name)
@@ -146,7 +146,11 @@ def _read(shape: Shape, value: Any, path: str) -> Any:
     except (ValueError, TypeError, binascii.Error, OverflowError):
         raise _constraint(value, path, f"Member must be a {shape.type_name}") from None
     bounds = shape.metadata
-    sized = found if isinstance(found, int) else len(found) if isinstance(found, str | bytes | list) else None
+    sized: int | None = None
+    if isinstance(found, int):
+        sized = found
+    elif isinstance(found, str | bytes) or shape.type_name == "list":
+        sized = len(found)
     what = "value" if isinstance(found, int) else "length"
     if sized is not None and not isinstance(found, bool):
         if "min" in bounds and sized < bounds["min"]:

@@ -1,0 +1,257 @@
+"""What answers photographs: the function itself, an endpoint of ours or of AWS's algorithm, the old service."""
+
+import io
+import json
+from types import SimpleNamespace
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+
+from sextant.inspection import archive, client, detector, photograph
+from sextant.inspection.api import backends
+from sextant.inspection.api.errors import ApiError
+from sextant.inspection.api.services import Version
+from tests.inspection_api.stand import JPEG, PLACE, client_error
+
+ARN = "arn:aws:sagemaker:us-east-1:111122223333:thing/x"
+VERSION = Version("lego", 1, "arn:model", "s3://data/projects/lego/models/1/model.tar.gz", "dev-inspection-lego-1-abc")
+ENDPOINT = {"EndpointName": VERSION.name}
+RESULT = {"Source": {"Type": "direct"}, "IsAnomalous": True, "Confidence": 0.9378}
+
+
+class Bucket:
+    """S3 with one object; counts how often it is read."""
+
+    def __init__(self, body=b"archive"):
+        self.body, self.reads = body, 0
+
+    def head_object(self, **_):
+        return {}
+
+    def get_object(self, **_):
+        self.reads += 1
+        return {"Body": io.BytesIO(self.body)}
+
+
+@pytest.fixture
+def detecting(monkeypatch):
+    """The detector's functions, noting what they get."""
+    monkeypatch.setattr(archive, "load", lambda body: ("detector of", body))
+    monkeypatch.setattr(photograph, "read", lambda body: ("pixels of", body))
+    monkeypatch.setattr(detector, "detect", lambda loaded, pixels: (loaded, pixels))
+    monkeypatch.setattr(detector, "response", lambda found: {"DetectAnomalyResult": {"found": found}})
+
+
+@pytest.mark.usefixtures("detecting")
+def test_the_function_itself_detects_with_the_versions_archive_read_once():
+    s3 = Bucket()
+    backend = backends.backend(PLACE, s3, None)
+    assert backend.start(VERSION, 1) == "HOSTED"
+    for _ in range(2):
+        found = backend.detect(VERSION, JPEG, "image/jpeg")
+        assert found == {"found": (("detector of", b"archive"), ("pixels of", JPEG))}
+    assert s3.reads == 1
+    assert backend.state(VERSION, "STARTING_HOSTING") == ("HOSTED", "")
+    assert backend.stop(VERSION) == "TRAINED"
+    backend.detect(VERSION, JPEG, "image/jpeg")
+    assert s3.reads == 2
+
+
+@pytest.mark.usefixtures("detecting")
+def test_a_function_keeps_only_some_detectors():
+    s3 = Bucket()
+    backend = backends.Lambda(s3)
+    versions = [VERSION.__class__("lego", n, "arn", "s3://data/x", f"v{n}") for n in range(6)]
+    for version in (*versions, versions[5], versions[2], versions[0]):
+        backend.detect(version, JPEG, "image/jpeg")
+    assert s3.reads == 7, "four stay: the last two asks are of the oldest kept and of one that is gone"
+
+
+def test_a_photograph_or_an_archive_that_cannot_be_read_is_told():
+    backend = backends.Lambda(Bucket(b"no archive"))
+    with pytest.raises(ApiError, match="ValidationException: The photograph cannot be used") as caught:
+        backend.detect(VERSION, JPEG, "image/jpeg")
+    assert caught.value.status == 400
+
+
+def test_an_archive_that_cannot_be_loaded_is_the_apis_fault(monkeypatch):
+    monkeypatch.setattr(photograph, "read", lambda body: body)
+    with pytest.raises(ApiError, match=r"InternalServerException: The model s3://.*cannot be loaded"):
+        backends.Lambda(Bucket(b"no archive")).detect(VERSION, JPEG, "image/jpeg")
+
+
+@pytest.fixture
+def aws():
+    """Clients whose calls a test tells beforehand."""
+    made = {name: boto3.client(name, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+            for name in ("sagemaker", "sagemaker-runtime")}  # fmt: skip
+    with Stubber(made["sagemaker"]) as sagemaker, Stubber(made["sagemaker-runtime"]) as runtime:
+        yield SimpleNamespace(
+            sagemaker=made["sagemaker"], runtime=made["sagemaker-runtime"], told=sagemaker, asked=runtime
+        )
+        sagemaker.assert_no_pending_responses()
+        runtime.assert_no_pending_responses()
+
+
+def endpoint(aws, **place):
+    return backends.SageMakerEndpoint(
+        PLACE.model_copy(update={"BACKEND": "sagemaker", **place}), aws.sagemaker, aws.runtime
+    )
+
+
+def described(aws, status=None, **told):
+    if status is None:
+        aws.told.add_client_error("describe_endpoint", "ValidationException", "Could not find endpoint", 400)
+        return
+    answer = {
+        **ENDPOINT,
+        "EndpointArn": ARN,
+        "EndpointStatus": status,
+        "CreationTime": 0,
+        "LastModifiedTime": 0,
+        **told,
+    }
+    aws.told.add_response("describe_endpoint", answer, ENDPOINT)
+
+
+def test_an_endpoint_is_made_for_a_start_and_deleted_with_all_its_parts_for_a_stop(aws):
+    backend = endpoint(aws)
+    container = {"Image": PLACE.IMAGE, "ModelDataUrl": VERSION.archive}
+    named = {"ModelName": VERSION.name, "ExecutionRoleArn": PLACE.ROLE_ARN, "PrimaryContainer": container}
+    aws.told.add_response("create_model", {"ModelArn": ARN}, named)
+    variant = {
+        "VariantName": "main",
+        "ModelName": VERSION.name,
+        "InstanceType": "ml.c5.large",
+        "InitialInstanceCount": 2,
+    }
+    config = {"EndpointConfigName": VERSION.name, "ProductionVariants": [variant]}
+    aws.told.add_response("create_endpoint_config", {"EndpointConfigArn": ARN}, config)
+    aws.told.add_response("create_endpoint", {"EndpointArn": ARN}, ENDPOINT | {"EndpointConfigName": VERSION.name})
+    assert backend.start(VERSION, 2) == "STARTING_HOSTING"
+    described(aws, "Creating")
+    assert backend.state(VERSION, "STARTING_HOSTING") == ("STARTING_HOSTING", "")
+    described(aws, "InService")
+    assert backend.state(VERSION, "STARTING_HOSTING") == ("HOSTED", "")
+    aws.told.add_response("delete_endpoint", {}, ENDPOINT)
+    aws.told.add_response("delete_endpoint_config", {}, {"EndpointConfigName": VERSION.name})
+    aws.told.add_response("delete_model", {}, {"ModelName": VERSION.name})
+    described(aws, "Deleting")
+    assert backend.stop(VERSION) == "STOPPING_HOSTING"
+    described(aws)
+    assert backend.state(VERSION, "STOPPING_HOSTING") == ("TRAINED", "")
+
+
+def test_a_start_that_comes_again_uses_what_is_there_and_a_stop_what_is_gone(aws):
+    backend = endpoint(aws)
+    for call in ("create_model", "create_endpoint_config", "create_endpoint"):
+        aws.told.add_client_error(call, "ValidationException", "Cannot create already existing thing")
+    assert backend.start(VERSION, 1) == "STARTING_HOSTING"
+    for call in ("delete_endpoint", "delete_endpoint_config", "delete_model"):
+        aws.told.add_client_error(call, "ValidationException", "Could not find it")
+    described(aws)
+    assert backend.stop(VERSION) == "TRAINED"
+
+
+def test_an_endpoint_that_fails_is_deleted_and_tells_why(aws):
+    backend = endpoint(aws)
+    described(aws, "Failed", FailureReason="no capacity")
+    aws.told.add_response("delete_endpoint", {}, ENDPOINT)
+    assert backend.state(VERSION, "STARTING_HOSTING") == ("HOSTING_FAILED", "no capacity")
+    described(aws)
+    assert backend.state(VERSION, "STARTING_HOSTING")[0] == "HOSTING_FAILED"
+
+
+def answers(aws, document):
+    body = json.dumps(document).encode()
+    request = {**ENDPOINT, "ContentType": "image/jpeg", "Accept": "application/json", "Body": JPEG}
+    aws.asked.add_response("invoke_endpoint", {"Body": StreamingBody(io.BytesIO(body), len(body))}, request)
+
+
+def test_answers_of_our_image_and_of_awss_algorithm_are_the_same(aws):
+    backend = endpoint(aws)
+    answers(aws, {"DetectAnomalyResult": RESULT})
+    assert backend.detect(VERSION, JPEG, "image/jpeg") == RESULT
+    answers(aws, RESULT)
+    assert backend.detect(VERSION, JPEG, "image/jpeg") == RESULT
+
+
+@pytest.mark.parametrize(("status", "code"), [(415, "ValidationException"), (500, "InternalServerException")])
+def test_what_the_endpoint_refuses_is_the_photographs_fault_and_what_it_fails_at_is_not(aws, status, code):
+    told = {"OriginalStatusCode": status, "OriginalMessage": "not_an_image"}
+    aws.asked.add_client_error("invoke_endpoint", "ModelError", "failed", 424, modeled_fields=told)
+    with pytest.raises(ApiError, match=f"{code}: .*not_an_image"):
+        endpoint(aws).detect(VERSION, JPEG, "image/jpeg")
+
+
+def test_awss_algorithm_is_hosted_by_its_own_configuration(aws):
+    backend = endpoint(aws, BACKEND="marketplace", ENDPOINT_CONFIG="aws-defects")
+    aws.told.add_response("create_endpoint", {"EndpointArn": ARN}, ENDPOINT | {"EndpointConfigName": "aws-defects"})
+    assert backend.start(VERSION, 1) == "STARTING_HOSTING"
+    aws.told.add_response("delete_endpoint", {}, ENDPOINT)
+    described(aws)
+    assert backend.stop(VERSION) == "TRAINED"
+
+
+class Service:
+    """The old service as far as a backend asks it."""
+
+    class exceptions:  # noqa: N801 - as boto3 calls it
+        class ConflictException(ClientError):  # noqa: N818
+            pass
+
+        class ResourceNotFoundException(ClientError):  # noqa: N818
+            pass
+
+    def start_model(self, **request):
+        assert request == {"ProjectName": "lego", "ModelVersion": "1", "MinInferenceUnits": 3}
+        return {"Status": "STARTING_HOSTING"}
+
+    def stop_model(self, **_):
+        raise self.exceptions.ConflictException({"Error": {"Code": "ConflictException"}}, "StopModel")
+
+    def describe_model(self, **_):
+        return {"ModelDescription": {"Status": "HOSTED", "StatusMessage": "fine"}}
+
+    def detect_anomalies(self, **request):
+        if request["Body"] == JPEG:
+            return {"DetectAnomalyResult": RESULT}
+        raise client_error("ValidationException", "no image", "DetectAnomalies")
+
+
+def test_the_old_service_answers_by_its_own_words():
+    backend = backends.Legacy(Service())
+    assert backend.start(VERSION, 3) == "STARTING_HOSTING"
+    assert backend.state(VERSION, "STARTING_HOSTING") == ("HOSTED", "fine")
+    assert backend.detect(VERSION, JPEG, "image/jpeg") == RESULT
+    with pytest.raises(ApiError, match="ValidationException: no image"):
+        backend.detect(VERSION, b"", "image/jpeg")
+    assert backend.stop(VERSION) == "TRAINED"
+
+
+def test_requests_are_signed_for_api_gateway_and_for_the_old_service_as_it_was(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    sent = []
+
+    class Stop(Exception):  # noqa: N818
+        pass
+
+    def catch(request, **_):
+        sent.append((request.url, request.headers["Authorization"].decode()))
+        raise Stop
+
+    for made in (client.lookoutvision("https://abc.execute-api.eu-west-1.amazonaws.com", region_name="eu-west-1"),
+                 client.legacy("eu-west-1")):  # fmt: skip
+        made.meta.events.register("before-send.lookoutvision", catch)
+        with pytest.raises(Stop):
+            made.list_projects()
+    (url, ours), (old_url, old) = sent
+    assert url == "https://abc.execute-api.eu-west-1.amazonaws.com/2020-11-20/projects"
+    assert "/eu-west-1/execute-api/aws4_request" in ours
+    assert old_url == "https://lookoutvision.eu-west-1.amazonaws.com/2020-11-20/projects"
+    assert "/eu-west-1/lookoutvision/aws4_request" in old
