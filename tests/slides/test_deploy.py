@@ -1,10 +1,14 @@
 """The endpoint follows the registry: against the embedded SageMaker and its scaling, with servers that really run."""
 
+import importlib
 import io
 import json
+import os
+import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from unittest import mock
 
 import boto3
 import pytest
@@ -15,6 +19,7 @@ from localaws.engines.autoscaling.engine import Autoscaling
 from localaws.wire import Service
 from sextant.slides import deploy as deploying
 from sextant.slides.deploy import DeploymentError, Serving, deploy
+from tests.handlers.serving import CONTEXT
 from tests.local.test_wire import connect
 from tests.sagemaker.conftest import aws, home, sagemaker
 from tests.sagemaker.test_serving import SERVER, ask, settled
@@ -270,6 +275,39 @@ def test_where_least_is_most_nothing_scales(world):
     assert world.settle() == ["unchanged"]
     assert world.targets() == []
     assert world.instances() == 2  # the configuration's own
+
+
+def test_the_function_takes_the_events_of_both_rules(world):
+    """As AWS documents them, in the members that count here."""
+    world.add("one")
+    world.decide(1)
+    given = SERVING | {"ROLE_ARN": world.aws.role, "AWS_DEFAULT_REGION": "eu-west-1"}
+    clients = {"sagemaker": world.sagemaker, "application-autoscaling": world.scaler}
+    with (
+        mock.patch.dict(os.environ, {name: str(value) for name, value in given.items()}),
+        mock.patch("sextant.aws.client", side_effect=clients.__getitem__),
+    ):
+        sys.modules.pop("lambdas.slides.deploy", None)
+        function = importlib.import_module("lambdas.slides.deploy")
+    approved = {
+        "source": "aws.sagemaker",
+        "detail-type": "SageMaker Model Package State Change",
+        "detail": {
+            "ModelPackageGroupName": GROUP,
+            "ModelPackageVersion": 1,
+            "ModelPackageArn": world.arns[0],
+            "ModelApprovalStatus": "Approved",
+        },
+    }
+    serves = {
+        "source": "aws.sagemaker",
+        "detail-type": "SageMaker Endpoint State Change",
+        "detail": {"EndpointName": "e", "EndpointStatus": "IN_SERVICE", "EndpointConfigName": "e-1"},
+    }
+    assert function.handler(approved, CONTEXT) == {"endpoint": "e", "done": "created"}
+    settled(world.aws)
+    assert function.handler(serves, CONTEXT) == {"endpoint": "e", "done": "unchanged"}
+    assert [target["ResourceId"] for target in world.targets()] == [TARGET]
 
 
 def test_a_refusal_is_no_success():
