@@ -37,8 +37,10 @@ def slide_routes(slides: Slides) -> APIGatewayHttpRouter:
         return slides.metrics(run)
 
     @router.get("/api/slides/<run>/artefacts", summary="The files of a run")
-    def artefacts(run: RunPath) -> model.Artefacts:
-        return slides.artefacts(run)
+    def artefacts(
+        run: RunPath, find: Annotated[str, Query(max_length=200, description="Part of a file's name")] = ""
+    ) -> model.Artefacts:
+        return slides.artefacts(run, find)
 
     @router.get("/api/slides/<run>/download", summary="A short-lived link to a file of a run")
     def download(

@@ -160,6 +160,7 @@ class Slides:
             OperationError: the run has no such slide, or no view of it.
         """
         plan = self._plan(run)
+        self._check_sound(run, plan, slide)
         planned = next((each for each in plan.slides if each.slide == slide), None)
         if planned is None:
             raise OperationError(404, "NoSlide", f"run {run} has no slide {slide!r}", "Choose one of its cohort.")
@@ -221,14 +222,17 @@ class Slides:
         offset, count = ENTRY.unpack_from(opened.index, (of.first + row * of.columns + column) * ENTRY.size)
         return self._pixels(run, view, of, offset, count)
 
-    def artefacts(self, run: str) -> Artefacts:
-        """The run's files that people take along; the deep zoom's own are left out.
+    def artefacts(self, run: str, find: str = "") -> Artefacts:
+        """The run's files that people take along, those whose name has `find` in it; the deep zoom's own are left out.
 
         Raises:
             OperationError: there is no such run.
         """
         self._plan(run)
-        files = [each for each in self._files(run, "") if not each.name.startswith("view/")]
+        wanted = find.lower()
+        files = [
+            each for each in self._files(run, "") if not each.name.startswith("view/") and wanted in each.name.lower()
+        ]
         return Artefacts(run=run, artefacts=tuple(files[:MOST_ARTEFACTS]), more=len(files) > MOST_ARTEFACTS)
 
     def download(self, run: str, name: str) -> Download:
@@ -257,6 +261,20 @@ class Slides:
             )
         return _parsed(Plan, body, f"plan.json of run {run}")
 
+    def _check_sound(self, run: str, plan: Plan, slide: str) -> None:
+        """Tells why a slide was put into quarantine, whichever step did it."""
+        found = next((each for each in plan.quarantined if each.slide == slide), None)
+        body = None if found else self._maybe(f"runs/{run}/quarantine/{slide}.json")
+        if body is not None:
+            found = _parsed(_Quarantined, body, f"quarantine/{slide}.json of run {run}")
+        if found:
+            raise OperationError(
+                404,
+                "Quarantined",
+                f"slide {slide!r} is in quarantine: {found.reason}",
+                f"{found.detail[:1].upper()}{found.detail[1:]}. Then start a run.",
+            )
+
     def _open(self, run: str, slide: str) -> _Opened:
         known = self._opened.get((run, slide))
         if known is None:
@@ -267,7 +285,7 @@ class Slides:
                     404,
                     "NoView",
                     f"run {run} has nothing to show of slide {slide!r}",
-                    "It appears when the slide is tiled; a slide in quarantine has none.",
+                    "It appears when the slide is tiled.",
                 )
             known = _Opened(_parsed(View, body, f"view/{slide}.json"), self._get(f"{place}.idx"))
             self._opened[run, slide] = known

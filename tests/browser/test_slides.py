@@ -409,6 +409,16 @@ def test_files_are_found_and_downloaded_by_a_short_lived_link(open_page, site):
     assert asked[0].startswith(f"https://runs-bucket.example/runs/{RUN}/evaluation/slides/A1.geojson?expires=300")
 
 
+def test_of_more_files_than_are_listed_any_is_found(open_page, site, s3):
+    s3.objects |= {(RUNS, f"runs/{RUN}/aaa/{number:04}.bin"): b"x" for number in range(1001)}
+    page = opened(open_page, site, "files")
+    page.get_by_text("Only the first 1,000 files are listed").wait_for()
+    page.get_by_label("Find a file").press_sequentially("A1.geojson")
+    page.get_by_text("evaluation/slides/A1.geojson").wait_for()
+    assert page.get_by_label("Find a file").input_value() == "A1.geojson", "what is typed stays while it is looked for"
+    assert page.locator("tbody tr").count() == 1
+
+
 # --- Faults and access ------------------------------------------------------------------------------------------------
 
 

@@ -299,6 +299,29 @@ def test_the_runs_files_are_listed_and_linked(ask):
     assert told["url"].startswith(f"https://{RUNS}.example/runs/{RUN}/evaluation/slides/A1.csv?expires=300")
 
 
+def test_of_more_files_than_are_listed_any_can_be_found(ask, s3):
+    s3.objects |= {(RUNS, f"runs/{RUN}/aaa/{number:04}.bin"): b"x" for number in range(1001)}
+    told = ask(f"{RUN}/artefacts")[1]
+    assert (len(told["artefacts"]), told["more"]) == (1000, True)
+    told = ask(f"{RUN}/artefacts?find=SLIDES/a1.CSV")[1]
+    assert ([each["name"] for each in told["artefacts"]], told["more"]) == (["evaluation/slides/A1.csv"], False)
+    assert ask(f"{RUN}/artefacts?find=view/")[1]["artefacts"] == []
+
+
+@pytest.mark.parametrize(
+    ("slide", "reason", "remedy"),
+    [
+        ("Q1", "truncated file", "Q1.svs has 12 bytes: copy it again. Then start a run."),
+        ("T3", "no tissue", "All 50 tiles are background. Then start a run."),
+    ],
+)
+def test_a_slide_in_quarantine_says_why(ask, slide, reason, remedy):
+    """Whoever follows an old address is told what became of the slide, put there by the plan (Q1) or by tiling (T3)."""
+    status, told = ask(f"{RUN}/slides/{slide}")
+    assert (status, told["error"]["code"], told["error"]["remedy"]) == (404, "Quarantined", remedy)
+    assert told["error"]["message"] == f"slide '{slide}' is in quarantine: {reason}"
+
+
 def test_links_are_signed_as_objects_under_a_key_of_kms_need_it(monkeypatch):
     """S3 refuses links of signature version 2 for them, which botocore makes where nobody asks for another."""
     for name, value in {"REGION": "eu-central-1", "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test"}.items():

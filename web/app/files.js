@@ -1,5 +1,5 @@
 // The files of a run, to take along.
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { bytes, value } from "./format.js";
 import { html } from "./html.js";
 import { OfRun } from "./of-run.js";
@@ -25,8 +25,16 @@ export function Download({ api, run, name, children }) {
 /** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
 function Content({ api, run, chosen, address, busy }) {
   const path = /** @type {const} */ (`/api/slides/${run}/artefacts`);
-  const { answer, fault, refresh } = usePolled(api, path, () => busy);
   const [find, setFind] = useState(chosen.find ?? "");
+  const [partly, setPartly] = useState(false); // of more files than the API lists only it can find one
+  const polled = usePolled(api, request(path, partly && find ? { find } : {}), () => busy);
+  const { fault, refresh } = polled;
+  const last = useRef(polled.answer); // the list stays while the next is asked for
+  last.current = polled.answer ?? last.current;
+  const answer = last.current;
+  useEffect(() => {
+    if (answer?.more) setPartly(true);
+  }, [answer]);
   if (!answer) return fault ? html`<${Problem} fault=${fault} retry=${refresh} />` : html`<p class="loading" role="status">${text.shared.loading}</p>`;
   const all = answer.artefacts;
   const found = all.filter((each) => each.name.toLowerCase().includes(find.toLowerCase()));

@@ -510,7 +510,7 @@ export const text = {
     downloadOf: (name) => `Download ${name}`,
     find: "Find a file",
     shown: (count, all) => (count === all ? counted(all, "files") : `${count} of ${counted(all, "files")}`),
-    more: (most) => `Only the first ${most} files are listed: the rest is in the runs bucket.`,
+    more: (most) => `Only the first ${most} files are listed: type a part of its name to find another.`,
     none: "The run has not written anything yet.",
     nothing: "No file is called that.",
     table: "Files, table",
