@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.validate import ParamValidator
 
 from localaws.engines.athena import Athena
+from localaws.engines.athena.execution import Run
 from localaws.home import Call, ServiceError
 
 SLOW = """
@@ -75,14 +76,14 @@ def test_results_come_in_pages_with_the_header_first(client):
     assert [r["Data"][1]["VarCharValue"] for r in two["ResultSet"]["Rows"]] == ["_col1", "line\nbreak"]
 
 
+def state(client, identity):
+    found = client.athena.get_query_execution(client.call, {"QueryExecutionId": identity})
+    return found["QueryExecution"]["Status"]["State"]
+
+
 def test_a_stopped_query_is_cancelled(client):
     identity = client.start(SLOW)
-    while (
-        client.athena.get_query_execution(client.call, {"QueryExecutionId": identity})["QueryExecution"]["Status"][
-            "State"
-        ]
-        == "QUEUED"
-    ):
+    while state(client, identity) == "QUEUED":
         time.sleep(0.002)
     client.athena.stop_query_execution(client.call, {"QueryExecutionId": identity})
     found = client.wait(identity)
@@ -90,6 +91,25 @@ def test_a_stopped_query_is_cancelled(client):
     assert found["Status"]["StateChangeReason"] == "Query cancelled by user"
     refused = error(client.athena.get_query_results, client.call, {"QueryExecutionId": identity})
     assert "Final query state: CANCELLED" in refused.message
+
+
+def test_a_stop_just_before_a_statement_begins_is_not_lost(client, monkeypatch):
+    """DuckDB forgets an interrupt when it has nothing to interrupt."""
+    given = []
+
+    def stop(run):
+        given.append(run)
+        if len(given) > 1:
+            plain(run)
+
+    plain = Run.stop
+    monkeypatch.setattr(Run, "stop", stop)
+    identity = client.start(SLOW)
+    while state(client, identity) == "QUEUED":
+        time.sleep(0.002)
+    client.athena.stop_query_execution(client.call, {"QueryExecutionId": identity})
+    assert client.wait(identity)["Status"]["State"] == "CANCELLED"
+    assert len(given) > 1
 
 
 def test_a_queued_query_can_be_stopped_and_results_wait_for_the_end(client):

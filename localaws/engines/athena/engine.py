@@ -56,8 +56,8 @@ class Athena(SavedQueries, Metadata):
 
     def close(self) -> None:
         """Stops running queries and the pool."""
-        for run, _ in list(self._runs.values()):
-            run.stop()
+        for run, future in list(self._runs.values()):
+            _stop(run, future)
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._engine.connection.close()
 
@@ -170,9 +170,9 @@ class Athena(SavedQueries, Metadata):
             found = self._runs.get(key)
         if found:
             run, future = found
-            run.stop()
             if future.cancel():
                 self._finish(key, "CANCELLED", reason="Query cancelled by user")
+            _stop(run, future)
         return {}
 
     def _work(self, run: execution.Run, record: Document) -> None:
@@ -544,3 +544,17 @@ def _read_page(path: Path, offset: int, most: int, *, csv: bool) -> tuple[list[l
         next_offset = stream.tell()
         more = stream.read(1) != b""
     return rows, next_offset if more else None
+
+
+def _stop(run: execution.Run, future: Future[None]) -> None:
+    """Stops a run. DuckDB forgets an interrupt that comes just before a statement begins: it is given until it
+    works.
+    """
+    run.stop()
+
+    def again() -> None:
+        while not future.done():
+            time.sleep(0.05)
+            run.stop()
+
+    threading.Thread(target=again, daemon=True, name="athena-stop").start()

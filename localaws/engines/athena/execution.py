@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +116,8 @@ class Run:
     def stop(self) -> None:
         self.stopped.set()
         if self.cursor is not None:
-            self.cursor.interrupt()
+            with suppress(duckdb.ConnectionException):  # it has just ended
+                self.cursor.interrupt()
 
     def permit(self, action: str, resource: str, *, path: str = "") -> None:
         """Fails the query when the caller may not do `action` on `resource`."""
