@@ -2,9 +2,7 @@
 
 import itertools
 import json
-import threading
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import boto3
@@ -15,60 +13,25 @@ from sextant.inspection.api import datasets, operations, packaging, training
 from sextant.inspection.api.services import Services
 from sextant.inspection.api.store import Table
 from sextant.inspection.client import lookoutvision
-from tests.inspection_api.stand import PLACE, REGION, RESULT, Answering, Jobs, archive, event_of
+from tests.inspection_api.stand import PLACE, REGION, RESULT, Answering, Jobs, archive, serving
 
 
 @pytest.fixture(scope="session")
-def serve():
-    """Serves a function `answer(event) -> response` on loopback; returns its URL."""
-    servers = []
-
-    def start(answer):
-        class Handler(BaseHTTPRequestHandler):
-            def _handle(self):
-                length = int(self.headers.get("content-length") or 0)
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                told = answer(event_of(self.command, self.path, headers, self.rfile.read(length)))
-                body = told["body"].encode()
-                self.send_response(told["statusCode"])
-                for name, value in told["headers"].items():
-                    self.send_header(name, value)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_GET = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815
-
-            def log_message(self, *_):
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_address[1]}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-@pytest.fixture(scope="session")
-def clients(serve):
+def clients():
     """boto3's clients of moto, and one of the API, whose answers come from `answer[0]`: they take a second to make."""
     answer = []
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
-        patch.delenv("AWS_ENDPOINT_URL", raising=False)  # of the embedded AWS, where other tests have started it
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "x")
-        made = {name: boto3.client(name, region_name=REGION) for name in ("dynamodb", "s3")}
-        lookout = lookoutvision(
-            serve(
-                lambda event: answer[0](event)  # noqa: PLW0108 - another with each test
-            ),
-            region_name=REGION,
-        )
-    return SimpleNamespace(**made, lookoutvision=lookout, answer=answer)
+
+    def answered(event):
+        return answer[0](event)  # another with each test
+
+    with serving(answered) as url:
+        with pytest.MonkeyPatch.context() as patch, mock_aws():
+            patch.delenv("AWS_ENDPOINT_URL", raising=False)  # of the embedded AWS, where other tests have started it
+            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+                patch.setenv(name, "x")
+            made = {name: boto3.client(name, region_name=REGION) for name in ("dynamodb", "s3")}
+            lookout = lookoutvision(url, region_name=REGION)
+        yield SimpleNamespace(**made, lookoutvision=lookout, answer=answer)
 
 
 @pytest.fixture

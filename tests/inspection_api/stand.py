@@ -3,6 +3,9 @@
 import base64
 import io
 import tarfile
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
 import pytest
@@ -107,6 +110,37 @@ def event_of(method, target, headers, body, request_id="r-1"):
     return event | (
         {"body": body.decode(errors="replace") if text else base64.b64encode(body).decode()} if body else {}
     )
+
+
+@contextmanager
+def serving(answer):
+    """Serves a function `answer(event) -> response` on loopback as an HTTP API would; gives the URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def _handle(self):
+            length = int(self.headers.get("content-length") or 0)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            told = answer(event_of(self.command, self.path, headers, self.rfile.read(length)))
+            body = told["body"].encode()
+            self.send_response(told["statusCode"])
+            for name, value in told["headers"].items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def refused(code, call, match=None):

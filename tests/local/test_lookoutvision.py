@@ -37,6 +37,7 @@ def home(tmp_path_factory):
     state = tmp_path_factory.mktemp("embedded")
     running = emulator.start(state, port=free_port(), console_port=free_port())
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boto3, "DEFAULT_SESSION", None)  # one that other tests made knows no AWS_DATA_PATH
         for name, value in running.environment().items():
             patch.setenv(name, value)
         try:
