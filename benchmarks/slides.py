@@ -258,8 +258,8 @@ def _scaling(folder: Path, slide: Path) -> dict[str, Any]:
     )
     seconds = {}
     for processes in (1, 2):
-        run_folder = folder / f"run-{processes}"
-        run_folder.mkdir()
+        run_folder = folder / f"runs-{processes}" / "bench"  # tiles lie beside the runs, where other runs take them
+        run_folder.mkdir(parents=True)
         started = time.perf_counter()
         made = tile_host(
             str(run_folder),

@@ -37,6 +37,11 @@ def test_records_and_features_are_timed_on_what_the_job_wrote(tmp_path):
     assert all(each["ours"] > 1 for each in told)
 
 
+def test_scaling_makes_its_tiles_anew_for_each_number_of_processes(tmp_path):
+    slide = write(tmp_path / "s.svs", picture(2048, 1536, seed=3))
+    assert slides._scaling(tmp_path, slide)["ours"] > 0
+
+
 def test_a_cohort_costs_its_share_of_hosts_and_hours(tmp_path):
     """A slide of a millionth of the cohort's bytes stands for a million: one CPU-second of it, 278 CPU-hours."""
     slide = tmp_path / "s.svs"
