@@ -108,22 +108,19 @@ def load(source: bytes | str | Path) -> Detector:
     try:
         described = json.loads(content["settings.json"])
         version = described["format"]
-        if version != FORMAT:
-            raise ArchiveError(
-                f"the archive has format {version}, and this version of the product reads {FORMAT}: train again, or "
-                "update the product"
-            )
-        if hashlib.sha256(content["backbone.onnx"]).hexdigest() != described["backbone_sha256"]:
-            raise ArchiveError(
-                "the archive's backbone.onnx is not the one it was trained with: fetch the archive again"
-            )
-        detector = _detector(content, described)
-    except ArchiveError:
-        raise
+        whole = hashlib.sha256(content["backbone.onnx"]).hexdigest() == described["backbone_sha256"]
+        detector = _detector(content, described) if version == FORMAT and whole else None
     except patches.BackboneError as error:
         raise ArchiveError(f"the archive's backbone cannot be used: {error}") from error
     except (*_DAMAGED, ValidationError) as error:
         raise ArchiveError(f"the archive is damaged ({error}): fetch it again") from error
+    if version != FORMAT:
+        raise ArchiveError(
+            f"the archive has format {version}, and this version of the product reads {FORMAT}: train again, or update "
+            "the product"
+        )
+    if detector is None:
+        raise ArchiveError("the archive's backbone.onnx is not the one it was trained with: fetch the archive again")
     _check(detector)
     return detector
 
@@ -234,7 +231,7 @@ def _npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as file:
         for name, values in sorted(arrays.items()):
             one = io.BytesIO()
-            np.lib.format.write_array(one, np.ascontiguousarray(values), allow_pickle=False)
+            np.lib.format.write_array(one, np.asarray(values, order="C"), allow_pickle=False)
             file.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), one.getvalue(), zipfile.ZIP_DEFLATED)
     return stream.getvalue()
 

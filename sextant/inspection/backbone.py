@@ -34,7 +34,9 @@ def graph(name: str) -> bytes:
 
 
 def _maps_only(content: bytes) -> bytes:
-    """The graph without its other outputs and what only they need: a fifth of the bytes and a third of the time less."""
+    """The graph without its other outputs and what only they need: a fifth of the bytes and a third of the time
+    less.
+    """
     import onnx  # noqa: PLC0415  only training needs it
 
     model: Any = onnx.load_from_string(content)

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 class Calibration(BaseModel):
     """What turns a score into an answer.
 
-    probability = 1 / (1 + exp(-(slope * score + intercept))). `threshold` is the score from which on an item is called
-    anomalous: the larger of `budgeted`, which keeps the false-reject budget, and of probability one half. `guarantee` is
-    the share of normal items that may be called anomalous on average, as `normals` photographs can promise it;
+    probability = 1 / (1 + exp(-(slope * score + intercept))). From `threshold` on an item is called anomalous:
+    probability one half, or more where that would exceed the false-reject budget on training's own normal photographs.
+    From `rejecting` on it is rejected without a person: the threshold, or more where a promise needs it. `guarantee` is
+    the share of normal items that may be rejected so, on average, as `normals` photographs can promise it;
     `normals_needed` photographs would promise the budget.
     """
 
@@ -26,7 +27,7 @@ class Calibration(BaseModel):
     slope: float
     intercept: float
     threshold: float
-    budgeted: float
+    rejecting: float
     budget: float
     guarantee: float
     normals: int
@@ -46,9 +47,9 @@ def _sigmoid(logits: Any) -> Any:
 def conformal(scores: NDArray[np.floating], budget: float) -> tuple[float, float]:
     """A threshold that a further normal item exceeds with at most the probability told beside it.
 
-    Split conformal prediction (Vovk et al. 2005): of n scores the k-th smallest with k = ceil((n + 1)(1 - budget)) keeps
-    the budget for exchangeable items. With fewer than 1 / budget - 1 scores there is no such k; the largest score then
-    promises 1 / (n + 1). Scores come from folds that left the photograph out, which makes the promise approximate.
+    Split conformal prediction (Vovk et al. 2005): of n scores the k-th smallest with k = ceil((n + 1)(1 - budget))
+    keeps the budget for exchangeable items. With fewer than 1 / budget - 1 scores there is no such k; the largest score
+    then promises 1 / (n + 1). Scores come from folds that left the photograph out, which makes the promise approximate.
 
     Returns:
         The threshold and the promised share.
@@ -65,25 +66,28 @@ def normals_needed(budget: float) -> int:
 
 
 def calibrated(scores: NDArray[np.floating], anomalous: NDArray[np.bool_], budget: float) -> Calibration:
-    """The calibration of out-of-fold scores: Platt's logistic with his smoothed targets, and the conformal threshold."""
-    normal = scores[~anomalous]
-    budgeted, guarantee = conformal(normal, budget)
+    """The calibration of out-of-fold scores: Platt's logistic with his smoothed targets, and the conformal
+    threshold.
+    """
+    normal = np.sort(scores[~anomalous])
+    promised, guarantee = conformal(normal, budget)
+    within = float(normal[math.ceil(len(normal) * (1 - budget) - 1e-9) - 1])
     # The next score up: an item that scores like the k-th normal one is normal.
-    budgeted += 1e-6 * max(1.0, abs(budgeted))
+    promised, within = (each + 1e-6 * max(1.0, abs(each)) for each in (promised, within))
     if anomalous.any():
         slope, intercept = platt(scores, anomalous)
         half = -intercept / slope
     else:
         # No anomaly has been seen: one half at the threshold, and the budget's share at the usual normal score.
         usual = float(np.median(normal))
-        slope = math.log(1 / budget - 1) / max(budgeted - usual, 1e-3)
-        half = budgeted
+        slope = math.log(1 / budget - 1) / max(promised - usual, 1e-3)
+        half = promised
         intercept = -slope * half
     return Calibration(
         slope=slope,
         intercept=intercept,
-        threshold=max(budgeted, half),
-        budgeted=budgeted,
+        threshold=max(within, half),
+        rejecting=max(promised, half),
         budget=budget,
         guarantee=guarantee,
         normals=len(normal),
@@ -122,7 +126,9 @@ def platt(scores: NDArray[np.floating], anomalous: NDArray[np.bool_]) -> tuple[f
 def expected_calibration_error(
     probability: NDArray[np.floating], anomalous: NDArray[np.bool_], bins: int = 10
 ) -> float:
-    """Mean distance of confidence and accuracy over bins of equal width, weighted by their photographs (Guo et al. 2017)."""
+    """Mean distance of confidence and accuracy over bins of equal width, weighted by their photographs (Guo et al.
+    2017).
+    """
     confidence = np.maximum(probability, 1 - probability)
     right = (probability >= 0.5) == anomalous
     at = np.minimum((confidence * bins).astype(int), bins - 1)

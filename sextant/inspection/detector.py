@@ -65,8 +65,10 @@ class Detector:
 
 @dataclass(frozen=True, eq=False)
 class Quality:
-    """Of the photograph: brightness (mean) and contrast (deviation) of luminance, 0 to 255; sharpness is the variance of
-    its Laplacian over the crop as the network sees it."""
+    """Of the photograph: brightness (mean) and contrast (deviation) of luminance, 0 to 255; sharpness is the "
+    "variance of
+    its Laplacian over the crop as the network sees it.
+    """
 
     brightness: float
     contrast: float
@@ -77,11 +79,12 @@ class Quality:
 class Detection:
     """What a detector says of a photograph.
 
-    `confidence` is the calibrated probability that `is_anomalous` is right, `probability` that of an anomaly. `anomalies`
-    are name, colour and share of the photograph, background first; `size` is the photograph's (width, height); a pixel of `mask` (height, width), as large as the
-    photograph, is a position in `anomalies`. The mask is None where nothing is painted by a model without labels. `heat`
-    (rows, columns) is how suspicious each patch of the crop is, 0 where the model begins to paint. `segments` tells
-    whether the answer holds masks, as the service's segmentation models give them.
+    `confidence` is the calibrated probability that `is_anomalous` is right, `probability` that of an anomaly.
+    `anomalies` are name, colour and share of the photograph, background first; `size` is the photograph's (width,
+    height); a pixel of `mask` (height, width), as large as the photograph, is a position in `anomalies`. The mask is
+    None where nothing is painted by a model without labels. `heat` (rows, columns) is how suspicious each patch of the
+    crop is, 0 where the model begins to paint. `segments` tells whether the answer holds masks, as the service's
+    segmentation models give them.
     """
 
     is_anomalous: bool
@@ -140,6 +143,7 @@ def detect(detector: Detector, pixels: NDArray[np.uint8]) -> Detection:
         confidence=confidence,
         anomalies=anomalies,
         product_found=seen.product_found,
+        promised=judged.score >= calibration.rejecting,
     )
     return Detection(
         is_anomalous=is_anomalous,
@@ -196,8 +200,8 @@ def _painted(
 def response(detection: Detection) -> dict[str, Any]:
     """The answer to DetectAnomalies, member for member as the service gave it.
 
-    Areas are shares from 0 to 1, whatever their name says; the first is the background. Models that were trained without
-    masks answer without `Anomalies` and `AnomalyMask`.
+    Areas are shares from 0 to 1, whatever their name says; the first is the background. Models that were trained
+    without masks answer without `Anomalies` and `AnomalyMask`.
     """
     result: dict[str, Any] = {
         "Source": {"Type": "direct"},

@@ -170,8 +170,8 @@ def _leaks(train: Sequence[_Looked], test: Sequence[_Looked]) -> list[Finding]:
     return [
         Finding(
             "leak",
-            f"{_count(len(leaked), 'test photograph')} also lie in the training set: the test tells better numbers than "
-            "the line will see",
+            f"{_count(len(leaked), 'test photograph')} also lie in the training set: the test "
+            "tells better numbers than the line will see",
             "Remove them from one of the two sets.",
             tuple(each.source for each in [*leaked, *copies]),
             {"photographs": len(leaked), "share": len(leaked) / len(test)},
@@ -236,7 +236,8 @@ def _light(looked: Sequence[_Looked]) -> list[Finding]:
     return [
         Finding(
             "exposure",
-            f"{_count(len(odd), 'photograph')} are far brighter or darker than the others (brightness {usual:.0f} of 255)",
+            f"{_count(len(odd), 'photograph')} are far brighter or darker than the others "
+            f"(brightness {usual:.0f} of 255)",
             "If the line has such light, add more like them; else take them again.",
             tuple(each.source for each in odd),
             {
@@ -294,8 +295,8 @@ def _counts(looked: Sequence[_Looked], budget: float) -> list[Finding]:
         found.append(
             Finding(
                 "too_few_normals",
-                f"{normals} normal photographs can promise at most {1 / (normals + 1):.1%} false rejects on average, not "
-                f"{budget:.1%}",
+                f"{normals} normal photographs can promise at most {1 / (normals + 1):.1%} false rejects on "
+                f"average, not {budget:.1%}",
                 f"Add {needed - normals} photographs of items without a defect.",
                 (),
                 {"normals": normals, "needed": needed},

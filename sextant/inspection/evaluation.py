@@ -58,7 +58,9 @@ class Cut(BaseModel):
 
 
 class LabelMetrics(BaseModel):
-    """How well one label is painted: over photographs (is it found?) and pixels (`iou`, mean over those that have it)."""
+    """How well one label is painted: over photographs (is it found?) and pixels (`iou`, mean over those that have
+    it).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -73,7 +75,8 @@ class LabelMetrics(BaseModel):
 class Evaluation(BaseModel):
     """The numbers; None where these photographs cannot tell.
 
-    `false_reject_rate` is the share of normal photographs called anomalous, with Wilson's 95 % interval; `keeps_budget`
+    `false_reject_rate` is the share of normal photographs called anomalous, with Wilson's 95 % interval, and
+    `rejected_normals` how many of them a line would have thrown away without asking a person; `keeps_budget`
     is False where even the lower end is above the budget. `auroc` is with its 95 % interval (Hanley and McNeil 1982).
     `ece` is the expected calibration error of the confidence over ten bins. Curves are points (x, y): ROC of false and
     true positive rate, PR of recall and precision.
@@ -97,6 +100,8 @@ class Evaluation(BaseModel):
     budget: float
     keeps_budget: bool
     guarantee: float
+    rejected_normals: int
+    accepted_anomalies: int
     verdicts: dict[str, int]
     pixel_auroc: float | None = None
     labels: tuple[LabelMetrics, ...] = ()
@@ -194,6 +199,8 @@ def measured(rows: Sequence[Row], of: calibration.Calibration) -> Evaluation:
         budget=of.budget,
         keeps_budget=interval[0] <= of.budget,
         guarantee=of.guarantee,
+        rejected_normals=sum(each.verdict == "reject" and not each.anomalous for each in rows),
+        accepted_anomalies=sum(each.verdict == "accept" and each.anomalous for each in rows),
         verdicts={name: sum(each.verdict == name for each in rows) for name in ("accept", "review", "reject")},
         rows=tuple(rows),
         **_curves(scores, truth, of),
@@ -221,7 +228,7 @@ def _by_threshold(
     """Distinct scores from the highest, anomalies from each on up, and all photographs from each on up."""
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
-    last = np.nonzero(np.append(np.diff(ordered) != 0, True))[0]  # noqa: FBT003  an element, not a flag
+    last = np.nonzero(np.append(np.diff(ordered) != 0, True))[0]
     return ordered[last], np.cumsum(truth[order])[last], last + 1
 
 

@@ -1,7 +1,8 @@
 """How the numbers of a `model.Model` are found from patch features. Needs scipy.
 
-Every score that decides something (which patches look suspicious, how parts are weighed, where the threshold lies) is of
-a photograph that the bank or head in question has not seen: folds by photograph, with copies of one in the same fold.
+Every score that decides something (which patches look suspicious, how parts are weighed, where the threshold lies) is
+of a photograph that the bank or head in question has not seen: folds by photograph, with copies of one in the same
+fold.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ FEWEST_ANOMALIES = 3
 TOP = 24
 """Suspicious patches of a photograph that the patch head learns from: 1.5 % of 1,600."""
 
-_SMALL = 60  # normal photographs up to which there are ten folds, for a bank of nine tenths is more like the whole
+_FOLDS = 20
+"""Folds of small sets. A bank of 19 of 20 photographs is nearly the whole: its scores are those of the final model."""
+_SMALL = 100  # normal photographs up to which there are so many folds; five of more are as good
 _DIM = 64
 _SELECTION_DIM = 24
 _CANDIDATES = 20_000
@@ -34,7 +37,7 @@ _SAMPLED = 40_000
 _PATCH_STRENGTH = 0.01
 _POOLED_STRENGTH = 0.03
 _STACK_STRENGTH = 0.02
-_STACK_PRIOR = 0.5  # of each part: one that did not help among few photographs may with the next kind of defect
+_STACK_PRIOR = 0.2  # of each part: one that did not help among few photographs may with the next kind of defect
 _ROUNDS = 2
 _COVERED = 0.5
 _LABEL_PATCHES = 64
@@ -42,8 +45,10 @@ _LABEL_PATCHES = 64
 
 @dataclass(frozen=True, eq=False)
 class Photographs:
-    """Training's photographs: features (rows, columns, channels) of each, whether it is anomalous (n,), its fold (n,), and
-    how much of each patch its mask covers: by position, (labels, rows, columns), of those that have a mask."""
+    """Training's photographs: features (rows, columns, channels) of each, whether it is anomalous (n,), its fold "
+    "(n,), and
+    how much of each patch its mask covers: by position, (labels, rows, columns), of those that have a mask.
+    """
 
     features: Sequence[NDArray[np.float32]]
     anomalous: NDArray[np.bool_]
@@ -72,7 +77,7 @@ class Fitted:
 def folds(groups: Sequence[int], anomalous: NDArray[np.bool_], seed: int) -> NDArray[np.integer]:
     """The fold of each photograph: groups stay together, normal and anomalous ones are spread evenly, shape (n,)."""
     normals = int((~anomalous).sum())
-    count = min(10 if normals <= _SMALL else 5, normals)
+    count = min(_FOLDS if normals <= _SMALL else 5, normals)
     rng = np.random.default_rng(seed)
     found = np.zeros(len(groups), int)
     sizes = np.zeros((2, count))
@@ -178,11 +183,12 @@ def fit(photographs: Photographs, settings: DetectorSettings, report: Any) -> Fi
     heads: _Heads | None = None
     weights = np.ones(1, np.float32)
     if int(photographs.anomalous.sum()) >= FEWEST_ANOMALIES:
-        heads = _heads(photographs, scaled, distances, usual, rng, report)
+        draws = [rng.permutation(each.size) for each in distances]
+        heads = _heads(_Lesson(photographs, scaled, distances, usual, draws), report)
         parts = np.concatenate([parts, heads.parts], 1)
     columns = np.stack([parts[normal].mean(0), parts[normal].std(0) + 1e-3]).astype(np.float32)
     if heads is not None:
-        told = np.clip((parts - columns[0]) / columns[1], -5, 20)
+        told = model.deviations(parts, columns)
         weights = logistic(told, photographs.anomalous, _STACK_STRENGTH, prior=_STACK_PRIOR).weights
         weights = weights / weights.sum() if weights.sum() > 0 else np.array([1, 0, 0], np.float32)
     scores = np.array([model.stacked(each, columns, weights) for each in parts])
@@ -239,41 +245,45 @@ class _Heads:
     heats: Sequence[NDArray[np.float32]]
 
 
-def _heads(
-    photographs: Photographs,
-    scaled: Scaling,
-    distances: Sequence[NDArray[np.float32]],
-    usual: tuple[float, float],
-    rng: np.random.Generator,
-    report: Any,
-) -> _Heads:
+@dataclass(frozen=True, eq=False)
+class _Lesson:
+    """What heads learn from: distance maps, patches in random orders, and `seen`, what a patch head sees of one."""
+
+    photographs: Photographs
+    scaled: Scaling
+    distances: Sequence[NDArray[np.float32]]
+    usual: tuple[float, float]
+    draws: Sequence[NDArray[np.integer]]
+
+    def seen(self, at: int) -> NDArray[np.float32]:
+        standard = self.scaled.standardised(self.photographs.features[at])
+        return model.with_distance(standard, self.distances[at], self.usual)
+
+
+def _heads(lesson: _Lesson, report: Any) -> _Heads:
     """The heads of all photographs, and out of fold their logits (n, 2) and the labels' maps."""
-
-    def seen(at: int) -> NDArray[np.float32]:
-        return model.with_distance(scaled.standardised(photographs.features[at]), distances[at], usual)
-
-    pools = np.stack([model.pooled(scaled.standardised(each)) for each in photographs.features])
+    photographs, distances = lesson.photographs, lesson.distances
+    pools = np.stack([model.pooled(lesson.scaled.standardised(each)) for each in photographs.features])
     everyone = list(range(len(photographs)))
     fold_count = int(photographs.folds.max()) + 1
     parts = np.zeros((len(photographs), 2), np.float32)
     maps: list[NDArray[np.float32]] = [
         np.zeros((len(photographs.labels), *each.shape), np.float32) for each in distances
     ]
-    draws = [rng.permutation(each.size) for each in distances]
     for fold in range(fold_count):
         rest, held = photographs.of(photographs.folds != fold), photographs.of(photographs.folds == fold)
-        patch = _patch_head(photographs, rest, seen, distances, draws)
+        patch = _patch_head(lesson, rest)
         whole = _pooled_head(pools[rest], photographs.anomalous[rest])
-        labels = [_label_head(photographs, number, rest, seen, distances, draws) for number in _named(photographs)]
+        labels = [_label_head(lesson, number, rest) for number in _named(photographs)]
         for at in held:
-            x = seen(at)
+            x = lesson.seen(at)
             parts[at] = model.photograph_logit(patch(x)), float(whole(pools[at]))
             for number, head in zip(_named(photographs), labels, strict=True):
                 maps[at][number] = head(x).reshape(distances[at].shape)
         report("learn anomalies", fold + 1, fold_count + 1)
     heads = []
     for number in _named(photographs):
-        head = _label_head(photographs, number, everyone, seen, distances, draws)
+        head = _label_head(lesson, number, everyone)
         shift = _best_cut([maps[at][number] for at in everyone], [_truth(photographs, at, number) for at in everyone])
         for each in maps:
             each[number] -= shift
@@ -281,7 +291,7 @@ def _heads(
         heads.append(LabelHead(name, colour, Linear(head.weights, head.bias - shift)))
     report("learn anomalies", fold_count + 1, fold_count + 1)
     return _Heads(
-        patch=_patch_head(photographs, everyone, seen, distances, draws),
+        patch=_patch_head(lesson, everyone),
         pooled=_pooled_head(pools, photographs.anomalous),
         labels=tuple(heads),
         parts=parts,
@@ -306,17 +316,17 @@ def _pooled_head(pools: NDArray[np.float32], anomalous: NDArray[np.bool_]) -> Po
     return PooledHead(mean, deviation, logistic(empty.scaled(pools), anomalous, _POOLED_STRENGTH))
 
 
-def _patch_head(
-    photographs: Photographs, chosen: Sequence[int], seen: Any, distances: Sequence[Any], draws: Sequence[Any]
-) -> Linear:
+def _patch_head(lesson: _Lesson, chosen: Sequence[int]) -> Linear:
     """Multiple-instance learning: which of an anomalous photograph's suspicious patches are the anomaly is found by
-    fitting, choosing anew those with the largest logits, and fitting again. Where there is a mask it tells."""
+    fitting, choosing anew those with the largest logits, and fitting again. Where there is a mask it tells.
+    """
+    photographs, distances, draws = lesson.photographs, lesson.distances, lesson.draws
     ranks = {at: distances[at].ravel() for at in chosen}
     head = Linear(np.zeros(0, np.float32), 0.0)
     for _ in range(_ROUNDS + 1):
         rows, labels = [], []
         for at in chosen:
-            x = seen(at)
+            x = lesson.seen(at)
             logits = ranks[at] if not head.weights.size else head(x)
             order = np.argsort(-logits, kind="stable")
             if not photographs.anomalous[at]:
@@ -338,21 +348,15 @@ def _under(cover: NDArray[np.float32], draw: NDArray[np.integer]) -> NDArray[np.
     return found if len(found) else np.array([int(flat.argmax())])
 
 
-def _label_head(
-    photographs: Photographs,
-    number: int,
-    chosen: Sequence[int],
-    seen: Any,
-    distances: Sequence[Any],
-    draws: Sequence[Any],
-) -> Linear:
+def _label_head(lesson: _Lesson, number: int, chosen: Sequence[int]) -> Linear:
     """A logit of patches for one label; all that it does not cover is against it, the suspicious above all."""
+    photographs, distances, draws = lesson.photographs, lesson.distances, lesson.draws
     rows, labels = [], []
     for at in chosen:
         truth = _truth(photographs, at, number)
         if truth is None:
             continue
-        x, flat = seen(at), truth.ravel()
+        x, flat = lesson.seen(at), truth.ravel()
         order = np.argsort(-distances[at].ravel(), kind="stable")
         free = np.concatenate([order[flat[order] == 0][:TOP], draws[at][flat[draws[at]] == 0][:_LABEL_PATCHES]])
         inside = _under(truth, draws[at]) if flat.max() > 0 else np.zeros(0, int)

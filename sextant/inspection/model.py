@@ -29,7 +29,8 @@ _POOLED = 16  # of the largest values of each channel that are averaged
 @dataclass(frozen=True, eq=False)
 class Scaling:
     """How features are standardised: (value - mean) / deviation by channel; `projection` (channels, d) makes the short
-    vectors that distances are measured on. From normal photographs only."""
+    vectors that distances are measured on. From normal photographs only.
+    """
 
     mean: NDArray[np.float32]
     deviation: NDArray[np.float32]
@@ -39,7 +40,9 @@ class Scaling:
         return (features - self.mean) / self.deviation
 
     def placed(self, standard: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Short vectors with places, shape (rows * columns, d + 2), of standardised features (rows, columns, channels)."""
+        """Short vectors with places, shape (rows * columns, d + 2), of standardised features (rows, columns,
+        channels).
+        """
         rows, columns, channels = standard.shape
         y, x = np.mgrid[0:rows, 0:columns].astype(np.float32) * np.float32(POSITION / max(rows, columns))
         short = standard.reshape(-1, channels) @ self.projection
@@ -87,10 +90,10 @@ class Model:
     """A trained detector without its network.
 
     `bank` are placed vectors of normal patches, shape (n, d + 2). `distance` is mean and deviation of the log distance
-    of normal patches, `sizes` those of the photograph's log distances by `SIZES`: (2, 3); both from photographs that the
-    bank had not seen. `columns` are the mean and deviation of each part of the score for normal photographs, (2, parts),
-    and `weights` (parts,) how they are summed. Parts: bank, and with anomalies in training patch and pooled head.
-    `suspicious` is the distance from which on a patch is painted where no label head tells.
+    of normal patches, `sizes` those of the photograph's log distances by `SIZES`: (2, 3); both from photographs that
+    the bank had not seen. `columns` are the mean and deviation of each part of the score for normal photographs, (2,
+    parts), and `weights` (parts,) how they are summed. Parts: bank, and with anomalies in training patch and pooled
+    head. `suspicious` is the distance from which on a patch is painted where no label head tells.
     """
 
     scaling: Scaling
@@ -136,7 +139,9 @@ def log_distances(distances: NDArray[np.float32]) -> NDArray[np.float32]:
 def with_distance(
     standard: NDArray[np.float32], distances: NDArray[np.float32], usual: tuple[float, float]
 ) -> NDArray[np.float32]:
-    """What the patch heads see: standardised features and the standardised log distance, (rows * columns, channels + 1)."""
+    """What the patch heads see: standardised features and the standardised log distance, (rows * columns, channels +
+    1).
+    """
     channels = standard.shape[-1]
     log = (np.log(distances.reshape(-1, 1)) - np.float32(usual[0])) / np.float32(usual[1])
     # Standardised channels are correlated: scaled so that their sum of squares is about that of a few numbers.
@@ -161,9 +166,14 @@ def bank_part(distances: NDArray[np.float32], sizes: NDArray[np.float32]) -> flo
     return float(((log_distances(distances) - sizes[0]) / sizes[1]).mean())
 
 
+def deviations(parts: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Parts as deviations from normal photographs, limited: beyond eight one is as sure as another."""
+    return np.clip((parts - columns[0]) / columns[1], -5, 8)
+
+
 def stacked(parts: NDArray[np.float32], columns: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
-    """The score: parts as deviations from normal photographs, limited, weighed and summed."""
-    return float(np.clip((parts - columns[0]) / columns[1], -5, 20) @ weights)
+    """The score: the weighed sum of `deviations`."""
+    return float(deviations(parts, columns) @ weights)
 
 
 def judge(model: Model, features: NDArray[np.float32]) -> Judged:

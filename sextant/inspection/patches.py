@@ -55,7 +55,8 @@ def session(graph: bytes) -> Any:
     if len(inputs) != 1 or inputs[0].type != "tensor(uint8)" or len(inputs[0].shape) != 4 or not maps:
         told = ", ".join(f"{each.name} {each.type} {each.shape}" for each in [*inputs, *outputs])
         raise BackboneError(
-            f"the backbone has {told}: it must take uint8 pixels (n, height, width, 3), normalise them itself, and give "
+            f"the backbone has {told}: it must take uint8 pixels (n, height, width, 3), normalise them itself, and "
+            f"give "
             "one or more maps (n, channels, h, w)"
         )
     return made

@@ -21,6 +21,7 @@ def verdict(
     confidence: float,
     anomalies: Sequence[tuple[str, str, float]],
     product_found: bool,
+    promised: bool = True,
 ) -> tuple[Verdict, str]:
     """The verdict and its reason in words.
 
@@ -31,6 +32,7 @@ def verdict(
             an item anomalous that probably is.
         anomalies: name, colour and share of the photograph, background first.
         product_found: whether a product lies where it is looked for.
+        promised: whether a rejection keeps the promise of the false-reject budget.
     """
     if not product_found:
         return "review", "no whole product was found in the photograph"
@@ -48,4 +50,6 @@ def verdict(
         ]
         if len(counted) < rules.min_labels:
             return "accept", f"anomalous, but {len(counted)} of {rules.min_labels} labels reach their area"
+    if not promised:
+        return "review", "anomalous, but too few normal photographs promise that this is no false reject"
     return "reject", "anomalous"

@@ -76,16 +76,23 @@ def card(trained: Trained, project: str = "", version: str = "") -> str:
         f"# Anomaly detector{f' {project}' if project else ''}{f', version {version}' if version else ''}",
         "",
         "## What it is",
-        f"Trained on {detector.facts.normals} normal and {detector.facts.anomalies} anomalous photographs of "
-        f"{detector.facts.photograph[0]} x {detector.facts.photograph[1]} px. It looks at {crops[detector.crop.kind]} at "
-        f"{detector.size[0]} x {detector.size[1]} px with the backbone {detector.settings.backbone} in "
-        f"{detector.facts.arithmetic}.",
-        f"It {'learned from the anomalies' if detector.model.patch else 'knows normal items only'}. Kinds of defects with "
-        f"masks: {labels}.",
+        (
+            f"Trained on {detector.facts.normals} normal and {detector.facts.anomalies} anomalous photographs of "
+            f"{detector.facts.photograph[0]} x {detector.facts.photograph[1]} px. It looks at "
+            f"{crops[detector.crop.kind]} at {detector.size[0]} x {detector.size[1]} px with the backbone "
+            f"{detector.settings.backbone} in "
+            f"{detector.facts.arithmetic}."
+        ),
+        (
+            f"It {'learned from the anomalies' if detector.model.patch else 'knows normal items only'}. Kinds of "
+            f"defects with masks: {labels}."
+        ),
         "",
         "## What it promises",
-        f"False-reject budget {calibration.budget:.1%}; {calibration.normals} normal photographs promise "
-        f"{calibration.guarantee:.1%} on average over trainings, if the line's items are like them.",
+        (
+            f"False-reject budget {calibration.budget:.1%}; {calibration.normals} normal photographs promise "
+            f"{calibration.guarantee:.1%} on average over trainings, if the line's items are like them."
+        ),
         f"From {calibration.normals_needed} normal photographs on the budget can be promised.",
         "",
         "## Measured",
@@ -93,8 +100,10 @@ def card(trained: Trained, project: str = "", version: str = "") -> str:
         "| --- | --- | --- |",
         *_table(trained.out_of_fold, trained.test),
         "",
-        "Out of fold: each training photograph judged by a model that had not seen it. Weights and thresholds were chosen on "
-        "these numbers, so the test column is the one to trust.",
+        (
+            "Out of fold: each training photograph judged by a model that had not seen it. Weights and thresholds "
+            "were chosen on these numbers, so the test column is the one to trust."
+        ),
         *(["", "## To know", *notes] if notes else []),
     ]
     return "\n".join(lines) + "\n"

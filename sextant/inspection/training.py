@@ -57,9 +57,14 @@ class Trained:
 
 @dataclass(frozen=True, eq=False)
 class _Set:
-    """Photographs as the network sees them. `masks` are shares of patches, by position; see `fitting.Photographs`."""
+    """Photographs as the network sees them; `groups` as in `doctor.groups`, `masks` shares of patches by position."""
 
+    settings: DetectorSettings
+    crop: Crop
+    size: tuple[int, int]
+    photograph: tuple[int, int]
     sources: list[str]
+    groups: list[int]
     anomalous: NDArray[np.bool_]
     pixels: list[NDArray[np.uint8]]
     masks: dict[int, NDArray[np.float32]]
@@ -94,12 +99,10 @@ def train(
     readable, skipped = _readable(chosen, tell)
     _enough(readable, skipped)
     crop = _crop(readable, settings)
-    size = _input_size(readable, crop, settings)
-    whole = _set(readable, crop, size, tell)
-    graph = backbone.graph(settings.backbone)
-    fitted, detector = _detector(whole, graph, settings, crop, size, readable, "float32", tell)
+    whole = _set(readable, settings, crop, tell)
+    fitted, detector = _detector(whole, backbone.graph(settings.backbone), "float32", tell)
     if settings.int8:
-        fitted, detector = _eight_bits(fitted, detector, whole, readable, notes, tell)
+        fitted, detector = _eight_bits((fitted, detector), whole, notes, tell)
     notes += _promises(detector)
     out_of_fold = evaluation.measured(_rows(detector, fitted, whole), detector.model.calibration)
     held_out = list(test)
@@ -178,7 +181,8 @@ def _input_size(readable: Sequence[_Readable], crop: Crop, settings: DetectorSet
     return patches.input_size(round(crop.width * width), round(crop.height * height), settings.input_px)
 
 
-def _set(readable: Sequence[_Readable], crop: Crop, size: tuple[int, int], tell: Any) -> _Set:
+def _set(readable: Sequence[_Readable], settings: DetectorSettings, crop: Crop, tell: Any) -> _Set:
+    size = _input_size(readable, crop, settings)
     labels = sorted({told for each in readable for told in each.example.mask_labels.values()})
     names: dict[str, str] = {}
     for name, colour in labels:
@@ -196,11 +200,16 @@ def _set(readable: Sequence[_Readable], crop: Crop, size: tuple[int, int], tell:
             masks[at] = _covered(mask, each, boxes[at], size, list(names))
     painted = [n for n, name in enumerate(names) if any(mask[n].max() > 0 for mask in masks.values())]
     return _Set(
-        [each.example.source for each in readable],
-        np.array([each.example.is_anomalous for each in readable]),
-        pixels,
-        {at: mask[painted] for at, mask in masks.items()} if painted else {},
-        tuple(list(names.items())[n] for n in painted),
+        settings=settings,
+        crop=crop,
+        size=size,
+        photograph=Counter((each.width, each.height) for each in readable).most_common(1)[0][0],
+        sources=[each.example.source for each in readable],
+        groups=doctor.groups([each.small.astype(np.float32) for each in readable], [each.digest for each in readable]),
+        anomalous=np.array([each.example.is_anomalous for each in readable]),
+        pixels=pixels,
+        masks={at: mask[painted] for at, mask in masks.items()} if painted else {},
+        labels=tuple(list(names.items())[n] for n in painted),
     )
 
 
@@ -221,34 +230,24 @@ def _covered(
     return np.stack(shares) if shares else np.zeros((0, grid[1], grid[0]), np.float32)
 
 
-def _detector(
-    whole: _Set,
-    graph: bytes,
-    settings: DetectorSettings,
-    crop: Crop,
-    size: tuple[int, int],
-    readable: Sequence[_Readable],
-    arithmetic: str,
-    tell: Any,
-) -> tuple[Fitted, Detector]:
+def _detector(whole: _Set, graph: bytes, arithmetic: str, tell: Any) -> tuple[Fitted, Detector]:
     network = patches.session(graph)
     features = []
     for done, pixels in enumerate(whole.pixels, start=1):
         features.append(np.ascontiguousarray(patches.features(network, pixels)))
         tell("compute features", done, len(whole.pixels))
-    groups = doctor.groups([each.small.astype(np.float32) for each in readable], [each.digest for each in readable])
-    folds = fitting.folds(groups, whole.anomalous, settings.seed)
+    folds = fitting.folds(whole.groups, whole.anomalous, whole.settings.seed)
     rows, columns = features[0].shape[:2]
     masks = {at: _on_grid(mask, rows, columns) for at, mask in whole.masks.items()}
-    fitted = fitting.fit(fitting.Photographs(features, whole.anomalous, folds, masks, whole.labels), settings, tell)
-    common = Counter((each.width, each.height) for each in readable).most_common(1)[0][0]
+    photographs = fitting.Photographs(features, whole.anomalous, folds, masks, whole.labels)
+    fitted = fitting.fit(photographs, whole.settings, tell)
     facts = Facts(
         normals=int((~whole.anomalous).sum()),
         anomalies=int(whole.anomalous.sum()),
-        photograph=common,
+        photograph=whole.photograph,
         arithmetic=arithmetic,
     )
-    return fitted, Detector(settings, crop, size, graph, network, fitted.model, facts)
+    return fitted, Detector(whole.settings, whole.crop, whole.size, graph, network, fitted.model, facts)
 
 
 def _on_grid(mask: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
@@ -257,36 +256,31 @@ def _on_grid(mask: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.f
     return np.stack([np.asarray(Image.fromarray(each).resize((columns, rows), Image.Resampling.BOX)) for each in mask])
 
 
-def _eight_bits(
-    fitted: Fitted,
-    detector: Detector,
-    whole: _Set,
-    readable: Sequence[_Readable],
-    notes: list[str],
-    tell: Any,
-) -> tuple[Fitted, Detector]:
+def _eight_bits(made: tuple[Fitted, Detector], whole: _Set, notes: list[str], tell: Any) -> tuple[Fitted, Detector]:
     """The detector in 8-bit arithmetic where it detects as well out of fold, else the given one; a note tells which."""
+    fitted, detector = made
     if not detector.model.calibration.calibrated:
         notes.append("8-bit arithmetic was not tried: without anomalies nothing tells what it costs.")
-        return fitted, detector
+        return made
     graph = quantised.graph(detector.graph, detector.network.get_inputs()[0].name, whole.pixels)
-    other, small = _detector(whole, graph, detector.settings, detector.crop, detector.size, readable, "int8", tell)
+    other, small = _detector(whole, graph, "int8", tell)
     areas = [evaluation.auroc(each.scores[~whole.anomalous], each.scores[whole.anomalous]) for each in (fitted, other)]
     keeps = areas[1] >= areas[0] - quantised.TOLERANCE
     notes.append(
         f"8-bit arithmetic was {'kept' if keeps else 'refused'}: out-of-fold AUROC {areas[1]:.3f} where float32 has "
         f"{areas[0]:.3f}."
     )
-    return (other, small) if keeps else (fitted, detector)
+    return (other, small) if keeps else made
 
 
 def _promises(detector: Detector) -> list[str]:
     calibration = detector.model.calibration
     notes = []
     if calibration.normals < calibration.normals_needed:
+        missing = calibration.normals_needed - calibration.normals
         notes.append(
             f"{calibration.normals} normal photographs promise at most {calibration.guarantee:.1%} false rejects on "
-            f"average; for the budget of {calibration.budget:.1%} add {calibration.normals_needed - calibration.normals}."
+            f"average; for the budget of {calibration.budget:.1%} add {missing}."
         )
     if not calibration.calibrated:
         notes.append(
@@ -310,6 +304,7 @@ def _rows(detector: Detector, fitted: Fitted, whole: _Set) -> list[evaluation.Ro
             confidence=confidence,
             anomalies=(),
             product_found=True,
+            promised=score >= calibration.rejecting,
         )
         rows.append(
             evaluation.Row(
