@@ -15,7 +15,8 @@ from stacks.building_blocks.grants import as_finding, grant_read, grant_read_wri
 from stacks.building_blocks.nag import acknowledge
 from stacks.building_blocks.network import network
 from stacks.building_blocks.python_code import ROOT, archive, image_context
-from stacks.slides.steps import Jobs, Torch
+from stacks.slides.steps import Jobs
+from stacks.slides.training import Torch
 
 if TYPE_CHECKING:
     import aws_cdk.aws_s3 as s3

@@ -14,7 +14,7 @@ from stacks.building_blocks.alarms import alarm
 from stacks.building_blocks.data_lake import log_group
 from stacks.building_blocks.grants import as_finding
 from stacks.building_blocks.nag import acknowledge
-from stacks.slides import steps
+from stacks.slides import steps, training
 from stacks.slides.arrival import start_on_arrival
 from stacks.slides.steps import Cluster
 
@@ -172,7 +172,7 @@ def _headed(settings: SlidesConfig, execution: Execution) -> dict[str, steps.Sta
     return {
         "Pack": steps.processing("pack", [], jobs, _PACKING),
         "Features": steps.processing("features", ["--encoder", settings.encoder], jobs, features),
-        "Train": steps.training(jobs, Cluster(settings.training_instance_type), hyperparameters, METRIC_DEFINITIONS),
+        "Train": training.head(jobs, Cluster(settings.training_instance_type), hyperparameters, METRIC_DEFINITIONS),
     }
 
 
@@ -189,5 +189,5 @@ def _finetuned(settings: SlidesConfig, execution: Execution) -> dict[str, steps.
     ranks = str(settings.training_instances * _MOST_GPUS)
     return {
         "Pack": steps.processing("pack", ["--world-size", ranks], jobs, _PACKING),
-        "Train": steps.finetuning(jobs, torch, cluster, hyperparameters, METRIC_DEFINITIONS),
+        "Train": training.finetuning(jobs, torch, cluster, hyperparameters, METRIC_DEFINITIONS),
     }

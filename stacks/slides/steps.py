@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 State: TypeAlias = dict[str, Any]
 
-_HOUR = 3600
+LONGEST_SECONDS = 24 * 3600
 _THROTTLED = {
     "ErrorEquals": ["SageMaker.AmazonSageMakerException", "SageMaker.ResourceLimitExceededException"],
     "IntervalSeconds": 5,  # a wrong request has the first name, too: it must not be tried for hours
@@ -27,6 +27,8 @@ _THROTTLED = {
 }
 # A job that lost an instance goes on where it was; one that fails for its input fails again, and tells so.
 _AGAIN = {"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 10, "MaxAttempts": 1}
+RETRIES = [_THROTTLED, _AGAIN]
+"""Of a state that is a job."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,6 @@ class Cluster:
     instance_type: str
     instances: int = 1
     volume_gb: int = 50
-
-
-@dataclass(frozen=True)
-class Torch:
-    """SageMaker's container of PyTorch, and where this repository's code for it lies in S3 (a zip)."""
-
-    image: str
-    code: str
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,7 @@ def processing(step: str, arguments: Sequence[str], jobs: Jobs, cluster: Cluster
     """`python3 -m processing.slides.{step} --run {root} …`; further arguments may be expressions."""
     return {
         "Type": "Task",
-        "Resource": _integration("createProcessingJob.sync"),
+        "Resource": integration("createProcessingJob.sync"),
         "Arguments": {
             "ProcessingJobName": job_name(step),
             "AppSpecification": {
@@ -92,74 +86,16 @@ def processing(step: str, arguments: Sequence[str], jobs: Jobs, cluster: Cluster
                 "ContainerEntrypoint": ["python3", "-m", f"processing.slides.{step}"],
                 "ContainerArguments": ["--run", expression(ROOT), *arguments],
             },
-            "ProcessingResources": {"ClusterConfig": _instances(cluster)},
+            "ProcessingResources": {"ClusterConfig": instances(cluster)},
             "RoleArn": jobs.role,
-            "StoppingCondition": {"MaxRuntimeInSeconds": 24 * _HOUR},
+            "StoppingCondition": {"MaxRuntimeInSeconds": LONGEST_SECONDS},
             "NetworkConfig": {
                 "EnableInterContainerTrafficEncryption": True,
                 **({"VpcConfig": jobs.network} if jobs.network else {}),
             },
         },
         "Output": _UNCHANGED,
-        "Retry": [_THROTTLED, _AGAIN],
-    }
-
-
-def training(jobs: Jobs, cluster: Cluster, hyperparameters: dict[str, str], metrics: Sequence[State]) -> State:
-    """The head's training on features; `model.data` of the state's output is where its artefact lies."""
-    channels = [_channel(name, f"features/{name}/", "FastFile") for name in ("train", "valid")]
-    channels.append(_channel("accounts", "features/accounts/", "File"))  # of which encoder the features are
-    algorithm = {"TrainingImage": jobs.image, "TrainingInputMode": "FastFile", "MetricDefinitions": list(metrics)}
-    return _training(jobs, cluster, algorithm, hyperparameters, channels)
-
-
-def finetuning(
-    jobs: Jobs, torch: Torch, cluster: Cluster, hyperparameters: dict[str, str], metrics: Sequence[State]
-) -> State:
-    """The network's training on tiles, in SageMaker's container of PyTorch; its output is that of `training`.
-
-    The container unpacks the code and hands over to its training/slides/start.sh.
-    """
-    unpack = "python3 -m zipfile -e /opt/ml/input/data/code/*.zip /opt/ml/program"
-    algorithm = {
-        "TrainingImage": torch.image,
-        "TrainingInputMode": "FastFile",
-        "MetricDefinitions": list(metrics),
-        "ContainerEntrypoint": ["/bin/sh", "-c", f"{unpack} && exec sh /opt/ml/program/training/slides/start.sh"],
-    }
-    channels = [_channel(name, f"records/{name}/", "FastFile") for name in ("train", "valid")]
-    code = {"S3DataType": "S3Prefix", "S3Uri": torch.code, "S3DataDistributionType": "FullyReplicated"}
-    channels.append({"ChannelName": "code", "InputMode": "File", "DataSource": {"S3DataSource": code}})
-    return _training(jobs, cluster, algorithm, hyperparameters, channels)
-
-
-def _training(
-    jobs: Jobs,
-    cluster: Cluster,
-    algorithm: State,
-    hyperparameters: dict[str, str],
-    channels: list[State],
-) -> State:
-    return {
-        "Type": "Task",
-        "Resource": _integration("createTrainingJob.sync"),
-        "Arguments": {
-            "TrainingJobName": job_name("train"),
-            "AlgorithmSpecification": algorithm,
-            "HyperParameters": hyperparameters,
-            "InputDataConfig": [*channels, _channel("manifest", "records/manifest.json", "File")],
-            "OutputDataConfig": {"S3OutputPath": text(ROOT, "/model/")},
-            "CheckpointConfig": {"S3Uri": text(ROOT, "/checkpoints/")},
-            "ResourceConfig": _instances(cluster),
-            "RoleArn": jobs.role,
-            "StoppingCondition": {"MaxRuntimeInSeconds": 24 * _HOUR},
-            "EnableInterContainerTrafficEncryption": True,
-            **({"VpcConfig": jobs.network} if jobs.network else {}),
-        },
-        "Output": expression(
-            "$merge([$states.input, {'model': {'data': $states.result.ModelArtifacts.S3ModelArtifacts}}])"
-        ),
-        "Retry": [_THROTTLED, _AGAIN],
+        "Retry": RETRIES,
     }
 
 
@@ -167,7 +103,7 @@ def model(jobs: Jobs) -> State:
     """The trained model in the image that serves it, named as the run."""
     return {
         "Type": "Task",
-        "Resource": _integration("createModel"),
+        "Resource": integration("createModel"),
         "Arguments": {
             "ModelName": expression(RUN),
             "PrimaryContainer": {"Image": jobs.image, "ModelDataUrl": expression(MODEL)},
@@ -183,7 +119,7 @@ def transform(cluster: Cluster) -> State:
     """Scores of every tile of the test slides: `scores/{slide}.tfrecord.out`, a JSON line per tile."""
     return {
         "Type": "Task",
-        "Resource": _integration("createTransformJob.sync"),
+        "Resource": integration("createTransformJob.sync"),
         "Arguments": {
             "TransformJobName": job_name("score"),
             "ModelName": expression(RUN),
@@ -202,7 +138,7 @@ def transform(cluster: Cluster) -> State:
             "TransformResources": {"InstanceType": cluster.instance_type, "InstanceCount": cluster.instances},
         },
         "Output": _UNCHANGED,
-        "Retry": [_THROTTLED, _AGAIN],
+        "Retry": RETRIES,
     }
 
 
@@ -228,7 +164,8 @@ def called(function: str) -> State:
     }
 
 
-def _instances(cluster: Cluster) -> State:
+def instances(cluster: Cluster) -> State:
+    """A cluster as SageMaker's ClusterConfig and ResourceConfig have it."""
     return {
         "InstanceType": cluster.instance_type,
         "InstanceCount": cluster.instances,
@@ -236,11 +173,6 @@ def _instances(cluster: Cluster) -> State:
     }
 
 
-def _channel(name: str, place: str, mode: str) -> State:
-    where = {"S3DataType": "S3Prefix", "S3Uri": text(ROOT, f"/{place}")}
-    source = {**where, "S3DataDistributionType": "FullyReplicated"}
-    return {"ChannelName": name, "InputMode": mode, "DataSource": {"S3DataSource": source}}
-
-
-def _integration(operation: str) -> str:
+def integration(operation: str) -> str:
+    """The resource of a state that calls SageMaker."""
     return f"arn:{cdk.Aws.PARTITION}:states:::sagemaker:{operation}"
