@@ -11,11 +11,11 @@ import aws_cdk.aws_iam as iam
 import aws_cdk.aws_sagemaker as sagemaker
 from constructs import Construct
 
-from sextant.slides.deploy import VARIANT
 from stacks.building_blocks.alarms import alarm
 from stacks.building_blocks.function import PythonFunction, lost_events
 from stacks.building_blocks.grants import as_finding, grant_read
 from stacks.building_blocks.nag import acknowledge
+from stacks.slides.scaling import grant_scaling
 
 if TYPE_CHECKING:
     import aws_cdk.aws_kms as kms
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     from stacks.config import EnvironmentConfig
     from stacks.slides.execution import Execution
-
-
-SCALING_SERVICE = "sagemaker.application-autoscaling.amazonaws.com"
 
 
 class Registry(Construct):
@@ -144,10 +141,7 @@ class Registry(Construct):
             *(f"AwsSolutions-IAM5[Resource::{as_finding(made.role, arn)}]" for arn in (*made_here, packages)),
             "AwsSolutions-IAM5[Resource::*]",
         )
-        self._scaling(
-            made.role,
-            endpoint=stack.format_arn(service="sagemaker", resource="endpoint", resource_name=self.group_name),
-        )
+        grant_scaling(made.role, self.group_name)
         mine = {"ModelPackageGroupName": [self.group_name], "ModelApprovalStatus": ["Approved"]}
         settled = {"EndpointName": [self.group_name], "EndpointStatus": ["IN_SERVICE", "FAILED"]}
         for rule_id, kind, detail, description in (
@@ -175,64 +169,4 @@ class Registry(Construct):
             threshold=1,
             description="A model was approved and the endpoint does not serve it: the event lies in the queue of lost "
             "approvals, the reason in the function's log. Reject the package, or mend the reason and approve it again.",
-        )
-
-    def _scaling(self, role: iam.Role, *, endpoint: str) -> None:
-        """Lets the function register the endpoint's one variant for scaling, and the service do what follows from it.
-
-        Application Auto Scaling checks that its caller may do what it will do in its own, service-linked role: change
-        the endpoint's capacity, and make, look at and delete its alarms.
-        """
-        stack = cdk.Stack.of(self)
-        targets_of_scaling = stack.format_arn(
-            service="application-autoscaling", resource="scalable-target", resource_name="*"
-        )
-        alarm_names = f"TargetTracking-endpoint/{self.group_name}/variant/{VARIANT}-*"
-        alarms, any_alarm = (
-            stack.format_arn(
-                service="cloudwatch",
-                resource="alarm",
-                resource_name=name,
-                arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-            )
-            for name in (alarm_names, "*")
-        )
-        linked = stack.format_arn(
-            service="iam",
-            region="",
-            resource="role",
-            resource_name=f"aws-service-role/{SCALING_SERVICE}/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint",
-        )
-        of_variants = {
-            "application-autoscaling:service-namespace": "sagemaker",
-            "application-autoscaling:scalable-dimension": "sagemaker:variant:DesiredInstanceCount",
-        }
-        grants: tuple[tuple[list[str], str, dict[str, str]], ...] = (
-            (
-                [
-                    "application-autoscaling:DeregisterScalableTarget",
-                    "application-autoscaling:PutScalingPolicy",
-                    "application-autoscaling:RegisterScalableTarget",
-                ],
-                targets_of_scaling,
-                of_variants,
-            ),
-            (["sagemaker:UpdateEndpointWeightsAndCapacities"], endpoint, {}),
-            (["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"], alarms, {}),
-            (["cloudwatch:DescribeAlarms"], any_alarm, {}),
-            (["iam:CreateServiceLinkedRole"], linked, {"iam:AWSServiceName": SCALING_SERVICE}),
-        )
-        for actions, resource, condition in grants:
-            conditions = {"StringEquals": condition} if condition else {}
-            role.add_to_principal_policy(
-                iam.PolicyStatement(actions=actions, resources=[resource], conditions=conditions)
-            )
-        acknowledge(
-            role,
-            "Scalable targets have numbers and alarms have endings that are not known beforehand; a condition keeps to "
-            "instances of endpoints. Alarms are described by no narrower resource than all of them.",
-            *(
-                f"AwsSolutions-IAM5[Resource::{as_finding(role, arn)}]"
-                for arn in (targets_of_scaling, alarms, any_alarm)
-            ),
         )
