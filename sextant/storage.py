@@ -349,5 +349,8 @@ def _split(uri: str) -> tuple[str, str]:
 
 @cache
 def _s3() -> Any:
-    """One client per process: executors import this module for themselves."""
+    """One client per process: executors import this module for themselves.
+
+    It has the patience of jobs. The one function that reads through it is a step of a state machine, which repeats it.
+    """
     return aws.client("s3", aws.JOB_CONFIG)
