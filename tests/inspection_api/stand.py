@@ -55,6 +55,8 @@ class Jobs:
         self.jobs[request["TrainingJobName"]] = {**request, "TrainingJobStatus": "InProgress"}
 
     def describe_training_job(self, TrainingJobName):  # noqa: N803
+        if TrainingJobName not in self.jobs:
+            raise client_error("ValidationException", "Requested resource not found.", "DescribeTrainingJob")
         return self.jobs[TrainingJobName]
 
 

@@ -152,7 +152,7 @@ def test_a_training_that_sagemaker_refuses_leaves_nothing(api):
     api.project("lego", normal=12)
     api.sagemaker.refuse = client_error("ResourceLimitExceeded", "0 Instances", "CreateTrainingJob")
     tag = [{"Key": "k", "Value": "v"}]
-    refused("ServiceQuotaExceededException", lambda: api.train(Tags=tag), "no instance free: 0 Instances")
+    refused("ServiceQuotaExceededException", lambda: api.train(Tags=tag), "no instance of SageMaker free: 0 Instances")
     assert api.client.list_models(ProjectName="lego")["Models"] == []
     api.sagemaker.refuse = None
     assert api.train()["ModelVersion"] == "2", "a number that was given is not given again"
@@ -233,6 +233,31 @@ def test_hosting_that_takes_its_time_is_asked_about(api):
     api.client.start_model(**ONE, MinInferenceUnits=1)
     api.backend.told = ("HOSTED", "")
     assert api.client.detect_anomalies(**ONE, Body=PNG, ContentType="image/png")
+
+
+def test_hosting_that_is_refused_fails_and_may_be_tried_again(api, monkeypatch):
+    api.project("lego", normal=12)
+    api.trained()
+    full = client_error("ResourceLimitExceeded", "0 Instances", "CreateEndpoint")
+    with monkeypatch.context() as patch:
+        patch.setattr(api.backend, "start", lambda *_: (_ for _ in ()).throw(full))
+        start = {**ONE, "MinInferenceUnits": 1}
+        refused("ServiceQuotaExceededException", lambda: api.client.start_model(**start), "no instance of SageMaker")
+    assert (status(api), "0 Instances" in described(api)["StatusMessage"]) == ("HOSTING_FAILED", True)
+    api.client.start_model(**ONE, MinInferenceUnits=1)
+    assert status(api) == "HOSTED"
+
+
+def test_a_training_whose_function_died_before_it_began_fails_and_frees_its_place(api):
+    api.project("lego", normal=12)
+    api.train()
+    api.sagemaker.jobs.clear()
+    assert status(api) == "TRAINING", "the job may be just about to begin"
+    api.clock[0] += 121
+    assert status(api) == "TRAINING_FAILED"
+    assert "never started" in described(api)["StatusMessage"]
+    api.train()
+    assert api.train()["ModelVersion"] == "3"
 
 
 @pytest.mark.parametrize(

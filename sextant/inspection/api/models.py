@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -53,7 +52,7 @@ def create_model(services: Services, request: Mapping[str, Any]) -> Document:
     except (ClientError, ApiError) as error:
         services.table.remove_all(tag_keys(services, version.arn))
         services.table.commit(Remove(model_key(name, number)), Remove(slot_key(int(item["slot"]))))
-        raise _refused(error, name) from error
+        raise _refused(error, f"The training of project {name}") from error
     return {"ModelMetadata": _metadata(version, item)}
 
 
@@ -110,7 +109,12 @@ def start_model(services: Services, request: Mapping[str, Any]) -> Document:
         raise invalid(f"MaxInferenceUnits is {most}, less than MinInferenceUnits {units}. Give at least as many.")
     version, item = settled(services, request["ProjectName"], request["ModelVersion"])
     _move(services, version, item, _STARTABLE, {"status": "STARTING_HOSTING", "units": units, "most_units": most})
-    state = services.backend.start(version, units)
+    try:
+        state = services.backend.start(version, units)
+    except ClientError as error:
+        refused = _refused(error, f"The hosting of version {version.project}/{version.number}")
+        _arrive(services, version, "STARTING_HOSTING", "HOSTING_FAILED", refused.message)
+        raise refused from error
     _arrive(services, version, "STARTING_HOSTING", state, "")
     return {"Status": "STARTING_HOSTING"}
 
@@ -293,10 +297,10 @@ def _metadata(version: Version, item: Mapping[str, Any]) -> Document:
     }
 
 
-def _refused(error: ClientError | ApiError, name: str) -> ApiError:
+def _refused(error: ClientError | ApiError, what: str) -> ApiError:
     if isinstance(error, ApiError):
         return error
     code, told = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     if code == "ResourceLimitExceeded":
-        return over_quota("sagemaker-instances", "PROJECT", name, f"SageMaker has no instance free: {told}")
-    return internal(f"The training of project {name} could not be started: {json.dumps(code)} {told}")
+        return over_quota("sagemaker-instances", "MODEL", what, f"{what} found no instance of SageMaker free: {told}")
+    return internal(f"{what} could not be started ({error.operation_name}: {code}) {told}")

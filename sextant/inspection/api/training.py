@@ -33,6 +33,8 @@ MANIFEST, RESULT = "evaluation_manifest.jsonl", "evaluation_result.json"
 """What a model's archive holds of its evaluation."""
 
 _ENDED = {"Completed", "Failed", "Stopped"}
+_STARTS_WITHIN = 120.0
+"""Seconds from a version's item to its job: the function that makes both ends within 30."""
 _LARGEST_FILE = 256 << 20
 
 
@@ -103,7 +105,7 @@ def settle(services: Services, version: Version) -> str:
     if item is None or item["status"] != "TRAINING":
         _leave(services, version, item)
         return "gone" if item is None else str(item["status"])
-    job = services.sagemaker.describe_training_job(TrainingJobName=version.name)
+    job = _job(services, version, item)
     if job["TrainingJobStatus"] not in _ENDED:
         return "TRAINING"
     if job["TrainingJobStatus"] == "Completed":
@@ -115,6 +117,19 @@ def settle(services: Services, version: Version) -> str:
     services.table.commit(change)
     _leave(services, version, item)
     return state
+
+
+def _job(services: Services, version: Version, item: Item) -> Mapping[str, Any]:
+    """The training job as SageMaker tells it; one that is not there was never started, unless it is just about to."""
+    try:
+        found: Mapping[str, Any] = services.sagemaker.describe_training_job(TrainingJobName=version.name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"ValidationException", "ResourceNotFound"}:
+            raise
+        if services.now() - float(item["created"]) < _STARTS_WITHIN:
+            return {"TrainingJobStatus": "InProgress"}
+        return {"TrainingJobStatus": "Failed", "FailureReason": "The training job was never started. Train again."}
+    return found
 
 
 def _leave(services: Services, version: Version, item: Item | None) -> None:
