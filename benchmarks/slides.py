@@ -50,7 +50,8 @@ path, folder, count, told = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3
 settings = TileSettings.model_validate_json(told)
 views = 0.0
 for number in range(count):
-    target = folder / f"{number}.tfrecord"
+    target = folder / "tiles.tfrecord"
+    target.unlink(missing_ok=True)  # a host has the tiles of the slide in work on its disk, and no others
     made = tile_slide(path, slide=f"S-{number}", patient="P", label=0, label_name="LUAD", settings=settings,
                       target=target)
     began = time.process_time()
@@ -107,8 +108,8 @@ def run() -> list[dict[str, Any]]:
             *_tiled("1.3 gigapixels at 40x, decoded at half scale", scaled, peer40, floor=15),
             *_memory(copied, scaled),
             *_bytes(copied, single),
-            *_streams(records / "0.tfrecord"),
-            _features(records / "0.tfrecord"),
+            *_streams(records / "tiles.tfrecord"),
+            _features(records / "tiles.tfrecord"),
             _scaling(folder, s40),
             *_cohort(statistics.median(each.cpu for each, _ in scaled), peer40, s40),
         ]

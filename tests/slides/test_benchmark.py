@@ -32,7 +32,7 @@ def test_the_job_is_the_tiles_with_the_view(tmp_path):
 def test_records_and_features_are_timed_on_what_the_job_wrote(tmp_path):
     slide = write(tmp_path / "s.svs", picture(4096, 3072, seed=3))
     slides._job(slides._command(slide, tmp_path, 1, slides.TileSettings()), ENVIRONMENT)
-    told = [*slides._streams(tmp_path / "0.tfrecord"), slides._features(tmp_path / "0.tfrecord")]
+    told = [*slides._streams(tmp_path / "tiles.tfrecord"), slides._features(tmp_path / "tiles.tfrecord")]
     assert [each["unit"] for each in told] == ["MB/CPU-s"] * 3 + ["tiles/CPU-s"]
     assert all(each["ours"] > 1 for each in told)
 
