@@ -7,10 +7,11 @@ from typing import Annotated, Literal, TypeAlias, get_args
 from pydantic import Field, field_validator, model_validator
 
 from stacks.building_blocks.section import Email, Section
+from stacks.inspection.config import InspectionConfig
 from stacks.labeling.config import LabelingConfig
 from stacks.slides.config import SlidesConfig
 
-System: TypeAlias = Literal["labeling", "slides"]
+System: TypeAlias = Literal["labeling", "slides", "inspection"]
 """The systems this app can deploy."""
 
 SYSTEMS: tuple[System, ...] = get_args(System)
@@ -72,6 +73,7 @@ class EnvironmentConfig(Section):
     names the template cannot know; they never expire until somebody sets it (docs/deploy.md, Logs of Glue)."""
     labeling: LabelingConfig = LabelingConfig()
     slides: SlidesConfig = SlidesConfig()
+    inspection: InspectionConfig = InspectionConfig()
     console: ConsoleConfig | None = None
     quicksight: QuickSightConfig | None = None
 

@@ -8,6 +8,7 @@ import aws_cdk as cdk
 
 from stacks.building_blocks.nag import acknowledge
 from stacks.console.stack import ConsoleStack
+from stacks.inspection.stack import InspectionStack
 from stacks.labeling.quicksight import QuickSightStack
 from stacks.labeling.stack import LabelingStack
 from stacks.slides.stack import SlidesStack
@@ -32,6 +33,8 @@ class SystemsStage(cdk.Stage):
         if labeling and environment.quicksight:
             QuickSightStack(self, "LabelingQuickSight", environment, settings=environment.quicksight, labeling=labeling)
         slides = SlidesStack(self, "Slides", environment) if "slides" in environment.systems else None
+        if "inspection" in environment.systems:
+            InspectionStack(self, "Inspection", environment)
         if environment.console:
             ConsoleStack(
                 self,

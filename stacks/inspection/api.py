@@ -13,9 +13,7 @@ from constructs import Construct
 
 from stacks.building_blocks.alarms import alarm
 from stacks.building_blocks.function import PythonFunction, lost_events
-from stacks.building_blocks.grants import as_finding
 from stacks.building_blocks.http_api import HttpApi
-from stacks.building_blocks.nag import acknowledge
 from stacks.inspection.looking import MEMORY_MB, looking_image
 
 if TYPE_CHECKING:
@@ -73,8 +71,8 @@ class Api(Construct):
         self.url = api.api.api_endpoint
         self.function = made.function
         for name, metric, told in (
-            ("ApiErrors", api.api.metric_server_error(period=cdk.Duration.minutes(5)), "answered with a 5xx"),
-            ("ApiThrottles", made.function.metric_throttles(period=cdk.Duration.minutes(5)), "was refused by Lambda"),
+            ("ServerErrors", api.api.metric_server_error(period=cdk.Duration.minutes(5)), "answered with a 5xx"),
+            ("Throttles", made.function.metric_throttles(period=cdk.Duration.minutes(5)), "was refused by Lambda"),
         ):
             alarm(
                 self,
@@ -87,7 +85,7 @@ class Api(Construct):
             )
         alarm(
             self,
-            "ApiEventsLost",
+            "EventsLost",
             topic=alarms,
             metric=self.lost.metric_approximate_number_of_messages_visible(period=cdk.Duration.minutes(5)),
             threshold=1,
@@ -99,6 +97,7 @@ class Api(Construct):
     def variables(self, *, starts: bool = True) -> dict[str, str]:
         """The environment of `sextant.inspection.api.services.Place`; `starts` for functions that start the others."""
         settings, execution = self._environment.inspection, self._execution
+        backend, _, config = settings.backend.partition(":")
         return {
             "TABLE": self._storage.table.table_name,
             "BUCKET": self._storage.data.bucket_name,
@@ -110,9 +109,9 @@ class Api(Construct):
             "ROLE_ARN": execution.role.role_arn,
             "TRAINING_INSTANCE_TYPE": settings.training_instance_type,
             "NETWORK": cdk.Stack.of(self).to_json_string(execution.network),
-            "BACKEND": _BACKENDS.get(settings.backend, settings.backend),
+            "BACKEND": _BACKENDS.get(backend, backend),
             "HOSTING_INSTANCE_TYPE": settings.hosting_instance_type,
-            "ENDPOINT_CONFIG": settings.marketplace_endpoint_config or "",
+            "ENDPOINT_CONFIG": config,
             "METRICS": f"{self._environment.metrics_namespace}/LookoutVision",
         }
 
@@ -121,44 +120,12 @@ class Api(Construct):
         self._storage.grant_table(role)
         self._storage.grant_sources(role)
         self._storage.grant_data(role, writes=("projects/",))
+        self._storage.grant_outputs(role)
         for made in (self._ingest, self._packaging):
             role.add_to_principal_policy(
                 iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[made.function.function_arn])
             )
-        self.grant_sagemaker(role)
-
-    def grant_sagemaker(self, role: iam.Role) -> None:
-        """Trainings, and with the backends that need them endpoints: those whose names begin with the prefix."""
-        execution, backend = self._execution, self._environment.inspection.backend
-        kinds = {"training-job": ("CreateTrainingJob", "DescribeTrainingJob", "AddTags")}
-        if backend in {"sagemaker", "marketplace"}:
-            kinds["endpoint"] = ("CreateEndpoint", "DeleteEndpoint", "DescribeEndpoint", "InvokeEndpoint", "AddTags")
-            kinds["endpoint-config"] = ("CreateEndpoint", "CreateEndpointConfig", "DeleteEndpointConfig", "AddTags")
-            kinds["model"] = ("CreateModel", "DeleteModel", "AddTags")
-        for kind, actions in kinds.items():
-            allowed = [f"sagemaker:{action}" for action in actions]
-            resources = [execution.arns(kind)]
-            if kind == "endpoint-config" and (config := self._environment.inspection.marketplace_endpoint_config):
-                named = cdk.Stack.of(self).format_arn(service="sagemaker", resource=kind, resource_name=config)
-                resources.append(named)
-            role.add_to_principal_policy(iam.PolicyStatement(actions=allowed, resources=resources))
-        if backend == "lookoutvision":
-            actions = ("StartModel", "StopModel", "DescribeModel", "DetectAnomalies")
-            models = cdk.Stack.of(self).format_arn(service="lookoutvision", resource="model", resource_name="*")
-            role.add_to_principal_policy(
-                iam.PolicyStatement(actions=[f"lookoutvision:{each}" for each in actions], resources=[models])
-            )
-            acknowledge(
-                role,
-                "Models of the service in this account: their projects are not known beforehand.",
-                f"AwsSolutions-IAM5[Resource::{as_finding(role, models)}]",
-            )
-        execution.grant_pass(role)
-        acknowledge(
-            role,
-            "Jobs and endpoints are named after project and version, which are not known beforehand.",
-            *(f"AwsSolutions-IAM5[Resource::{as_finding(role, execution.arns(kind))}]" for kind in kinds),
-        )
+        self._execution.grant_use(role)
 
     def _later(self, construct_id: str, file: str, description: str, seconds: int) -> PythonFunction:
         made = PythonFunction(
@@ -175,12 +142,13 @@ class Api(Construct):
         self._storage.grant_table(made.role)
         self._storage.grant_sources(made.role)
         self._storage.grant_data(made.role, writes=("projects/",))
+        self._storage.grant_outputs(made.role)
         return made
 
     def _trained(self) -> None:
         """A training job has come to an end → function → its version has, too."""
         made = self._later("Trained", "trained", "Settles a model version whose training has ended", 60)
-        self.grant_sagemaker(made.role)
+        self._execution.grant_use(made.role)
         events.Rule(
             self,
             "TrainingEnded",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 import aws_cdk.aws_events as events
@@ -19,6 +19,7 @@ from stacks.building_blocks.function import PythonFunction, lost_events
 from stacks.building_blocks.grants import grant_key, grant_read
 from stacks.building_blocks.nag import acknowledge
 from stacks.inspection.looking import MEMORY_MB, looking_image
+from stacks.inspection.steps import chain
 
 if TYPE_CHECKING:
     import aws_cdk.aws_kms as kms
@@ -26,22 +27,8 @@ if TYPE_CHECKING:
 
     from stacks.config import EnvironmentConfig
     from stacks.inspection.api import Api
+    from stacks.inspection.execution import Execution
     from stacks.inspection.storage import Storage
-
-_AGAIN = {
-    "ErrorEquals": [
-        "Lambda.ServiceException",
-        "Lambda.TooManyRequestsException",
-        "Lambda.SdkClientException",
-        "ClientError",  # of an AWS API that the function calls; what is wrong with the photograph is no error
-        "EndpointConnectionError",
-        "ReadTimeoutError",
-    ],
-    "IntervalSeconds": 1,
-    "MaxAttempts": 5,
-    "BackoffRate": 2,
-    "JitterStrategy": "FULL",
-}
 
 
 class Belt(Construct):
@@ -59,12 +46,14 @@ class Belt(Construct):
         *,
         environment: EnvironmentConfig,
         storage: Storage,
+        execution: Execution,
         api: Api,
         key: kms.Key,
         alarms: sns.Topic,
     ) -> None:
         super().__init__(scope, construct_id)
         self._environment, self._storage, self._api, self._key = environment, storage, api, key
+        self._execution = execution
         # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
         self.rejects = sns.Topic(self, "Rejects", master_key=key, enforce_ssl=True)
         detect, record = self._detect(), self._record()
@@ -72,7 +61,7 @@ class Belt(Construct):
             self,
             "Machine",
             state_machine_type=sfn.StateMachineType.EXPRESS,
-            definition_body=sfn.DefinitionBody.from_chainable(self._chain(detect, record)),
+            definition_body=sfn.DefinitionBody.from_chainable(chain(self, detect, record, self.rejects)),
             query_language=sfn.QueryLanguage.JSONATA,
             logs=sfn.LogOptions(
                 destination=log_group(self, "Log", environment=environment, key=key), level=sfn.LogLevel.ALL
@@ -99,7 +88,7 @@ class Belt(Construct):
         self._storage.grant_table(made.role)
         self._storage.grant_data(made.role, reads=(INCOMING, NEW_DATA, "projects/"), writes=("masks/",))
         self._storage.grant_versions(made.role, INCOMING, NEW_DATA)
-        self._api.grant_sagemaker(made.role)
+        self._execution.grant_use(made.role)
         return made.function
 
     def _record(self) -> lambda_.Function:
@@ -118,41 +107,6 @@ class Belt(Construct):
         self._storage.grant_table(made.role)
         grant_read(made.role, self._storage.data, INCOMING)  # a link to a picture has the rights of who signed it
         return made.function
-
-    def _chain(self, detect: lambda_.Function, record: lambda_.Function) -> sfn.IChainable:
-        invoke = f"arn:{cdk.Aws.PARTITION}:states:::lambda:invoke"
-
-        def called(function: lambda_.Function, payload: Any) -> dict[str, Any]:
-            return {
-                "Type": "Task",
-                "Resource": invoke,
-                "Arguments": {"FunctionName": function.function_arn, "Payload": payload},
-                "Output": "{% $states.result.Payload %}",
-                "Retry": [_AGAIN],
-            }
-
-        given = {"event": "{% $states.input %}", "run": "{% $states.context.Execution.Id %}"}
-        notify = {
-            "Type": "Task",
-            "Resource": f"arn:{cdk.Aws.PARTITION}:states:::sns:publish",
-            "Arguments": {
-                "TopicArn": self.rejects.topic_arn,
-                "Subject": "{% $states.input.subject %}",
-                "Message": "{% $states.input.message %}",
-                "MessageAttributes": {
-                    "project": {"DataType": "String", "StringValue": "{% $states.input.project %}"},
-                },
-            },
-            "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 2, "MaxAttempts": 5, "BackoffRate": 2}],
-            "End": True,
-        }
-        done = sfn.Succeed(self, "Done")
-        tell = sfn.Choice(self, "Is somebody to be told?", query_language=sfn.QueryLanguage.JSONATA)
-        tell.when(sfn.Condition.jsonata("{% $states.input.tell %}"), sfn.CustomState(self, "Tell", state_json=notify))
-        tell.otherwise(done)
-        first = sfn.CustomState(self, "Look", state_json=called(detect, given))
-        second = sfn.CustomState(self, "Record it", state_json=called(record, "{% $states.input %}"))
-        return sfn.Chain.start(first).next(second).next(tell)
 
     def _grant_machine(self, *functions: lambda_.Function) -> None:
         self.machine.add_to_role_policy(

@@ -28,29 +28,25 @@ class ShiftConfig(Section):
 class InspectionConfig(Section):
     """`[inspection]`: photographs of products in, verdicts and masks out, behind the API of Lookout for Vision."""
 
-    backend: Literal["lambda", "sagemaker", "marketplace", "lookoutvision"] = "lambda"
-    """What answers photographs: this system's detector in the API's own function; the same in a SageMaker endpoint that
-    runs while a model is started; AWS's algorithm of the Marketplace in such an endpoint; or the service itself, which
-    AWS ended on 2025-10-31."""
-    marketplace_endpoint_config: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9-]{0,62}$")] | None = None
-    """Of `backend = "marketplace"`: the endpoint configuration of a model that AWS's algorithm has trained."""
+    backend: Annotated[str, Field(pattern=r"^(lambda|sagemaker|lookoutvision|marketplace:[a-zA-Z0-9-]{1,63})$")] = (
+        "lambda"
+    )
+    """What answers photographs. `lambda`: this system's detector in the API's own function. `sagemaker`: the same in an
+    endpoint that runs while a model is started. `marketplace:NAME`: AWS's algorithm of the Marketplace, by the endpoint
+    configuration of a model that it has trained. `lookoutvision`: the service itself, which AWS ended on 2025-10-31."""
     source_buckets: tuple[BucketName, ...] = ()
     """Existing buckets whose photographs and manifests the system may read, besides its own."""
     source_key_arns: tuple[Arn, ...] = ()
     """The KMS keys of such buckets, where they have ones of their own."""
+    output_buckets: tuple[BucketName, ...] = ()
+    """Existing buckets into which evaluations and packages may be put, where a request names them."""
     training_instance_type: InstanceType = "ml.m5.xlarge"
     hosting_instance_type: InstanceType = "ml.c5.large"
-    """Of `backend = "sagemaker"` and `"marketplace"`: one instance per inference unit."""
+    """Of `backend = "sagemaker"`: one instance per inference unit."""
     shifts: tuple[ShiftConfig, ...] = ()
     """When models are started and stopped by themselves. Without it a person does both."""
     promotion: Literal["automatic", "manual"] = "automatic"
     """Whether a new model that is better on the frozen test set takes the line over by itself."""
-
-    @model_validator(mode="after")
-    def _configuration_belongs_to_marketplace(self) -> InspectionConfig:
-        if (self.backend == "marketplace") != (self.marketplace_endpoint_config is not None):
-            raise ValueError('marketplace_endpoint_config belongs to backend = "marketplace": give both or neither')
-        return self
 
     @model_validator(mode="after")
     def _keys_need_buckets(self) -> InspectionConfig:

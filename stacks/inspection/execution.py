@@ -29,6 +29,7 @@ class Execution(Construct):
         self, scope: Construct, construct_id: str, *, environment: EnvironmentConfig, storage: Storage
     ) -> None:
         super().__init__(scope, construct_id)
+        self._backend = environment.inspection.backend
         image = ecr_assets.DockerImageAsset(
             self,
             "Image",
@@ -58,7 +59,40 @@ class Execution(Construct):
         """The ARN pattern of SageMaker's resources of a kind (`training-job`, `endpoint` …) that this system makes."""
         return cdk.Stack.of(self).format_arn(service="sagemaker", resource=kind, resource_name=f"{self.prefix}-*")
 
-    def grant_pass(self, role: iam.Role) -> None:
+    def grant_use(self, role: iam.Role) -> None:
+        """Trainings, and with the backends that need them endpoints: those whose names begin with the prefix."""
+        backend, _, config = self._backend.partition(":")
+        kinds = {"training-job": ("CreateTrainingJob", "DescribeTrainingJob", "AddTags")}
+        if backend in {"sagemaker", "marketplace"}:
+            kinds["endpoint"] = ("CreateEndpoint", "DeleteEndpoint", "DescribeEndpoint", "InvokeEndpoint", "AddTags")
+            kinds["endpoint-config"] = ("CreateEndpoint", "CreateEndpointConfig", "DeleteEndpointConfig", "AddTags")
+            kinds["model"] = ("CreateModel", "DeleteModel", "AddTags")
+        for kind, actions in kinds.items():
+            allowed = [f"sagemaker:{action}" for action in actions]
+            resources = [self.arns(kind)]
+            if kind == "endpoint-config" and config:
+                named = cdk.Stack.of(self).format_arn(service="sagemaker", resource=kind, resource_name=config)
+                resources.append(named)
+            role.add_to_principal_policy(iam.PolicyStatement(actions=allowed, resources=resources))
+        if backend == "lookoutvision":
+            actions = ("StartModel", "StopModel", "DescribeModel", "DetectAnomalies")
+            models = cdk.Stack.of(self).format_arn(service="lookoutvision", resource="model", resource_name="*")
+            role.add_to_principal_policy(
+                iam.PolicyStatement(actions=[f"lookoutvision:{each}" for each in actions], resources=[models])
+            )
+            acknowledge(
+                role,
+                "Models of the service in this account: their projects are not known beforehand.",
+                f"AwsSolutions-IAM5[Resource::{as_finding(role, models)}]",
+            )
+        self._grant_pass(role)
+        acknowledge(
+            role,
+            "Jobs and endpoints are named after project and version, which are not known beforehand.",
+            *(f"AwsSolutions-IAM5[Resource::{as_finding(role, self.arns(kind))}]" for kind in kinds),
+        )
+
+    def _grant_pass(self, role: iam.Role) -> None:
         """Lets a role hand the execution role to SageMaker."""
         role.add_to_principal_policy(
             iam.PolicyStatement(

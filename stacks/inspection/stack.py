@@ -40,7 +40,16 @@ class InspectionStack(cdk.Stack):
         api = Api(
             self, "Api", environment=environment, storage=self.storage, execution=execution, key=key, alarms=alarms
         )
-        belt = Belt(self, "Belt", environment=environment, storage=self.storage, api=api, key=key, alarms=alarms)
+        belt = Belt(
+            self,
+            "Belt",
+            environment=environment,
+            storage=self.storage,
+            execution=execution,
+            api=api,
+            key=key,
+            alarms=alarms,
+        )
         catalog = Catalog(
             self,
             "Catalog",
@@ -50,7 +59,15 @@ class InspectionStack(cdk.Stack):
             key=key,
         )
         upkeep = Upkeep(
-            self, "Upkeep", environment=environment, storage=self.storage, api=api, belt=belt, key=key, alarms=alarms
+            self,
+            "Upkeep",
+            environment=environment,
+            storage=self.storage,
+            execution=execution,
+            api=api,
+            belt=belt,
+            key=key,
+            alarms=alarms,
         )
         cdk.CfnOutput(self, "ApiUrl", value=api.url, description="AWS_ENDPOINT_URL_LOOKOUTVISION")
         cdk.CfnOutput(self, "DataBucket", value=self.storage.data.bucket_name, description="Put photographs here")

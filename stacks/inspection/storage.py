@@ -64,6 +64,10 @@ class Storage(Construct):
         self.data = private_bucket(self, "Data", environment=environment, access_logs=access_logs, key=key)
         # The bucket's own property: the CDK's way is a function that sets it.
         cast("s3.CfnBucket", self.data.node.default_child).notification_configuration = _TO_EVENT_BRIDGE
+        self._outputs = [
+            s3.Bucket.from_bucket_name(self, f"Output{index}", name)
+            for index, name in enumerate(self._settings.output_buckets)
+        ]
         self._sources = [
             s3.Bucket.from_bucket_name(self, f"Source{index}", name)
             for index, name in enumerate(self._settings.source_buckets)
@@ -80,6 +84,16 @@ class Storage(Construct):
             grant_read(role, self.data, prefix)
         for prefix in writes:
             grant_read_write(role, self.data, prefix)
+
+    def grant_outputs(self, role: iam.Role) -> None:
+        """Lets a role put objects, such as evaluations and packages, wherever a request may ask for them."""
+        arns = [bucket.arn_for_objects("*") for bucket in (self.data, *self._outputs)]
+        role.add_to_principal_policy(iam.PolicyStatement(actions=["s3:PutObject"], resources=arns))
+        acknowledge(
+            role,
+            "Whoever asks for an evaluation or a package names its place in these buckets.",
+            *(f"AwsSolutions-IAM5[Resource::{as_finding(role, arn)}]" for arn in arns),
+        )
 
     def grant_versions(self, role: iam.Role, *prefixes: str) -> None:
         """Lets a role read old versions of photographs: of the very content that an event tells of."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stacks.config import EnvironmentConfig
     from stacks.inspection.api import Api
     from stacks.inspection.belt import Belt
+    from stacks.inspection.execution import Execution
     from stacks.inspection.storage import Storage
 
 
@@ -42,6 +43,7 @@ class Upkeep(Construct):
         *,
         environment: EnvironmentConfig,
         storage: Storage,
+        execution: Execution,
         api: Api,
         belt: Belt,
         key: kms.Key,
@@ -49,6 +51,7 @@ class Upkeep(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._environment, self._storage, self._api, self._key = environment, storage, api, key
+        self._execution = execution
         self.lost = lost_events(self, "LostUpkeep", key)
         machine = {"MACHINE_ARN": belt.machine.state_machine_arn}
         upkeep = self._function("Upkeep", "upkeep", "Writes lines of verdicts, tidies up", machine, seconds=300)
@@ -70,7 +73,7 @@ class Upkeep(Construct):
         api.grant(self.review.role)
         alarm(
             self,
-            "UpkeepLost",
+            "EventsLost",
             topic=alarms,
             metric=self.lost.metric_approximate_number_of_messages_visible(period=cdk.Duration.minutes(5)),
             threshold=1,
@@ -96,7 +99,7 @@ class Upkeep(Construct):
         )
         self._storage.grant_table(made.role)
         self._storage.grant_data(made.role, reads=("projects/",))
-        self._api.grant_sagemaker(made.role)
+        self._execution.grant_use(made.role)
         return made
 
     def _every(self, made: PythonFunction, period: cdk.Duration) -> None:

@@ -143,7 +143,7 @@ def test_the_function_gets_the_environment_as_the_console_reads_it(stage):
     )
     told = function["Environment"]["Variables"]["ENVIRONMENT"]
     read = Variables.model_validate({"ENVIRONMENT": told}).ENVIRONMENT
-    assert read.systems == ("labeling", "slides")
+    assert read.systems == ("labeling", "slides", "inspection")
     assert read.sections["labeling"]["workflow_name"] == "SMGT-Glue-Workflow"
     assert set(read.sections) >= {"environment", "labeling", "labeling.cost", "console"}
     assert read.version != "0"

@@ -33,7 +33,10 @@ def load(tmp_path, text, name="team"):
         (GOOD.replace('"123456789012"', '"12"'), "account: String should match pattern '^\\d{12}$' (is '12')"),
         (GOOD.replace('account = "123456789012"\n', ""), "account: Field required"),
         (GOOD.replace('"123456789012"', "123456789012"), "account: Input should be a valid string (is 123456789012)"),
-        (GOOD.replace('["labeling"]', '["labelling"]'), "systems.0: Input should be 'labeling' or 'slides'"),
+        (
+            GOOD.replace('["labeling"]', '["labelling"]'),
+            "systems.0: Input should be 'labeling', 'slides' or 'inspection'",
+        ),
         (GOOD.replace('["labeling"]', "[]"), "systems: Tuple should have at least 1 item"),
         (GOOD.replace('["labeling"]', '["labeling", "labeling"]'), "systems: names a system twice"),
         (GOOD + 'removals = "retain"\n', "removals: Extra inputs are not permitted"),
@@ -54,6 +57,15 @@ def load(tmp_path, text, name="team"):
         (
             GOOD + '[slides]\ntraining_instance_type = "m5.large"\n',
             "slides.training_instance_type: String should match",
+        ),
+        (GOOD + '[inspection]\nbackend = "marketplace"\n', "inspection.backend: String should match pattern"),
+        (
+            GOOD + '[inspection]\nsource_key_arns = ["arn:aws:kms:eu-west-1:123456789012:key/2"]\n',
+            "inspection: source_key_arns are the keys of existing buckets",
+        ),
+        (
+            GOOD + '[[inspection.shifts]]\nproject = "bracket"\nstart = "06:00"\nstop = "cron(0 22 * * ? *)"\n',
+            "inspection.shifts.0.start: String should match pattern",
         ),
         (GOOD + '[console]\nmfa = "off"\n', "console.mfa: Input should be 'required' or 'optional'"),
         (GOOD + "name = ", "is not TOML"),
@@ -103,13 +115,14 @@ def test_the_example_names_every_field():
     assert set(example) == set(EnvironmentConfig.model_fields)
     assert set(example["labeling"]) == set(type(environment.labeling).model_fields)
     assert set(example["slides"]) == set(type(environment.slides).model_fields)
+    assert set(example["inspection"]) == set(type(environment.inspection).model_fields)
     assert set(example["console"]) == set(type(environment.console).model_fields)
 
 
 def test_a_new_environment_loads_again(tmp_path):
     environment = load(tmp_path, new_environment("team", "123456789012", "eu-central-1"))
     assert (environment.name, environment.account, environment.region) == ("team", "123456789012", "eu-central-1")
-    assert environment.systems == ("labeling", "slides")
+    assert environment.systems == ("labeling", "slides", "inspection")
 
 
 @pytest.mark.parametrize(
@@ -141,8 +154,9 @@ def test_boundary_bounds_every_role(production):
         if resource["Type"] == "AWS::IAM::Role"
     ]
     # Publisher and console; dashboards, operation, report, job, crawlers, QuickSight's reader; of the slides jobs,
-    # machine, start, register, deploy, operation, pages.
-    assert len(roles) == 2 + 6 + 7
+    # machine, start, register, deploy, operation, pages; of inspection SageMaker, api, ingest, packaging, trained,
+    # machine, its rule, detect, record, upkeep, sweep, drift, promote, shift, the shifts' schedules, review.
+    assert len(roles) == 2 + 6 + 7 + 16
     for role in roles:
         assert "policy/WorkloadBoundary" in json.dumps(role["PermissionsBoundary"])
 

@@ -92,13 +92,16 @@ def test_handlers_lie_where_their_handler_strings_say(local):
     from stacks.building_blocks.python_code import handlers_archive
 
     functions = [
-        resource["Properties"]["Handler"]
+        resource["Properties"]
         for template in local.values()
         for resource in template["Resources"].values()
         if resource["Type"] == "AWS::Lambda::Function"
     ]
-    assert len(functions) == 2 + 3 + 5
-    for handler in functions:
+    assert len(functions) == 2 + 3 + 5 + 12
+    from_image = [each["ImageConfig"]["Command"] for each in functions if each.get("PackageType") == "Image"]
+    assert len(from_image) == 3
+    handlers = [each["Handler"] for each in functions if "Handler" in each]
+    for handler in (*handlers, *(command for (command,) in from_image)):
         module, name = handler.rsplit(".", 1)
         path = f"{module.replace('.', '/')}.py"
         with zipfile.ZipFile(handlers_archive(module.split(".")[1])) as archive:

@@ -9,14 +9,34 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FROZEN = {
-    "AWS::Athena::WorkGroup": {"Labeling/ReportsWorkgroup3BA0049C"},
+    "AWS::Athena::WorkGroup": {"Inspection/CatalogWorkgroupB2972C84", "Labeling/ReportsWorkgroup3BA0049C"},
     "AWS::Cognito::UserPool": {"Console/UsersPoolBFC35D3B", "Labeling/Workforce574A26FE"},
-    "AWS::Glue::Database": {"Labeling/CatalogDatabaseE63956BB"},
-    "AWS::KMS::Key": {"Console/DataKey17AFBB84", "Labeling/DataKey17AFBB84", "Slides/DataKey17AFBB84"},
+    "AWS::DynamoDB::Table": {"Inspection/StorageTableB43FDCE7"},
+    "AWS::Glue::Database": {"Inspection/CatalogDatabaseE63956BB", "Labeling/CatalogDatabaseE63956BB"},
+    "AWS::KMS::Key": {
+        "Console/DataKey17AFBB84",
+        "Inspection/DataKey17AFBB84",
+        "Labeling/DataKey17AFBB84",
+        "Slides/DataKey17AFBB84",
+    },
     "AWS::Logs::LogGroup": {
         "Console/ApiAccessLog713001CC",
         "Console/ConsoleApiLogB73A58EC",
         "Console/SitePublisherLogDC457C95",
+        "Inspection/ApiFunctionLog3DAA8144",
+        "Inspection/ApiHttpAccessLogF8B9D5EE",
+        "Inspection/ApiIngestLog888EA746",
+        "Inspection/ApiPackagingLogA6234A17",
+        "Inspection/ApiTrainedLogF461FBC7",
+        "Inspection/BeltDetectLog646A73A4",
+        "Inspection/BeltLog2BC806D2",
+        "Inspection/BeltRecordLogB323CE42",
+        "Inspection/UpkeepDriftLogF300490C",
+        "Inspection/UpkeepLog9AF38601",
+        "Inspection/UpkeepPromoteLogBCA31B37",
+        "Inspection/UpkeepReviewLog8EF6D266",
+        "Inspection/UpkeepShiftLog2335180A",
+        "Inspection/UpkeepSweepLogD4168539",
         "Labeling/DashboardsLog6BD68D9A",
         "Labeling/MailingReportLogB2323C7E",
         "Labeling/OperationLog5EB9BF36",
@@ -30,6 +50,9 @@ FROZEN = {
     "AWS::S3::Bucket": {
         "Console/SiteAccessLogs536C0B75",
         "Console/SiteFiles975A43CF",
+        "Inspection/AccessLogs8B620ECA",
+        "Inspection/CatalogResults4BE287F2",
+        "Inspection/StorageData6BB23F4E",
         "Labeling/AccessLogs8B620ECA",
         "Labeling/Batch14E90808",
         "Labeling/Processed10BEC1CE",
@@ -40,16 +63,23 @@ FROZEN = {
     },
     "AWS::SNS::Topic": {
         "Console/Alarms04B5A0BF",
+        "Inspection/Alarms04B5A0BF",
+        "Inspection/BeltRejectsD6BA0531",
         "Labeling/Alarms04B5A0BF",
         "Labeling/MailingSummariesFC21F449",
         "Slides/Alarms04B5A0BF",
     },
     "AWS::SageMaker::ModelPackageGroup": {"Slides/RegistryGroupF9A457C4"},
-    "AWS::StepFunctions::StateMachine": {"Slides/PipelineMachine70FD447C"},
+    "AWS::StepFunctions::StateMachine": {"Inspection/BeltMachine82EB159B", "Slides/PipelineMachine70FD447C"},
 }
 """Logical ids of what holds state. Changing one replaces the resource: its data is lost or left behind."""
 
-LOG_BUCKETS = {"Console/SiteAccessLogs536C0B75", "Labeling/AccessLogs8B620ECA", "Slides/AccessLogs8B620ECA"}
+LOG_BUCKETS = {
+    "Console/SiteAccessLogs536C0B75",
+    "Inspection/AccessLogs8B620ECA",
+    "Labeling/AccessLogs8B620ECA",
+    "Slides/AccessLogs8B620ECA",
+}
 # EC2's Describe actions take no resource, and a network interface has no name before it exists.
 # Athena lists what it has for everybody or nobody.
 # A registry's token is the account's, metrics have names only, and delivery of a state machine's log is a setting.
@@ -143,7 +173,8 @@ def test_logs_are_kept_as_long_as_the_environment_says(request, name, days):
 
 @pytest.mark.parametrize(("name", "policy"), [("local", "Delete"), ("production", "Retain")])
 def test_state_is_kept_as_the_environment_says(request, name, policy):
-    for kind in ("AWS::S3::Bucket", "AWS::KMS::Key", "AWS::Cognito::UserPool", "AWS::Logs::LogGroup"):
+    kept = ("AWS::S3::Bucket", "AWS::KMS::Key", "AWS::Cognito::UserPool", "AWS::Logs::LogGroup", "AWS::DynamoDB::Table")
+    for kind in kept:
         for where, resource in of_type(request.getfixturevalue(name), kind).items():
             assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == policy, where
 
@@ -197,6 +228,7 @@ def test_only_names_that_people_type_are_fixed(local):
     assert named == {
         ("AWS::Glue::Workflow", "SMGT-Glue-Workflow"),
         ("AWS::Athena::WorkGroup", "SMGTReportsWorkGroup"),
+        ("AWS::Athena::WorkGroup", "local-inspection"),
         ("AWS::Glue::SecurityConfiguration", "local-Labeling-Glue"),  # CloudFormation demands a name
     }
 
@@ -375,9 +407,9 @@ def test_whoever_alarms_may_publish_to_its_topic_and_use_its_key(stage):
         (f"{where.split('/')[0]}/{target['Arn']['Ref']}", "events.amazonaws.com")
         for where, rule in of_type(stage, "AWS::Events::Rule").items()
         for target in rule["Properties"]["Targets"]
-        if "Ref" in target["Arn"]  # a topic; a function has an Arn
+        if f"{where.split('/')[0]}/{target['Arn'].get('Ref')}" in of_type(stage, "AWS::SNS::Topic")
     }
-    assert len(sent) == 4
+    assert len(sent) == 5
     assert published == sent
 
     topics = of_type(stage, "AWS::SNS::Topic")
@@ -404,7 +436,7 @@ def test_a_failed_attempt_of_the_job_promises_nothing_about_the_tables(local):
 
 def test_only_alarms_of_this_account_may_publish(production):
     policies = [each for where, each in of_type(production, "AWS::SNS::TopicPolicy").items() if "Alarms" in where]
-    assert len(policies) == 3
+    assert len(policies) == 4
     for policy in policies:
         [condition] = [
             each["Condition"]

@@ -85,15 +85,12 @@ def test_of_few_photographs_nothing_is_said():
     assert findings([watched(np.random.default_rng(1), n=FEWEST - 1, brightness=20.0)]) == []
 
 
-def test_scores_are_compared_up_to_the_largest_accepted_one():
-    """Training's normals that would be rejected are no accepted photographs: without the cut this would be a shift."""
+def test_scores_of_rejects_and_reviews_are_no_scores_of_accepted_items():
     random_ = np.random.default_rng(11)
-    accepted = [
-        record(number, probability=float(value)) for number, value in enumerate(random_.uniform(0, 0.4, size=200))
-    ]
-    everything = [*random_.uniform(0, 0.4, size=200), *random_.uniform(0.4, 1.0, size=300)]
-    (found,) = findings([Watched("a", "top", accepted, None, everything)])
+    normal = list(random_.uniform(0, 0.4, size=200))
+    accepted = [record(at, probability=float(each)) for at, each in enumerate(random_.uniform(0, 0.4, size=200))]
+    others = [record(at, probability=0.9, verdict=("reject", "review")[at % 2]) for at in range(300, 500)]
+    (found,) = findings([Watched("a", "top", [*accepted, *others], None, normal)])
 
-    assert found.measure == "score"
+    assert (found.measure, found.n, found.reference) == ("score", 200, 200)
     assert not found.alarm
-    assert found.reference == pytest.approx(200, abs=6)

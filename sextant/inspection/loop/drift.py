@@ -4,8 +4,8 @@ Two monitors over a window of verdicts of one camera, each with its reference:
 
 - camera health: brightness and sharpness against the first photographs that this camera sent to this model version,
   and the share of photographs in which the object was not found;
-- scores: the anomaly probability of accepted photographs against the out-of-fold probabilities of the training's
-  normal photographs, both cut at the largest accepted one, for a reject is no accepted photograph.
+- scores: the anomaly probability of accepted photographs against the out-of-fold probabilities of those normal
+  photographs of the training that would be accepted, too.
 
 An alarm needs significance and size: with thousands of photographs every lamp differs significantly, and a handful may
 differ widely by chance. The significance is shared among all that is looked at in a window (Bonferroni), so that a
@@ -88,7 +88,7 @@ class Finding(BaseModel):
 
 @dataclass(frozen=True)
 class Watched:
-    """One camera in a window: its verdicts, its reference where there is one, and the training's normal scores."""
+    """One camera in a window: its verdicts, its reference where there is one, and the training's accepted scores."""
 
     line: str
     camera: str
@@ -112,11 +112,8 @@ def _tests(watched: Watched) -> list[Callable[[float], Finding]]:
         made.append(lambda alpha: _health(watched, "sharpness", reference.sharpness, alpha))
         made.append(lambda alpha: _crop(watched, reference, alpha))
     scored = [each for each in records if each.verdict == "accept" and each.probability is not None]
-    if len(scored) >= FEWEST:
-        largest = max(each.probability or 0.0 for each in scored)
-        normal = [score for score in watched.scores if score <= largest]
-        if len(normal) >= FEWEST:
-            made.append(lambda alpha: _score(watched, scored, normal, alpha))
+    if min(len(scored), len(watched.scores)) >= FEWEST:
+        made.append(lambda alpha: _score(watched, scored, alpha))
     return made
 
 
@@ -141,8 +138,8 @@ def _health(
     return _shifted(watched, measure, reference, list(zip(values, watched.records, strict=True)), alpha)
 
 
-def _score(watched: Watched, scored: Sequence[Record], normal: Sequence[float], alpha: float) -> Finding:
-    return _shifted(watched, "score", normal, [(each.probability or 0.0, each) for each in scored], alpha)
+def _score(watched: Watched, scored: Sequence[Record], alpha: float) -> Finding:
+    return _shifted(watched, "score", watched.scores, [(each.probability or 0.0, each) for each in scored], alpha)
 
 
 def _shifted(

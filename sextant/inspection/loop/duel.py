@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
-from sextant.inspection import detector, manifest, photograph
+from sextant.inspection import archive, detector, manifest, photograph
 from sextant.inspection.api.services import archive_uri, model_root, split
 from sextant.inspection.api.store import Put
 from sextant.inspection.loop.champion import champion, point
@@ -198,7 +198,11 @@ def _compared(services: Services, load: Callable[[bytes], Detector], old: int, b
     )
     known = {source for version in (old, new) for source in _trained_on(services, project, version)}
     usable = [each for each in entries if each.label is not None and each.source not in known]
-    models = [load(_archive(services, project, version)) for version in (old, new)]
+    try:
+        models = [load(_archive(services, project, version)) for version in (old, new)]
+    except archive.ArchiveError as error:
+        words = f"The archives cannot be compared ({error}). Promote by hand."
+        return Duel(**base, champion=old, decision="keep", words=words)
     labels: list[bool] = []
     answers: tuple[list[Answer], list[Answer]] = ([], [])
     unread = 0

@@ -19,7 +19,7 @@ _METRICS = "metrics.json"
 
 
 def normal_scores(services: Services, project: str, version: int) -> Callable[[], Sequence[float]]:
-    """A function that reads the out-of-fold anomaly probabilities of the normal photographs, once when it is asked.
+    """A function that reads the out-of-fold anomaly probabilities of accepted normal photographs, once it is asked.
 
     They are empty where the model keeps none: its scores are then not watched.
     """
@@ -31,7 +31,9 @@ def normal_scores(services: Services, project: str, version: int) -> Callable[[]
         with tarfile.open(fileobj=io.BytesIO(body), mode="r:gz") as archive:
             for member in archive:
                 if member.name.removeprefix("./") == _METRICS and (file := archive.extractfile(member)):
-                    return [float(each) for each in json.loads(file.read()).get("normal_probabilities", ())]
+                    rows = json.loads(file.read())["out_of_fold"]["rows"]
+                    normal = [each for each in rows if not each["anomalous"] and each["verdict"] == "accept"]
+                    return [float(each["probability"]) for each in normal]
         return ()
 
     return read

@@ -1,0 +1,68 @@
+"""The states that a photograph goes through: look, record, and tell people of a reject."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import aws_cdk as cdk
+import aws_cdk.aws_stepfunctions as sfn
+
+if TYPE_CHECKING:
+    import aws_cdk.aws_lambda as lambda_
+    import aws_cdk.aws_sns as sns
+    from constructs import Construct
+
+_AGAIN = {
+    "ErrorEquals": [
+        "Lambda.ServiceException",
+        "Lambda.TooManyRequestsException",
+        "Lambda.SdkClientException",
+        "ClientError",  # of an AWS API that the function calls; what is wrong with the photograph is no error
+        "EndpointConnectionError",
+        "ReadTimeoutError",
+    ],
+    "IntervalSeconds": 1,
+    "MaxAttempts": 5,
+    "BackoffRate": 2,
+    "JitterStrategy": "FULL",
+}
+
+
+def chain(scope: Construct, detect: lambda_.Function, record: lambda_.Function, rejects: sns.Topic) -> sfn.IChainable:
+    """The states in JSONata; their input is S3's event. What the recording function gives says whether to tell."""
+    given = {"event": "{% $states.input %}", "run": "{% $states.context.Execution.Id %}"}
+    tell = sfn.Choice(scope, "Is somebody to be told?", query_language=sfn.QueryLanguage.JSONATA)
+    tell.when(
+        sfn.Condition.jsonata("{% $states.input.tell %}"),
+        sfn.CustomState(scope, "Tell", state_json=_published(rejects)),
+    )
+    tell.otherwise(sfn.Succeed(scope, "Done"))
+    look = sfn.CustomState(scope, "Look", state_json=_called(detect, given))
+    recorded = sfn.CustomState(scope, "Record it", state_json=_called(record, "{% $states.input %}"))
+    return sfn.Chain.start(look).next(recorded).next(tell)
+
+
+def _called(function: lambda_.Function, payload: Any) -> dict[str, Any]:
+    return {
+        "Type": "Task",
+        "Resource": f"arn:{cdk.Aws.PARTITION}:states:::lambda:invoke",
+        "Arguments": {"FunctionName": function.function_arn, "Payload": payload},
+        "Output": "{% $states.result.Payload %}",
+        "Retry": [_AGAIN],
+    }
+
+
+def _published(topic: sns.Topic) -> dict[str, Any]:
+    project = {"DataType": "String", "StringValue": "{% $states.input.project %}"}
+    return {
+        "Type": "Task",
+        "Resource": f"arn:{cdk.Aws.PARTITION}:states:::sns:publish",
+        "Arguments": {
+            "TopicArn": topic.topic_arn,
+            "Subject": "{% $states.input.subject %}",
+            "Message": "{% $states.input.message %}",
+            "MessageAttributes": {"project": project},
+        },
+        "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 2, "MaxAttempts": 5, "BackoffRate": 2}],
+        "End": True,
+    }
