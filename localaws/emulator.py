@@ -19,13 +19,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING
 
 from sextant.inspection.api.wire import MODELS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 DEFAULT_PORT = 4566
@@ -133,6 +134,19 @@ def start(
         return found
     state = state.resolve()
     _prepare(state)
+    with _turn(state):
+        return running(state) or _start(state, port, console_port, auth=auth, timeout=timeout)
+
+
+@contextmanager
+def _turn(state: Path) -> Iterator[None]:
+    """One start or stop of a state folder at a time: the next one waits, and then sees what the first has left."""
+    with (state / "turn").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _start(state: Path, port: int | None, console_port: int | None, *, auth: bool, timeout: float) -> Emulator:
     _end_hung(state)
     _reap(state)
     if port is not None and port == console_port:
@@ -178,6 +192,13 @@ def _await_health(emulator: Emulator, process: subprocess.Popen[bytes], log: Pat
 
 def stop(state: Path) -> bool:
     """Stops the emulator cleanly, its state saved. False when none ran."""
+    if not state.is_dir():
+        return False
+    with _turn(state):
+        return _stop(state)
+
+
+def _stop(state: Path) -> bool:
     emulator = running(state)
     if emulator is None:
         hung = _end_hung(state)

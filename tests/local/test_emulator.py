@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boto3
@@ -72,6 +73,14 @@ def test_starting_twice_gives_the_same_emulator(state):
     first = start(state)
 
     assert emulator.start(state) == first
+    assert emulator.running(state) == first
+
+
+def test_two_that_start_it_at_once_get_the_same_emulator(state):
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: emulator.start(state), range(2))
+
+    assert first == second
     assert emulator.running(state) == first
 
 
