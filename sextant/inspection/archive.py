@@ -65,7 +65,7 @@ def files(detector: Detector) -> dict[str, bytes]:
         "backbone_sha256": hashlib.sha256(detector.graph).hexdigest(),
         "labels": [[each.name, each.colour] for each in model.labels],
     }
-    bank = {
+    bank: dict[str, NDArray[Any]] = {
         "mean": model.scaling.mean,
         "deviation": model.scaling.deviation,
         "projection": model.scaling.projection,

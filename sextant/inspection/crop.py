@@ -84,7 +84,8 @@ def foreground(view: NDArray[np.float32]) -> NDArray[np.bool_]:
         kept = residual <= 2.5 * np.median(residual) + 1
     distance = np.linalg.norm(view.reshape(-1, 3) - plane @ fitted, axis=1)
     spread = float(np.median(residual))
-    return (distance > max(_otsu(distance), 4 * spread)).reshape(height, width)
+    found: NDArray[np.bool_] = distance > max(_otsu(distance), 4 * spread)
+    return found.reshape(height, width)
 
 
 def _otsu(values: NDArray[np.float32]) -> float:

@@ -65,9 +65,10 @@ class Detector:
 
 @dataclass(frozen=True, eq=False)
 class Quality:
-    """Of the photograph: brightness (mean) and contrast (deviation) of luminance, 0 to 255; sharpness is the "
-    "variance of
-    its Laplacian over the crop as the network sees it.
+    """Of the photograph.
+
+    Brightness (mean) and contrast (deviation) of luminance, 0 to 255; sharpness is the variance of its Laplacian over the
+    crop as the network sees it.
     """
 
     brightness: float

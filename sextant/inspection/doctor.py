@@ -105,9 +105,9 @@ def groups(views: Sequence[NDArray[np.float32]], digests: Sequence[bytes]) -> li
         found[at] = first.setdefault(digest, at)
     exact = list(found)
     for at in range(len(found)):
-        alike = np.nonzero(np.abs(cells[:at] - cells[at]).max(1) <= ALIKE)[0] if at else []
+        alike = np.nonzero((np.abs(cells[:at] - cells[at]) <= ALIKE).all(1))[0].tolist()
         for other in alike:
-            old, new = found[at], found[int(other)]
+            old, new = found[at], found[other]
             if old != new:
                 found = [new if each == old else each for each in found]
     largest = max((found.count(each) for each in set(found)), default=0)

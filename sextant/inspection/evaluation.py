@@ -224,7 +224,7 @@ def average_precision(scores: NDArray[np.floating], truth: NDArray[np.bool_]) ->
 
 def _by_threshold(
     scores: NDArray[np.floating], truth: NDArray[np.bool_]
-) -> tuple[NDArray[np.floating], NDArray[np.integer], NDArray[np.integer]]:
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Distinct scores from the highest, anomalies from each on up, and all photographs from each on up."""
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]

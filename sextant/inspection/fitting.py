@@ -31,6 +31,7 @@ _FOLDS = 20
 """Folds of small sets. A bank of 19 of 20 photographs is nearly the whole: its scores are those of the final model."""
 _SMALL = 100  # normal photographs up to which there are so many folds; five of more are as good
 _DIM = 64
+_VARIANCE = 3.0  # of the vectors that distances are measured on: see model.POSITION
 _SELECTION_DIM = 24
 _CANDIDATES = 20_000
 _SAMPLED = 40_000
@@ -45,9 +46,11 @@ _LABEL_PATCHES = 64
 
 @dataclass(frozen=True, eq=False)
 class Photographs:
-    """Training's photographs: features (rows, columns, channels) of each, whether it is anomalous (n,), its fold "
-    "(n,), and
-    how much of each patch its mask covers: by position, (labels, rows, columns), of those that have a mask.
+    """Training's photographs.
+
+    `features` (rows, columns, channels) of each, whether it is `anomalous` (n,), its fold (n,), and how much of each
+    patch its mask covers, (labels, rows, columns), by position, of those that have a mask. `labels` are names and
+    colours, `maps` the channels of the network's maps.
     """
 
     features: Sequence[NDArray[np.float32]]
@@ -55,6 +58,7 @@ class Photographs:
     folds: NDArray[np.integer]
     masks: Mapping[int, NDArray[np.float32]]
     labels: tuple[tuple[str, str], ...]
+    maps: tuple[int, ...]
 
     def __len__(self) -> int:
         return len(self.features)
@@ -93,18 +97,21 @@ def folds(groups: Sequence[int], anomalous: NDArray[np.bool_], seed: int) -> NDA
     return found
 
 
-def scaling(features: Sequence[NDArray[np.float32]], rng: np.random.Generator) -> Scaling:
-    """Mean and deviation by channel, and the principal directions that distances are measured on."""
+def scaling(features: Sequence[NDArray[np.float32]], maps: Sequence[int], rng: np.random.Generator) -> Scaling:
+    """Mean and deviation by channel, and the principal directions that distances are measured on.
+
+    Every map counts the same however many channels it has: a faint flaw shows in the few of the shallow one.
+    """
     channels = features[0].shape[-1]
     each = max(1, _SAMPLED // len(features))
     sample = np.concatenate(
         [one.reshape(-1, channels)[rng.permutation(one.shape[0] * one.shape[1])[:each]] for one in features]
     ).astype(np.float64)
     mean, deviation = sample.mean(0), sample.std(0) + 1e-6
-    standard = (sample - mean) / deviation * (3 / channels) ** 0.5
-    values, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
-    del values
-    kept = vectors[:, ::-1][:, :_DIM] * (3 / channels) ** 0.5
+    weight = np.concatenate([np.full(each, (_VARIANCE / len(maps) / each) ** 0.5) for each in maps])
+    standard = (sample - mean) / deviation * weight
+    vectors = np.linalg.eigh(standard.T @ standard / len(standard))[1]
+    kept = weight[:, None] * vectors[:, ::-1][:, :_DIM]
     return Scaling(mean.astype(np.float32), deviation.astype(np.float32), kept.astype(np.float32))
 
 
@@ -167,7 +174,7 @@ def fit(photographs: Photographs, settings: DetectorSettings, report: Any) -> Fi
     """
     rng = np.random.default_rng(settings.seed)
     normal = photographs.of(~photographs.anomalous)
-    scaled = scaling([photographs.features[each] for each in normal], rng)
+    scaled = scaling([photographs.features[each] for each in normal], photographs.maps, rng)
     steps = int(photographs.folds.max()) + 2
     distances, bank = _distances(
         photographs, scaled, settings, rng, lambda done: report("compare patches", done, steps)
@@ -306,7 +313,8 @@ def _named(photographs: Photographs) -> range:
 def _truth(photographs: Photographs, at: int, number: int) -> NDArray[np.float32] | None:
     """How much of each patch the label covers; None where an anomalous photograph has no mask."""
     if at in photographs.masks:
-        return photographs.masks[at][number]
+        cover: NDArray[np.float32] = photographs.masks[at][number]
+        return cover
     return None if photographs.anomalous[at] else np.zeros(photographs.features[at].shape[:2], np.float32)
 
 

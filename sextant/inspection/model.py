@@ -21,7 +21,7 @@ SIZES = (1, 8, 64)
 SUSPECTS = 8
 """Patches with the largest logits whose mean is the patch head's logit of a photograph."""
 POSITION = 4.0
-"""Weight of a patch's place beside its features, whose variances sum up to the number of maps: 3. A shift by a tenth of
+"""Weight of a patch's place beside its features, whose variances sum up to 3. A shift by a tenth of
 the picture counts 0.16, about a quarter of the usual distance to the nearest normal patch."""
 _POOLED = 16  # of the largest values of each channel that are averaged
 
@@ -73,7 +73,8 @@ class PooledHead:
         return self.linear(self.scaled(pooled))
 
     def scaled(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.clip((pooled - self.mean) / self.deviation, -5, 5) / np.float32(pooled.shape[-1] ** 0.5)
+        limited: NDArray[np.float32] = np.clip((pooled - self.mean) / self.deviation, -5, 5)
+        return limited / np.float32(pooled.shape[-1] ** 0.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +128,8 @@ def nearest(placed: NDArray[np.float32], bank: NDArray[np.float32]) -> NDArray[n
     found = np.concatenate(
         [(each @ bank.T - half).max(1) for each in np.array_split(placed, max(1, len(placed) // 512))]
     )
-    return np.sqrt(np.maximum(own - 2 * found, 1e-8))
+    squares: NDArray[np.float32] = np.maximum(own - 2 * found, np.float32(1e-8))
+    return np.sqrt(squares)
 
 
 def log_distances(distances: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -168,7 +170,8 @@ def bank_part(distances: NDArray[np.float32], sizes: NDArray[np.float32]) -> flo
 
 def deviations(parts: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:
     """Parts as deviations from normal photographs, limited: beyond eight one is as sure as another."""
-    return np.clip((parts - columns[0]) / columns[1], -5, 8)
+    limited: NDArray[np.float32] = np.clip((parts - columns[0]) / columns[1], -5, 8)
+    return limited
 
 
 def stacked(parts: NDArray[np.float32], columns: NDArray[np.float32], weights: NDArray[np.float32]) -> float:

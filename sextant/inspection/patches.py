@@ -32,7 +32,11 @@ def input_size(width: int, height: int, input_px: int) -> tuple[int, int]:
     long, short = max(width, height), min(width, height)
     if long > 4 * short:  # a strip: what its length needs would leave nothing of its width
         scale *= (4 * short / long) ** 0.5
-    return tuple(max(64, round(side * scale / STEP) * STEP) for side in (width, height))  # type: ignore[return-value]
+    return _multiple(width * scale), _multiple(height * scale)
+
+
+def _multiple(side: float) -> int:
+    return max(64, round(side / STEP) * STEP)
 
 
 def session(graph: bytes) -> Any:
@@ -52,7 +56,8 @@ def session(graph: bytes) -> Any:
         raise BackboneError(f"the backbone is no ONNX graph that can be run: {error}") from error
     inputs, outputs = made.get_inputs(), made.get_outputs()
     maps = [each for each in outputs if len(each.shape) == 4]
-    if len(inputs) != 1 or inputs[0].type != "tensor(uint8)" or len(inputs[0].shape) != 4 or not maps:
+    counted = maps and all(isinstance(each.shape[1], int) for each in maps)
+    if len(inputs) != 1 or inputs[0].type != "tensor(uint8)" or len(inputs[0].shape) != 4 or not counted:
         told = ", ".join(f"{each.name} {each.type} {each.shape}" for each in [*inputs, *outputs])
         raise BackboneError(
             f"the backbone has {told}: it must take uint8 pixels (n, height, width, 3), normalise them itself, and "
@@ -60,6 +65,11 @@ def session(graph: bytes) -> Any:
             "one or more maps (n, channels, h, w)"
         )
     return made
+
+
+def channels(network: Any) -> tuple[int, ...]:
+    """How many channels each of the network's maps has."""
+    return tuple(each.shape[1] for each in network.get_outputs() if len(each.shape) == 4)
 
 
 def view(image: Image.Image, box: Box, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -92,10 +102,10 @@ def _on_grid(values: NDArray[np.float32], rows: int, columns: int) -> NDArray[np
     """The map with other numbers of rows and columns: means of blocks where it is finer, else linear."""
     _, height, width = values.shape
     if height % rows == 0 and width % columns == 0 and height >= rows:
-        return values.reshape(-1, rows, height // rows, columns, width // columns).mean((2, 4))
-    return np.einsum(
-        "rh,chw,kw->crk", linear(height, rows), values, linear(width, columns), optimize=True, dtype=np.float32
-    )
+        means: NDArray[np.float32] = values.reshape(-1, rows, height // rows, columns, width // columns).mean((2, 4))
+        return means
+    placed: NDArray[np.float32] = linear(height, rows) @ values @ linear(width, columns).T
+    return placed
 
 
 def linear(source: int, target: int) -> NDArray[np.float32]:

@@ -54,7 +54,13 @@ def read(body: bytes) -> NDArray[np.uint8]:
     """
     if not body:
         raise PhotographError("empty", "the file has no bytes: send a JPEG or PNG")
-    image = _opened(body)
+    with warnings.catch_warnings():
+        # Of sizes, which are limited here, and of EXIF, which tells no more than the orientation.
+        warnings.simplefilter("ignore")
+        return _decoded(_opened(body))
+
+
+def _decoded(image: Image.Image) -> NDArray[np.uint8]:
     width, height = image.size
     if width * height > LARGEST_PIXELS:
         raise _too_large(f"{width} x {height}")
@@ -74,9 +80,7 @@ def read(body: bytes) -> NDArray[np.uint8]:
 
 def _opened(body: bytes) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is lower than Pillow's
-            return Image.open(io.BytesIO(body), formats=("JPEG", "PNG"))
+        return Image.open(io.BytesIO(body), formats=("JPEG", "PNG"))
     except Image.DecompressionBombError as error:
         raise _too_large("hundreds of millions of") from error
     except _DAMAGED as error:

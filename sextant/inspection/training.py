@@ -239,7 +239,7 @@ def _detector(whole: _Set, graph: bytes, arithmetic: str, tell: Any) -> tuple[Fi
     folds = fitting.folds(whole.groups, whole.anomalous, whole.settings.seed)
     rows, columns = features[0].shape[:2]
     masks = {at: _on_grid(mask, rows, columns) for at, mask in whole.masks.items()}
-    photographs = fitting.Photographs(features, whole.anomalous, folds, masks, whole.labels)
+    photographs = fitting.Photographs(features, whole.anomalous, folds, masks, whole.labels, patches.channels(network))
     fitted = fitting.fit(photographs, whole.settings, tell)
     facts = Facts(
         normals=int((~whole.anomalous).sum()),

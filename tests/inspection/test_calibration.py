@@ -1,0 +1,129 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sextant.inspection import calibration, fitting
+from sextant.inspection.model import Linear
+
+
+def test_conformal_threshold_by_hand():
+    assert calibration.conformal(np.arange(1.0, 20), 0.05) == (19.0, pytest.approx(1 / 20))
+    assert calibration.conformal(np.arange(1.0, 40), 0.05) == (38.0, pytest.approx(2 / 40))
+    assert calibration.conformal(np.arange(1.0, 11), 0.05) == (10.0, pytest.approx(1 / 11))
+    assert [calibration.normals_needed(each) for each in (0.05, 0.1, 0.01)] == [19, 9, 99]
+
+
+def test_promise_holds_for_new_items():
+    rng = np.random.default_rng(0)
+    exceeded = [
+        float((rng.normal(size=200) > calibration.conformal(rng.normal(size=39), 0.05)[0]).mean()) for _ in range(400)
+    ]
+    assert np.mean(exceeded) == pytest.approx(0.05, abs=0.006)
+
+
+def test_platt_finds_the_logistic_that_made_the_labels():
+    rng = np.random.default_rng(1)
+    scores = rng.normal(size=20_000) * 2
+    truth = rng.random(20_000) < 1 / (1 + np.exp(-(1.5 * scores - 0.7)))
+    slope, intercept = calibration.platt(scores, truth)
+    assert slope == pytest.approx(1.5, abs=0.08)
+    assert intercept == pytest.approx(-0.7, abs=0.08)
+    error = calibration.expected_calibration_error(1 / (1 + np.exp(-(slope * scores + intercept))), truth)
+    assert error < 0.015
+
+
+def test_separable_scores_do_not_give_certainty():
+    scores = np.array([0.0, 0.1, 0.2, 5.0, 5.1])
+    truth = scores > 1
+    found = calibration.calibrated(scores, truth, 0.05)
+    assert 0.2 < found.threshold < 5
+    assert 0.5 < found.probability(5.1) < 0.99
+    assert found.guarantee == pytest.approx(1 / 4)
+
+
+def test_threshold_keeps_the_budget_where_probability_one_half_does_not():
+    """Forty normal scores, some among the anomalous ones: one half would reject six of them."""
+    normal = np.concatenate([np.linspace(0, 1, 34), np.linspace(3, 4, 6)])
+    anomalous = np.linspace(2, 6, 40)
+    scores = np.concatenate([normal, anomalous])
+    truth = np.arange(80) >= 40
+    found = calibration.calibrated(scores, truth, 0.05)
+    assert (normal >= -found.intercept / found.slope).sum() > 2
+    assert (normal >= found.threshold).sum() == 2
+    assert (normal >= found.rejecting).sum() == 1  # 39 of 41 ranks: the promise is for an item not seen
+    assert found.probability(found.threshold) > 0.5
+
+
+def test_without_anomalies_one_half_lies_at_the_threshold():
+    scores = np.random.default_rng(2).normal(size=30)
+    found = calibration.calibrated(scores, np.zeros(30, bool), 0.05)
+    assert not found.calibrated
+    assert found.probability(found.threshold) == pytest.approx(0.5, abs=1e-4)
+    assert found.probability(float(np.median(scores))) == pytest.approx(0.05, abs=1e-3)
+
+
+def test_calibration_error_by_hand():
+    probability = np.array([0.95, 0.95, 0.05, 0.65])
+    truth = np.array([True, False, False, True])
+    # Confidence 0.95 three times with two right, 0.65 once and right: (3 * |0.95 - 2/3| + 1 * |0.65 - 1|) / 4
+    assert calibration.expected_calibration_error(probability, truth) == pytest.approx((3 * (0.95 - 2 / 3) + 0.35) / 4)
+
+
+def test_wilson_interval_by_hand():
+    assert calibration.wilson(0, 0) == (0, 1)
+    low, high = calibration.wilson(1, 20)
+    assert low == pytest.approx(0.0089, abs=2e-4)
+    assert high == pytest.approx(0.2361, abs=2e-4)
+
+
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=60), st.floats(0.01, 0.4))
+def test_a_threshold_is_always_a_score_and_its_promise_at_most_what_n_allows(scores, budget):
+    threshold, promised = calibration.conformal(np.array(scores), budget)
+    assert threshold in scores
+    assert promised >= 1 / (len(scores) + 1) - 1e-12
+    if len(scores) >= calibration.normals_needed(budget):
+        assert promised <= budget + 1e-9
+    else:
+        assert math.isclose(promised, 1 / (len(scores) + 1))
+
+
+def test_folds_keep_copies_together_and_spread_both_kinds():
+    anomalous = np.arange(40) >= 24
+    groups = list(range(40))
+    groups[3] = groups[17] = 9
+    folds = fitting.folds(groups, anomalous, 0)
+    assert folds[3] == folds[17] == folds[9]
+    assert set(folds[~anomalous]) == set(range(20))
+    assert max(np.bincount(folds[anomalous])) <= 2
+    assert np.array_equal(folds, fitting.folds(groups, anomalous, 0))
+
+
+def test_logistic_has_no_slope_at_its_end():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(200, 4))
+    y = x[:, 0] + rng.normal(size=200) > 0.8
+    found = fitting.logistic(x, y, 0.1)
+
+    def loss(head):
+        margin = (x @ head.weights + head.bias) * np.where(y, 1, -1)
+        weight = np.where(y, 0.5 / y.sum(), 0.5 / (~y).sum())
+        return float(weight @ np.logaddexp(0, -margin)) + 0.05 * float((head.weights**2).sum())
+
+    best = loss(found)
+    for step in (0.02, -0.02):
+        for place in range(4):
+            moved = found.weights.copy()
+            moved[place] += step
+            assert loss(Linear(moved, found.bias)) > best
+        assert loss(Linear(found.weights, found.bias + step)) > best
+
+
+def test_coreset_takes_the_lonely_vectors():
+    rng = np.random.default_rng(4)
+    crowd = rng.normal(size=(500, 6)).astype(np.float32) * 0.01
+    lonely = np.eye(6, dtype=np.float32) * 10
+    taken = fitting.coreset(np.concatenate([crowd, lonely]), 8, rng)
+    assert all((np.abs(taken - each).max(1) < 1e-6).any() for each in lonely)
