@@ -1,7 +1,4 @@
-"""The commands and the program that the original post prints, against the API with nothing changed but the endpoint.
-
-S3, DynamoDB and signatures are the embedded AWS's; the API's function answers on loopback, with the real detector.
-"""
+"""The commands and the program that the original post prints, against the deployed system with nothing changed."""
 
 import datetime as dt
 import io
@@ -11,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -19,21 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from localaws import emulator
-from sextant.inspection import archive, client, saving
-from sextant.inspection import training as detector_training
-from sextant.inspection.api import backends, datasets, operations, training
-from sextant.inspection.api.services import Services
-from sextant.inspection.api.store import Table
-from sextant.inspection.examples import Example
-from sextant.inspection.settings import DetectorSettings
-from tests.conftest import free_port
-from tests.inspection_api.stand import PLACE, Jobs, serving
+from sextant.inspection import client, manifest
 
 POSTS = Path(os.environ.get("SEXTANT_POSTS", Path(__file__).resolve().parents[3] / "shared/posts"))
 CLI = shutil.which("aws")
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the embedded AWS runs on Unix")
 
 needs_cli = pytest.mark.skipif(CLI is None, reason="no AWS CLI is installed: pip install awscli")
 # What the post's program does, in its modules' and its arguments' own names.
@@ -77,8 +64,8 @@ def brick(rng, *, scratched):
 
 @pytest.fixture(scope="module")
 def bricks(tmp_path_factory):
-    """The post's folder: normal and anomaly to train on, test, new-data."""
-    folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(7)
+    """The post's folder `data`: normal and anomaly to train on, test, new-data."""
+    folder, rng = tmp_path_factory.mktemp("post") / "data", np.random.default_rng(7)
     for name, count, scratched in (("normal", 16, False), ("anomaly", 6, True), ("test/good", 3, False),
                                    ("test/bad", 3, True), ("new-data", 2, True)):  # fmt: skip
         (folder / name).mkdir(parents=True)
@@ -88,113 +75,59 @@ def bricks(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def model(bricks):
-    """model.tar.gz of a detector trained on them."""
-    examples = [
-        Example(f"{label}/{path.name}", label, path.read_bytes())
-        for label in ("normal", "anomaly")
-        for path in sorted((bricks / label).iterdir())
-    ]
-    trained = detector_training.train(examples, DetectorSettings(input_px=160))
-    folder = bricks.parent / "model"
-    saving.save(trained, folder)
-    return archive.pack(folder)
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """An embedded AWS with nothing deployed."""
-    state = tmp_path_factory.mktemp("embedded")
-    try:
-        yield emulator.start(state, port=free_port(), console_port=free_port())
-    finally:
-        emulator.stop(state)
-        shutil.rmtree(state, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def aws(home):
-    """Clients of it that also reach the API; `run(*command)` is the AWS CLI."""
-    answer, tasks = [], []
-
-    def answered(event):
-        return answer[0](event)
-
-    with pytest.MonkeyPatch.context() as patch, serving(answered) as url:
-        settings = {**home.environment(), "AWS_ENDPOINT_URL_LOOKOUTVISION": url}
-        patch.setattr(boto3, "DEFAULT_SESSION", None)
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
-        dynamodb.create_table(
-            TableName=PLACE.TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-        )
-        s3.create_bucket(Bucket=PLACE.BUCKET)
-        services = Services(
-            place=PLACE, table=Table(dynamodb, PLACE.TABLE), s3=s3, sagemaker=Jobs(), backend=backends.Lambda(s3),
-            later=lambda _, document: tasks.append(document),
-        )  # fmt: skip
-        answer.append(lambda event: operations.answer(services, event))
-
-        def run(*command, cwd=None):
-            done = subprocess.run(
-                [CLI, *command], env={**os.environ, **settings}, cwd=cwd, capture_output=True, text=True, timeout=60,
-                check=False,
-            )  # fmt: skip
-            assert done.returncode == 0, done.stderr
-            return json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout
-
-        def work():
-            while tasks:
-                task = tasks.pop()
-                datasets.ingest(services, task["project"], task["type"], task["ticket"])
-
-        yield SimpleNamespace(run=run, s3=s3, services=services, work=work, client=boto3.client("lookoutvision"))
-
-
-@pytest.fixture(scope="module")
-def demo(aws, bricks, model):
-    """The post's project with two trained versions: the second after its new data was added."""
-    bucket = "l4vdemo"
-    aws.s3.create_bucket(Bucket=bucket)
-    for path in bricks.rglob("*.jpg"):
-        aws.s3.upload_file(str(path), bucket, path.relative_to(bricks).as_posix())
-    lookout = aws.client
+def demo(embedded, bricks):
+    """The post's bucket and its project with two trained versions: the second after its new data was added."""
+    session = boto3.session.Session()  # the default one may be of before the embedded AWS and its data path
+    s3, lookout = session.client("s3"), session.client("lookoutvision")
+    if CLI is None:
+        s3.create_bucket(Bucket="l4vdemo")
+        for path in bricks.rglob("*.jpg"):
+            s3.upload_file(str(path), "l4vdemo", path.relative_to(bricks).as_posix())
+    else:
+        aws("s3", "mb", "s3://l4vdemo")
+        aws("s3", "sync", "data", "s3://l4vdemo", cwd=bricks.parent)
+    settings = {"Bucket": embedded.outputs["local-Inspection"]["DataBucket"], "Key": "projects/lego-demo/settings.json"}
+    s3.put_object(**settings, Body=json.dumps({"input_px": 160}).encode())  # bricks are small here
     lookout.create_project(ProjectName="lego-demo")
-    where = {"project": "lego-demo", "kind": "train", "target": f"s3://{bucket}/train.manifest"}
-    assert client.import_folder(lookout, aws.s3, f"s3://{bucket}/", **where) == 30
-    aws.work()
-    train(aws, model)
+    where = {"project": "lego-demo", "kind": "train", "target": "s3://l4vdemo/train.manifest"}
+    assert client.import_folder(lookout, s3, "s3://l4vdemo/", **where) == 30
+    dataset = {"ProjectName": "lego-demo", "DatasetType": "train"}
+    output = {"S3Location": {"Bucket": "l4vdemo", "Prefix": "evaluation"}}
+    settled(lambda: lookout.describe_dataset(**dataset)["DatasetDescription"])
+    lookout.create_model(ProjectName="lego-demo", OutputConfig=output)
     # Trial detection, verified by a person, added to the dataset.
     now = dt.datetime.now(dt.UTC)
-    lines = (client.manifest.line_of(f"s3://{bucket}/new-data/{n}.jpg", "anomaly", now) for n in range(2))
-    lookout.update_dataset_entries(ProjectName="lego-demo", DatasetType="train", Changes="\n".join(lines))
-    aws.work()
-    train(aws, model)
-    return aws
+    lines = (manifest.line_of(f"s3://l4vdemo/new-data/{n}.jpg", "anomaly", now) for n in range(2))
+    lookout.update_dataset_entries(**dataset, Changes="\n".join(lines))
+    settled(lambda: lookout.describe_dataset(**dataset)["DatasetDescription"])
+    lookout.create_model(ProjectName="lego-demo", OutputConfig=output)
+    for version in ("1", "2"):
+        model = {"ProjectName": "lego-demo", "ModelVersion": version}
+        told = settled(lambda: lookout.describe_model(**model)["ModelDescription"])  # noqa: B023 - called at once
+        assert told["Status"] == "TRAINED", told["StatusMessage"]
+    return SimpleNamespace(s3=s3, client=lookout)
 
 
-def train(aws, model):
-    output = {"S3Location": {"Bucket": "l4vdemo", "Prefix": "evaluation"}}
-    aws.client.create_model(ProjectName="lego-demo", OutputConfig=output)
-    name, job = list(aws.services.sagemaker.jobs.items())[-1]
-    uri = f"{job['OutputDataConfig']['S3OutputPath']}/{name}/output/model.tar.gz"
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    aws.s3.put_object(Bucket=bucket, Key=key, Body=model)
-    job |= {"TrainingJobStatus": "Completed", "ModelArtifacts": {"S3ModelArtifacts": uri}}
-    assert training.ended(aws.services, name) == "TRAINED"
+def settled(describe, seconds=300):
+    """What is described, once nothing is under way any more."""
+    end = time.monotonic() + seconds
+    while (told := describe())["Status"] in {"TRAINING", "CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"}:
+        assert time.monotonic() < end, told
+        time.sleep(0.3)
+    return told
+
+
+def aws(*command, cwd=None):
+    """A command of the AWS CLI, in the environment that `sextant env` exports."""
+    done = subprocess.run([CLI, *command], cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout
 
 
 @needs_cli
-def test_the_posts_s3_commands_bring_the_dataset_into_a_bucket(aws, bricks, tmp_path):
-    shutil.copytree(bricks, tmp_path / "data")
-    aws.run("s3", "mb", "s3://l4vdemo-cli")
-    aws.run("s3", "sync", "data", "s3://l4vdemo-cli", cwd=tmp_path)
-    keys = {each["Key"] for each in aws.s3.list_objects_v2(Bucket="l4vdemo-cli")["Contents"]}
-    assert keys == {path.relative_to(bricks).as_posix() for path in bricks.rglob("*.jpg")}
+def test_the_posts_s3_commands_bring_the_dataset_into_the_bucket(demo, bricks):
+    keys = {each["Key"] for each in demo.s3.list_objects_v2(Bucket="l4vdemo")["Contents"]}
+    assert {path.relative_to(bricks).as_posix() for path in bricks.rglob("*.jpg")} < keys
 
 
 def test_labels_come_from_the_folders_and_new_data_from_verification(demo):
@@ -203,25 +136,26 @@ def test_labels_come_from_the_folders_and_new_data_from_verification(demo):
     versions = demo.client.list_models(ProjectName="lego-demo")["Models"]
     assert [(each["ModelVersion"], each["Status"]) for each in versions] == [("1", "TRAINED"), ("2", "TRAINED")]
     assert all(set(each["Performance"]) == {"F1Score", "Recall", "Precision"} for each in versions)
+    evaluation = demo.s3.get_object(Bucket="l4vdemo", Key="evaluation/EvaluationResult-lego-demo-2.json")
+    assert json.loads(evaluation["Body"].read())["EvaluationDetails"]["NumberOfTrainingImages"] == 24
 
 
 @needs_cli
-def test_the_posts_commands_start_the_model_detect_and_stop_it(demo, bricks):
+@pytest.mark.usefixtures("demo")
+def test_the_posts_commands_start_the_model_detect_and_stop_it(bricks):
     model = ("--project-name", "lego-demo", "--model-version", "1")
-    assert demo.run("lookoutvision", "start-model", *model, "--min-inference-units", "1") == {
-        "Status": "STARTING_HOSTING"
-    }
+    assert aws("lookoutvision", "start-model", *model, "--min-inference-units", "1") == {"Status": "STARTING_HOSTING"}
     detect = ("lookoutvision", "detect-anomalies", *model, "--content-type", "image/jpeg", "--body")
     for kind, truth in (("good", False), ("bad", True)):
-        answer = demo.run(*detect, f"test/{kind}/0.jpg", cwd=bricks)
+        answer = aws(*detect, f"test/{kind}/0.jpg", cwd=bricks)
         result = answer.pop("DetectAnomalyResult")
         assert answer == {}
         assert set(result) == {"Source", "IsAnomalous", "Confidence"}
         assert result["Source"] == {"Type": "direct"}
         assert result["IsAnomalous"] is truth
         assert 0.5 <= result["Confidence"] <= 1
-    assert demo.run("lookoutvision", "stop-model", *model) == {"Status": "STOPPING_HOSTING"}
-    told = demo.run("lookoutvision", "describe-model", *model)["ModelDescription"]
+    assert aws("lookoutvision", "stop-model", *model) == {"Status": "STOPPING_HOSTING"}
+    told = aws("lookoutvision", "describe-model", *model)["ModelDescription"]
     assert told["Status"] == "TRAINED"
 
 
@@ -247,6 +181,7 @@ def printed():
     ],
 )
 def test_the_posts_program_pushes_the_bad_bricks_off_the_belt(demo, bricks, program, monkeypatch, tmp_path):
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # as in a process of its own
     belt = [("good", 0), ("bad", 0), ("good", 1), ("bad", 1), ("bad", 2), ("good", 2)]
     demo.client.start_model(ProjectName="lego-demo", ModelVersion="2", MinInferenceUnits=1)
     coming, pushed, seen = iter(belt), [], []
