@@ -28,7 +28,7 @@ logger = Logger(service="inspection-drift")
 place = environment(Place)
 services = wiring.services()
 journal = Journal(services.table)
-sns = aws.client("sns")
+sns: Any = aws.client("sns")
 
 
 @logger.inject_lambda_context

@@ -16,9 +16,7 @@ services = wiring.services()
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Takes `project`, `action` (`start` or `stop`) and `units`. The same twice changes nothing more."""
     project = event["project"]
-    if event["action"] == "start":
-        done = begin(services, project, int(event.get("units", 1)))
-    else:
-        done = end(services, project)
+    starts = event["action"] == "start"
+    done = [begin(services, project, int(event.get("units", 1)))] if starts else end(services, project)
     logger.info("shift", project=project, action=event["action"], done=done)
     return {"done": done}

@@ -16,7 +16,7 @@ from sextant.inspection.loop.arrival import INCOMING, NEW_DATA
 from stacks.building_blocks.alarms import alarm
 from stacks.building_blocks.data_lake import log_group
 from stacks.building_blocks.function import PythonFunction, lost_events
-from stacks.building_blocks.grants import grant_key, grant_read
+from stacks.building_blocks.grants import grant_read
 from stacks.building_blocks.nag import acknowledge
 from stacks.inspection.looking import MEMORY_MB, looking_image
 from stacks.inspection.steps import chain
@@ -115,7 +115,7 @@ class Belt(Construct):
         self.machine.add_to_role_policy(
             iam.PolicyStatement(actions=["sns:Publish"], resources=[self.rejects.topic_arn])
         )
-        grant_key(self.machine.role, self._key, write=True)
+        self._key.grant(self.machine.role, "kms:Decrypt", "kms:GenerateDataKey")  # of the topic
         acknowledge(self.machine, "Its log has every transition; tracing each item costs more.", "AwsSolutions-SF2")
         acknowledge(
             self.machine,

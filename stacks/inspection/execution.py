@@ -62,7 +62,7 @@ class Execution(Construct):
     def grant_use(self, role: iam.Role) -> None:
         """Trainings, and with the backends that need them endpoints: those whose names begin with the prefix."""
         backend, _, config = self._backend.partition(":")
-        kinds = {"training-job": ("CreateTrainingJob", "DescribeTrainingJob", "AddTags")}
+        kinds: dict[str, tuple[str, ...]] = {"training-job": ("CreateTrainingJob", "DescribeTrainingJob", "AddTags")}
         if backend in {"sagemaker", "marketplace"}:
             kinds["endpoint"] = ("CreateEndpoint", "DeleteEndpoint", "DescribeEndpoint", "InvokeEndpoint", "AddTags")
             kinds["endpoint-config"] = ("CreateEndpoint", "CreateEndpointConfig", "DeleteEndpointConfig", "AddTags")

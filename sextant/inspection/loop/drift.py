@@ -2,8 +2,8 @@
 
 Two monitors over a window of verdicts of one camera, each with its reference:
 
-- camera health: brightness and sharpness against the first photographs that this camera sent to this model version,
-  and the share of photographs in which the object was not found;
+- camera health: brightness and sharpness against the first photographs that this camera sent to this model version
+  (30 to begin with, then more while nothing drifts), and the share of photographs in which the object was not found;
 - scores: the anomaly probability of accepted photographs against the out-of-fold probabilities of those normal
   photographs of the training that would be accepted, too.
 
@@ -34,7 +34,7 @@ ALPHA = 0.001
 FEWEST = 30
 """Photographs in a window, and in a reference, below which nothing is said."""
 REFERENCE = 200
-"""Photographs of a camera that make its reference."""
+"""Photographs of a camera up to which its reference grows, by windows without an alarm."""
 LARGE_DISTANCE = 0.3
 """Kolmogorov-Smirnov distance from which on a shift is worth an alarm."""
 LARGE_CROP = 0.05
@@ -60,6 +60,16 @@ class Reference(BaseModel):
             sharpness=tuple(each.sharpness for each in records),
             failed=sum(not each.crop_ok for each in records),
             n=len(records),
+        )
+
+    def grown(self, records: Sequence[Record]) -> Reference:
+        """With further photographs that are like it, up to `REFERENCE` of them: few tell little."""
+        more = Reference.of(records[: max(0, REFERENCE - self.n)])
+        return Reference(
+            brightness=self.brightness + more.brightness,
+            sharpness=self.sharpness + more.sharpness,
+            failed=self.failed + more.failed,
+            n=self.n + more.n,
         )
 
 

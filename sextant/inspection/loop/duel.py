@@ -153,7 +153,7 @@ def judge(
     """
     now = champion(services, project)
     at = dt.datetime.fromtimestamp(services.now(), dt.UTC).isoformat(timespec="seconds")
-    base = {"project": project, "challenger": challenger, "at": at}
+    base: dict[str, Any] = {"project": project, "challenger": challenger, "at": at}
     if now is None or now.version == challenger:
         point(services, project, challenger, "first", "the project's first model")
         words = "It is the project's first model: there is none to compare it with."

@@ -17,6 +17,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
@@ -205,8 +206,6 @@ def _kept(record: Record) -> Item:
 
 
 def _read(item: Item) -> Record:
-    return Record.model_validate({name: _number(value) for name, value in item.items()})
-
-
-def _number(value: object) -> object:
-    return float(value) if type(value).__name__ == "Decimal" else value  # DynamoDB's numbers
+    return Record.model_validate(
+        {name: float(value) if isinstance(value, Decimal) else value for name, value in item.items()}
+    )

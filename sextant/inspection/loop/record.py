@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
+    from sextant.inspection.loop.metrics import Name
+
 _LINK_SECONDS = 12 * 3600
 """How long a link to a picture lasts at most: it ends with the session of the role that signed it."""
 _SUBJECT = 100  # of SNS
@@ -52,9 +54,14 @@ class Recorder:
         record = Record.model_validate(outcome["record"])
         first = self.journal.record(record, now)
         if first and not record.trial:
-            counts = {"ProcessedImageCount": 1, "SuccessfulRequestCount": 1, "Time": 1000 * record.seconds}
-            anomaly = {"DetectedAnomalyCount": 1} if record.is_anomalous else {}
-            tell(self.metrics, record.project, record.model_version, {**counts, **anomaly})
+            counts: dict[Name, float] = {
+                "ProcessedImageCount": 1,
+                "SuccessfulRequestCount": 1,
+                "Time": 1000 * record.seconds,
+            }
+            if record.is_anomalous:
+                counts["DetectedAnomalyCount"] = 1
+            tell(self.metrics, record.project, record.model_version, counts)
         asked = first and record.verdict == "reject" and not record.trial
         told = {"subject": subject(record), "message": message(record, self._link(record))} if asked else {}
         return {"verdict": record.verdict, "item": record.item, "project": record.project, "tell": asked, **told}

@@ -72,7 +72,7 @@ def psi(reference: Sequence[float], sample: Sequence[float]) -> float:
     ordered = sorted(reference)
     edges = sorted({ordered[min(len(ordered) - 1, len(ordered) * k // _BINS)] for k in range(1, _BINS)})
     expected, observed = _shares(reference, edges), _shares(sample, edges)
-    return sum((o - e) * math.log(o / e) for e, o in zip(expected, observed, strict=True))
+    return float(sum((o - e) * math.log(o / e) for e, o in zip(expected, observed, strict=True)))
 
 
 def _shares(values: Sequence[float], edges: Sequence[float]) -> list[float]:
@@ -88,7 +88,7 @@ def sign_p(wins: int, losses: int) -> float:
     n, fewer = wins + losses, min(wins, losses)
     if n == 0:
         return 1.0
-    return min(1.0, 2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n)
+    return min(1.0, float(2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n))
 
 
 def wilson(count: int, n: int, z: float = 1.96) -> tuple[float, float]:

@@ -42,26 +42,33 @@ def look(
         now: UTC.
     """
     table = journal.table
-    watched, ends = [], {}
+    watched: list[Watched] = []
+    ends: dict[tuple[str, str], Record] = {}
     for (line, camera), records in _by_camera(journal, project, version, now).items():
-        sort = f"{line}#{camera}#{version}"
-        state = table.get((f"CAMERA#{project}", sort)) or {}
+        key = (f"CAMERA#{project}", f"{line}#{camera}#{version}")
+        state = table.get(key) or {}
         fresh = [each for each in records if each.sort > state.get("seen", "")][:_LARGEST_WINDOW]
         if len(fresh) < FEWEST:
             continue  # too few to say anything: they wait for more
+        last = fresh[-1]
+        fresh.sort(key=lambda each: each.at)  # in the order of taking: stores of a belt that was offline come at once
         reference = _reference(state)
         if reference is None:  # the first photographs are what later ones are compared with
-            fresh = fresh[:REFERENCE]
-            _keep(table, (f"CAMERA#{project}", sort), Reference.of(fresh), fresh[-1].sort)
+            first = FEWEST if len(fresh) >= 2 * FEWEST else min(len(fresh), REFERENCE)
+            reference, fresh = Reference.of(fresh[:first]), fresh[first:]
+        if len(fresh) < FEWEST:
+            _keep(table, key, reference, last.sort)
             continue
         watched.append(Watched(line, camera, fresh, reference, scores()))
-        ends[line, camera] = fresh[-1]
+        ends[line, camera] = last
     found = findings(watched)
     new = [each for each in found if _tell(table, project, each, ends[each.line, each.camera])]
+    drifted = {(each.line, each.camera) for each in found if each.alarm}
     for each in watched:
-        key = (f"CAMERA#{project}", f"{each.line}#{each.camera}#{version}")
         if each.reference is not None:
-            _keep(table, key, each.reference, ends[each.line, each.camera].sort)
+            camera = (each.line, each.camera)
+            grown = each.reference if camera in drifted else each.reference.grown(each.records)
+            _keep(table, (f"CAMERA#{project}", f"{each.line}#{each.camera}#{version}"), grown, ends[camera].sort)
     return new
 
 
