@@ -26,7 +26,7 @@ LONGEST_LINE = 8192
 """Characters of a dataset's entry, as the service limits them."""
 
 _PHOTOGRAPHS = (".jpg", ".jpeg", ".png")
-_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+")
+_URI = re.compile(r"s3://[0-9A-Za-z._-]{3,63}/.+")  # old buckets have names that new ones may not have
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 

@@ -2,6 +2,8 @@
 
 import io
 import json
+import struct
+import zlib
 from types import SimpleNamespace
 
 import boto3
@@ -70,10 +72,22 @@ def test_a_function_keeps_only_some_detectors():
     assert s3.reads == 7, "four stay: the last two asks are of the oldest kept and of one that is gone"
 
 
-def test_a_photograph_or_an_archive_that_cannot_be_read_is_told():
-    backend = backends.Lambda(Bucket(b"no archive"))
+def png(width, height):
+    """A PNG of one colour: thousands of pixels to a byte."""
+    rows = zlib.compress(b"".join(b"\0" + b"\0" * width for _ in range(height)), 9)
+    parts = ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), (b"IDAT", rows), (b"IEND", b""))
+    chunks = (
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize(
+    "body", [JPEG, png(20_000, 20_000), png(1, 1), png(300, 300)[:-40]], ids=["junk", "bomb", "1 pixel", "truncated"]
+)
+def test_a_photograph_that_cannot_be_used_is_the_callers_fault(body):
     with pytest.raises(ApiError, match="ValidationException: The photograph cannot be used") as caught:
-        backend.detect(VERSION, JPEG, "image/jpeg")
+        backends.Lambda(Bucket(b"no archive")).detect(VERSION, body, "image/jpeg")
     assert caught.value.status == 400
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import boto3
@@ -11,8 +12,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localaws import emulator
+from sextant.inspection.api import datasets, operations
+from sextant.inspection.api.services import Services
+from sextant.inspection.api.store import Table
 from sextant.inspection.client import lookoutvision
 from tests.conftest import free_port
+from tests.inspection_api.stand import PLACE, Answering, Jobs
 
 CODE = """
 import json
@@ -131,6 +136,49 @@ def test_a_client_that_signs_for_the_service_itself_reaches_it_too(api):
 
     client.meta.events.register("before-sign.lookoutvision", as_of_old)
     assert client.describe_project(ProjectName="p")["ProjectDescription"]["ProjectName"] == "p"
+
+
+@pytest.mark.usefixtures("home")
+def test_of_trainings_asked_for_at_once_two_begin_and_one_project_has_each_number_once():
+    dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
+    dynamodb.create_table(
+        TableName=PLACE.TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+    )
+    s3.create_bucket(Bucket=PLACE.BUCKET)
+    tasks, jobs = [], Jobs()
+    services = Services(
+        place=PLACE, table=Table(dynamodb, PLACE.TABLE), s3=s3, sagemaker=jobs, backend=Answering(),
+        later=lambda _, document: tasks.append(document),
+    )  # fmt: skip
+    normal = {"class-name": "normal", "type": "groundtruth/image-classification"}
+    lines = [{"source-ref": f"s3://bbb/{n}.jpg", "l": 0, "l-metadata": normal} for n in range(12)]
+    dataset = {"ProjectName": "lego", "DatasetType": "train"}
+    operations.run(services, "CreateProject", {"ProjectName": "lego"})
+    operations.run(services, "CreateDataset", dataset)
+    changes = "\n".join(json.dumps(line) for line in lines).encode()
+    operations.run(services, "UpdateDatasetEntries", {**dataset, "Changes": changes})
+    assert datasets.ingest(services, "lego", "train", tasks[0]["ticket"]) == "UPDATE_COMPLETE"
+
+    def ask(number):
+        request = {"ProjectName": "lego", "OutputConfig": {"S3Location": {"Bucket": "bbb"}}}
+        event = {
+            "rawPath": "/2020-11-20/projects/lego/models",
+            "headers": {"content-type": "application/json", "x-amzn-client-token": f"t{number // 2}"},
+            "body": json.dumps(request),
+            "requestContext": {"requestId": "r", "http": {"method": "POST"}},
+        }
+        return operations.answer(services, event)
+
+    with ThreadPoolExecutor(12) as pool:
+        told = list(pool.map(ask, range(12)))
+    made = {json.loads(each["body"])["ModelMetadata"]["ModelVersion"] for each in told if each["statusCode"] == 202}
+    assert {each["statusCode"] for each in told} <= {202, 402, 409, 429}, told
+    assert len(jobs.jobs) == len(made) == 2
+    listed = operations.run(services, "ListModels", {"ProjectName": "lego"})["Models"]
+    assert {each["ModelVersion"] for each in listed} == made
 
 
 @pytest.mark.usefixtures("api")
