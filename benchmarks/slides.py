@@ -52,12 +52,12 @@ views = 0.0
 for number in range(count):
     target = folder / "tiles.tfrecord"
     target.unlink(missing_ok=True)  # a host has the tiles of the slide in work on its disk, and no others
-    made = tile_slide(path, slide=f"S-{number}", patient="P", label=0, label_name="LUAD", settings=settings,
-                      target=target)
+    tiled = tile_slide(path, slide=f"S-{number}", patient="P", label=0, label_name="LUAD", settings=settings,
+                       target=target)
     began = time.process_time()
-    write_view(path, slide=f"S-{number}", uri="s3://slides/s.svs", etag="e", settings=settings, records=target,
-               folder=folder)
+    write_view(path, slide=f"S-{number}", uri="s3://slides/s.svs", etag="e", tiles=tiled.grid, folder=folder)
     views += time.process_time() - began
+made = tiled.summary
 status = Path("/proc/self/status").read_text()
 peak = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) << 10
 print(json.dumps({"engine": made.engine, "kept": made.kept, "tiles": made.tiles, "bytes": made.bytes, "peak": peak,

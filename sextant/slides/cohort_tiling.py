@@ -272,7 +272,7 @@ def _child(  # noqa: PLR0917  one call, from above
 ) -> None:  # pragma: no cover  in another process
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the host finishes what it began
     try:
-        summary = tile_slide(
+        made = tile_slide(
             path,
             slide=planned.slide,
             patient=planned.patient,
@@ -285,8 +285,8 @@ def _child(  # noqa: PLR0917  one call, from above
         uri, etag = origin
         # A slide whose tiles are whole is used, also where a part that no tile needs cannot be shown.
         with suppress(SlideError):
-            write_view(path, slide=planned.slide, uri=uri, etag=etag, settings=settings, records=target, folder=folder)
-        answer.send(summary)
+            write_view(path, slide=planned.slide, uri=uri, etag=etag, tiles=made.grid, folder=folder)
+        answer.send(made.summary)
     except SlideError as error:
         answer.send((error.reason, error.detail))
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import time
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from sextant.slides.reader import Grid, Slide, grid, open_slide, tile_parts, til
 from sextant.slides.records import Tile, to_record
 from sextant.slides.summary import TileSummary
 from sextant.slides.tfrecord import frame
+from sextant.slides.view_model import DROPPED, STEPS, TileGrid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,9 +28,17 @@ if TYPE_CHECKING:
 _BUFFER = 1 << 20
 
 
+@dataclass(frozen=True)
+class Tiled:
+    """What was made of a slide, and for its view what became of each place of the grid."""
+
+    summary: TileSummary
+    grid: TileGrid
+
+
 def tile_slide(
     path: Path, *, slide: str, patient: str, label: int, label_name: str, settings: TileSettings, target: Path
-) -> TileSummary:
+) -> Tiled:
     """Writes the tiles of a slide that are not background, row by row, as records of schema v1.
 
     The target appears when it is whole, or not at all.
@@ -46,18 +56,20 @@ def tile_slide(
     try:
         with open_slide(path) as opened, unfinished.open("wb", buffering=_BUFFER) as stream:
             where = grid(opened, settings)
+            shares = np.full((where.rows, where.columns), DROPPED, np.uint8)
             for tile in _tiles(_Work(opened, where, settings, identity), tally):
                 record = frame(to_record(tile))
                 stream.write(record)
                 digest.update(record)
                 size += len(record)
                 kept += 1
+                shares[round(tile.y / where.span), round(tile.x / where.span)] = round(tile.background * STEPS)
         tiles = where.columns * where.rows
         _judge(path, tiles, kept, tally, settings)
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
-    return TileSummary(
+    summary = TileSummary(
         slide=slide,
         engine=where.engine,
         width=opened.width,
@@ -76,6 +88,8 @@ def tile_slide(
         sha256=digest.hexdigest(),
         settings=settings,
     )
+    cells = base64.b64encode(shares.tobytes()).decode()
+    return Tiled(summary, TileGrid(span=where.span, columns=where.columns, rows=where.rows, shares=cells))
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,8 @@ from PIL import Image
 
 from sextant.slides import jpeg, jpeg_stream
 from sextant.slides.errors import SlideError
-from sextant.slides.reader import grid, open_slide, openslide_region
-from sextant.slides.records import from_record
-from sextant.slides.tfrecord import read
-from sextant.slides.view_model import DROPPED, STEPS, TileGrid, View, ViewLevel
+from sextant.slides.reader import open_slide, openslide_region
+from sextant.slides.view_model import View, ViewLevel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sextant.slides.reader import Level, Slide
-    from sextant.slides.settings import TileSettings
+    from sextant.slides.view_model import TileGrid
 
 TILE_PX = 512
 """Side of the tiles that are encoded here; the smallest level fits into one."""
@@ -38,28 +36,24 @@ _QUALITY = 80
 _ENTRY = np.dtype([("offset", "<u8"), ("count", "<u4")])
 
 
-def write_view(
-    path: Path, *, slide: str, uri: str, etag: str, settings: TileSettings, records: Path, folder: Path
-) -> View:
+def write_view(path: Path, *, slide: str, uri: str, etag: str, tiles: TileGrid, folder: Path) -> View:
     """Writes `{slide}.json`, `{slide}.idx`, the overview `{slide}.jpg` and, where levels are lacking, `{slide}.jpgs`
     into a folder.
 
-    Memory is bounded: 12 bytes per tile, and a few tiles' pixels per level.
+    Memory is bounded: 12 bytes per tile of the view, and a few tiles' pixels per level.
 
     Args:
         path: the slide, on this disk.
         slide: its name.
         uri: where viewers find it.
         etag: of what lies there.
-        settings: its tiles were cut under.
-        records: its tiles, as `tile_slide` wrote them.
+        tiles: what became of each, as `tile_slide` tells.
         folder: exists.
 
     Raises:
         SlideError: it cannot be read.
     """
     with open_slide(path) as opened:
-        tiles = _grid(opened, settings, records)
         try:
             levels, index, overview = _levels(opened, folder / f"{slide}.jpgs")
         except jpeg_stream.DamagedError as error:
@@ -81,18 +75,6 @@ def write_view(
         )
     (folder / f"{slide}.json").write_text(view.model_dump_json(), encoding="utf-8")
     return view
-
-
-def _grid(opened: Slide, settings: TileSettings, records: Path) -> TileGrid:
-    where = grid(opened, settings)
-    shares = np.full((where.rows, where.columns), DROPPED, np.uint8)
-    with records.open("rb") as stream:
-        for payload in read(stream, records.name):
-            tile = from_record(payload)
-            shares[round(tile.y / where.span), round(tile.x / where.span)] = round(tile.background * STEPS)
-    return TileGrid(
-        span=where.span, columns=where.columns, rows=where.rows, shares=base64.b64encode(shares.tobytes()).decode()
-    )
 
 
 def _levels(opened: Slide, pyramid: Path) -> tuple[tuple[ViewLevel, ...], NDArray[np.void], Image.Image]:

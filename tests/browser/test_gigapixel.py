@@ -51,11 +51,9 @@ def large(tmp_path_factory):
     write_gigapixel(path, WIDTH, HEIGHT)
     of = {"slide": NAME, "patient": "P1", "label": CLASSES[0]}
     settings = TileSettings()
-    summary = tile_slide(
-        path, slide=NAME, patient="P1", label=0, label_name=CLASSES[0], settings=settings, target=tiles
-    )
+    tiled = tile_slide(path, slide=NAME, patient="P1", label=0, label_name=CLASSES[0], settings=settings, target=tiles)
     body, uri = path.read_bytes(), f"s3://{SLIDES}/{KEY}"
-    write_view(path, slide=NAME, uri=uri, etag=etag(body), settings=settings, records=tiles, folder=view)
+    write_view(path, slide=NAME, uri=uri, etag=etag(body), tiles=tiled.grid, folder=view)
     planned = PlannedSlide(**of, key="G1.svs", label_index=0, split="test", host=0, bytes=len(body))
     plan = Plan(classes=CLASSES, tiles=settings, slides=(planned,))
     with tiles.open("rb") as stream:
@@ -70,7 +68,7 @@ def large(tmp_path_factory):
     )  # fmt: skip
     made = {
         "plan.json": plan.model_dump_json().encode(),
-        f"tiles/{NAME}.json": json.dumps({"summary": summary.model_dump(mode="json")}).encode(),
+        f"tiles/{NAME}.json": json.dumps({"summary": tiled.summary.model_dump(mode="json")}).encode(),
         f"evaluation/slides/{NAME}.json": result.model_dump_json().encode(),
         f"evaluation/slides/{NAME}.csv": results.tiles_csv(scored, CLASSES),
         **{f"view/{each.name}": each.read_bytes() for each in view.iterdir()},

@@ -110,7 +110,7 @@ def make_run(folder: Path):
         path, records = folder / f"{name}.svs", folder / f"{name}.tfrecord"
         write_slide(path, codec)
         of = next(each for each in slides if each.slide == name)
-        summary = tile_slide(
+        made = tile_slide(
             path, slide=name, patient=of.patient, label=of.label_index, label_name=of.label, settings=SETTINGS,
             target=records,
         )  # fmt: skip
@@ -119,9 +119,10 @@ def make_run(folder: Path):
         view = folder / "view"
         view.mkdir(exist_ok=True)
         uri = f"s3://{SLIDES}/cohorts/lung/{name}.svs"
-        write_view(path, slide=name, uri=uri, etag=etag(body), settings=SETTINGS, records=records, folder=view)
+        write_view(path, slide=name, uri=uri, etag=etag(body), tiles=made.grid, folder=view)
         put(
-            f"tiles/{name}.json", json.dumps({"plan_digest": plan.digest(), "summary": summary.model_dump(mode="json")})
+            f"tiles/{name}.json",
+            json.dumps({"plan_digest": plan.digest(), "summary": made.summary.model_dump(mode="json")}),
         )
     for path in sorted((folder / "view").iterdir()):
         put(f"view/{path.name}", path.read_bytes())

@@ -22,7 +22,7 @@ LABEL = {"slide": "S-1", "patient": "P-1", "label": 2, "label_name": "LUSC"}
 
 
 def tiled(path, target, **settings):
-    return tile_slide(path, **LABEL, settings=TileSettings(**settings), target=target)
+    return tile_slide(path, **LABEL, settings=TileSettings(**settings), target=target).summary
 
 
 def tiles(path):
@@ -200,7 +200,7 @@ from pathlib import Path
 from sextant.slides.settings import TileSettings
 from sextant.slides.tiling import tile_slide
 made = tile_slide(Path(sys.argv[1]), slide="S", patient="P", label=0, label_name="LUAD", settings=TileSettings(),
-                  target=Path(sys.argv[2]))
+                  target=Path(sys.argv[2])).summary
 peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
 print(made.engine, made.tiles, made.kept, peak.split()[1])
 """
@@ -228,7 +228,7 @@ DATA = Path(os.environ.get("SEXTANT_DATA", ROOT.parent / "shared" / "data")) / "
 )
 def test_real_slides_keep_the_tiles_of_the_full_rule(tmp_path, name, size, count):
     settings = TileSettings(size=size, unknown_magnification=20)
-    summary = tile_slide(DATA / name, **LABEL, settings=settings, target=tmp_path / "t")
+    summary = tile_slide(DATA / name, **LABEL, settings=settings, target=tmp_path / "t").summary
     truth = full_rule(DATA / name, settings)
     assert summary.tiles == count
     assert {(tile.x // size, tile.y // size) for tile in tiles(tmp_path / "t")} == set(truth)

@@ -23,20 +23,19 @@ from sextant.slides.plan import Plan, PlannedSlide
 from sextant.slides.settings import TileSettings
 from sextant.slides.tiling import tile_slide
 from sextant.slides.view import write_view
-from sextant.slides.view_model import DROPPED, ENTRY, STEPS, View
+from sextant.slides.view_model import DROPPED, ENTRY, STEPS, TileGrid, View
 from tests.handlers.slide_run import CELL, HEIGHT, WIDTH, picture, write_slide
 from tests.slides import made
 
 DATA = Path(os.environ.get("SEXTANT_DATA", Path(__file__).parents[3] / "shared" / "data")) / "slides"
 SETTINGS = TileSettings(size=CELL, magnification=20.0)
+NO_TILES = TileGrid(span=CELL, columns=0, rows=0, shares="")
 
 
 def viewed(path, folder, settings=SETTINGS, *, name="S"):
     records = folder / "S.tfrecord"
-    tile_slide(path, slide=name, patient="P", label=0, label_name="a", settings=settings, target=records)
-    return write_view(
-        path, slide=name, uri="s3://slides/S.svs", etag="tag", settings=settings, records=records, folder=folder
-    )
+    tiled = tile_slide(path, slide=name, patient="P", label=0, label_name="a", settings=settings, target=records)
+    return write_view(path, slide=name, uri="s3://slides/S.svs", etag="tag", tiles=tiled.grid, folder=folder)
 
 
 @pytest.fixture(scope="module")
@@ -131,17 +130,14 @@ def test_the_version_is_of_the_slide_and_its_tiles(slide, tmp_path):
     view = viewed(slide, tmp_path)
     again = viewed(slide, tmp_path)
     assert view.version == again.version
-    other = write_view(
-        slide, slide="S", uri="s3://slides/S.svs", etag="other", settings=SETTINGS, records=tmp_path / "S.tfrecord",
-        folder=tmp_path,
-    )  # fmt: skip
+    other = write_view(slide, slide="S", uri="s3://slides/S.svs", etag="other", tiles=view.grid, folder=tmp_path)
     assert other.version != view.version
 
 
 def test_a_file_that_is_no_slide_is_refused(tmp_path):
     (tmp_path / "S.svs").write_text("no slide")
     with pytest.raises(SlideError, match="not a slide"):
-        write_view(tmp_path / "S.svs", slide="S", uri="", etag="", settings=SETTINGS, records=tmp_path, folder=tmp_path)
+        write_view(tmp_path / "S.svs", slide="S", uri="", etag="", tiles=NO_TILES, folder=tmp_path)
 
 
 def test_the_tile_step_leaves_a_view_of_every_slide_it_could_tile(slide, tmp_path):
