@@ -24,21 +24,24 @@ from sextant.inspection.api.wire import MODELS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from botocore.config import Config
+
 __all__ = ["MODELS", "import_folder", "import_manifest", "legacy", "lookoutvision"]
 
 
-def lookoutvision(endpoint: str | None = None, **settings: Any) -> Any:
+def lookoutvision(endpoint: str | None = None, config: Config | None = None, **settings: Any) -> Any:
     """A client of the API, with the operations, paginators and exceptions that boto3 had.
 
     Args:
         endpoint: URL of the API; without it that of AWS_ENDPOINT_URL_LOOKOUTVISION or AWS_ENDPOINT_URL.
+        config: of botocore, for timeouts and attempts.
         settings: of boto3's session, such as profile_name or region_name.
     """
     core = botocore.session.get_session()
     # Before botocore's own: one of before October 2025 has a model that signs for the service.
     core.get_component("data_loader").search_paths.insert(0, str(MODELS))
     make: Any = boto3.session.Session(botocore_session=core, **settings).client
-    return make("lookoutvision", endpoint_url=endpoint)
+    return make("lookoutvision", endpoint_url=endpoint, config=config)
 
 
 def legacy(region: str) -> Any:
