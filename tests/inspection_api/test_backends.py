@@ -1,5 +1,6 @@
 """What answers photographs: the function itself, an endpoint of ours or of AWS's algorithm, the old service."""
 
+import dataclasses
 import io
 import json
 import struct
@@ -101,19 +102,16 @@ def test_an_archive_that_cannot_be_loaded_is_the_apis_fault(monkeypatch):
 def aws():
     """Clients whose calls a test tells beforehand."""
     made = {name: boto3.client(name, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
-            for name in ("sagemaker", "sagemaker-runtime")}  # fmt: skip
-    with Stubber(made["sagemaker"]) as sagemaker, Stubber(made["sagemaker-runtime"]) as runtime:
-        yield SimpleNamespace(
-            sagemaker=made["sagemaker"], runtime=made["sagemaker-runtime"], told=sagemaker, asked=runtime
-        )
-        sagemaker.assert_no_pending_responses()
-        runtime.assert_no_pending_responses()
+            for name in ("sagemaker", "sagemaker-runtime", "application-autoscaling")}  # fmt: skip
+    told, asked, scaled = (Stubber(each) for each in made.values())
+    with told, asked, scaled:
+        yield SimpleNamespace(clients=tuple(made.values()), told=told, asked=asked, scaled=scaled)
+        for stub in (told, asked, scaled):
+            stub.assert_no_pending_responses()
 
 
 def endpoint(aws, **place):
-    return backends.SageMakerEndpoint(
-        PLACE.model_copy(update={"BACKEND": "sagemaker", **place}), aws.sagemaker, aws.runtime
-    )
+    return backends.SageMakerEndpoint(PLACE.model_copy(update={"BACKEND": "sagemaker", **place}), *aws.clients)
 
 
 def described(aws, status=None, **told):
@@ -177,6 +175,47 @@ def test_an_endpoint_that_fails_is_deleted_and_tells_why(aws):
     assert backend.state(VERSION, "STARTING_HOSTING") == ("HOSTING_FAILED", "no capacity")
     described(aws)
     assert backend.state(VERSION, "STARTING_HOSTING")[0] == "HOSTING_FAILED"
+
+
+GROWING = dataclasses.replace(VERSION, units=2, most_units=5)
+VARIANT = {
+    "ServiceNamespace": "sagemaker",
+    "ResourceId": f"endpoint/{VERSION.name}/variant/main",
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+}
+SERVING = {"ProductionVariants": [{"VariantName": "main"}]}
+
+
+def test_instances_follow_the_requests_up_to_the_most_inference_units(aws):
+    backend = endpoint(aws)
+    described(aws, "InService", **SERVING)
+    numbers = {"MinCapacity": 2, "MaxCapacity": 5}
+    aws.scaled.add_response("register_scalable_target", {"ScalableTargetARN": ARN}, VARIANT | numbers)
+    tracked = {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
+    policy = {"PolicyName": "requests", "PolicyType": "TargetTrackingScaling",
+              "TargetTrackingScalingPolicyConfiguration":
+              {"TargetValue": 300.0, "PredefinedMetricSpecification": tracked}}  # fmt: skip
+    aws.scaled.add_response("put_scaling_policy", {"PolicyARN": ARN, "Alarms": []}, VARIANT | policy)
+    assert backend.state(GROWING, "STARTING_HOSTING") == ("HOSTED", "")
+    described(aws, "InService", **SERVING)
+    aws.scaled.add_response("deregister_scalable_target", {}, VARIANT)
+    for call in ("delete_endpoint", "delete_endpoint_config", "delete_model"):
+        aws.told.add_response(call, {})
+    described(aws)
+    assert backend.stop(GROWING) == "TRAINED"
+
+
+def test_scaling_that_is_refused_costs_neither_start_nor_stop(aws):
+    backend = endpoint(aws)
+    described(aws, "InService", **SERVING)
+    aws.scaled.add_client_error("register_scalable_target", "AccessDeniedException", "no", 400)
+    state, told = backend.state(GROWING, "STARTING_HOSTING")
+    assert (state, "stays at 2 units" in told, "AccessDenied" in told) == ("HOSTED", True, True)
+    described(aws)
+    for call in ("delete_endpoint", "delete_endpoint_config", "delete_model"):
+        aws.told.add_response(call, {})
+    described(aws)
+    assert backend.stop(GROWING) == "TRAINED"
 
 
 def answers(aws, document):

@@ -7,6 +7,7 @@ StopModel, so that stopping a model ends what it costs.
 from __future__ import annotations
 
 import json
+import logging
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,14 @@ from sextant.inspection.api.errors import ApiError, internal, invalid
 from sextant.inspection.api.services import split
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sextant.inspection.api.services import Backend, Document, HostingState, Place, Version
     from sextant.inspection.detector import Detector
 
+UNIT_PER_MINUTE = 300.0
+"""Requests a minute from which on one more instance is wanted: five a second, as an inference unit did."""
+_log = logging.getLogger(__name__)
 _LOADED = 4
 """Detectors that a function keeps in memory; each needs some 20 MB."""
 _ENDED: dict[HostingState, HostingState] = {"STARTING_HOSTING": "HOSTED", "STOPPING_HOSTING": "TRAINED"}
@@ -32,7 +38,8 @@ def backend(place: Place, s3: Any, sagemaker: Any) -> Backend:
         case "lambda":
             return Lambda(s3)
         case "sagemaker" | "marketplace":
-            return SageMakerEndpoint(place, sagemaker, aws.client("sagemaker-runtime"))
+            clients = aws.client("sagemaker-runtime"), aws.client("application-autoscaling")
+            return SageMakerEndpoint(place, sagemaker, *clients)
         case "legacy":
             return Legacy(client.legacy(place.AWS_REGION))
 
@@ -93,10 +100,11 @@ class SageMakerEndpoint:
     the member DetectAnomalyResult.
     """
 
-    def __init__(self, place: Place, sagemaker: Any, runtime: Any) -> None:
+    def __init__(self, place: Place, sagemaker: Any, runtime: Any, scaling: Any) -> None:
         self._place = place
         self._sagemaker = sagemaker
         self._runtime = runtime
+        self._scaling = scaling
 
     def start(self, version: Version, units: int) -> HostingState:
         """Makes the endpoint: some minutes."""
@@ -106,6 +114,8 @@ class SageMakerEndpoint:
 
     def stop(self, version: Version) -> HostingState:
         """Deletes the endpoint and what was made for it."""
+        if version.most_units > version.units:
+            self._unscaled(version)
         _gone(self._sagemaker.delete_endpoint, EndpointName=version.name)
         if not self._foreign:
             _gone(self._sagemaker.delete_endpoint_config, EndpointConfigName=version.name)
@@ -123,7 +133,7 @@ class SageMakerEndpoint:
             return ("TRAINED", "") if state == "STOPPING_HOSTING" else ("HOSTING_FAILED", lost)
         match found["EndpointStatus"]:
             case "InService" if state == "STARTING_HOSTING":
-                return "HOSTED", ""
+                return "HOSTED", self._scaled(version, found)
             case "Failed":
                 _gone(self._sagemaker.delete_endpoint, EndpointName=version.name)
                 return "HOSTING_FAILED", str(found.get("FailureReason", ""))
@@ -142,6 +152,35 @@ class SageMakerEndpoint:
                 raise invalid(f"The photograph cannot be used: {told}") from error
             raise internal(f"The endpoint failed: {told}") from error
         return _result(json.loads(answer["Body"].read()))
+
+    def _scaled(self, version: Version, endpoint: Mapping[str, Any]) -> str:
+        """Has the instances follow the requests, up to MaxInferenceUnits; tells why it does not, where it cannot."""
+        if version.most_units <= version.units:
+            return ""
+        variant = _variant(version, endpoint["ProductionVariants"][0]["VariantName"])
+        tracked = {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
+        policy = {"TargetValue": UNIT_PER_MINUTE, "PredefinedMetricSpecification": tracked}
+        try:
+            numbers = {"MinCapacity": version.units, "MaxCapacity": version.most_units}
+            self._scaling.register_scalable_target(**variant, **numbers)
+            self._scaling.put_scaling_policy(
+                **variant,
+                PolicyName="requests",
+                PolicyType="TargetTrackingScaling",
+                TargetTrackingScalingPolicyConfiguration=policy,
+            )
+        except ClientError as error:  # a line that is hosted must not stand still for it
+            code = error.response["Error"]["Code"]
+            return f"The model is hosted, but stays at {version.units} units: scaling was refused ({code})."
+        return ""
+
+    def _unscaled(self, version: Version) -> None:
+        """Takes the endpoint out of scaling. SageMaker does the same when it deletes one, but later."""
+        try:
+            found = self._sagemaker.describe_endpoint(EndpointName=version.name)["ProductionVariants"]
+            self._scaling.deregister_scalable_target(**_variant(version, found[0]["VariantName"]))
+        except ClientError as error:  # neither may it keep an endpoint from being deleted
+            _log.warning("%s stays registered for scaling: %s", version.name, error)
 
     @property
     def _foreign(self) -> bool:
@@ -212,6 +251,14 @@ class Legacy:
             raise ApiError(told["Code"], status, told.get("Message", "")) from error
         result: Document = answer["DetectAnomalyResult"]
         return result
+
+
+def _variant(version: Version, name: str) -> dict[str, str]:
+    return {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{version.name}/variant/{name}",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
 
 
 def _named(version: Version) -> dict[str, str]:

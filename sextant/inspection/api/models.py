@@ -161,7 +161,9 @@ def version_of(services: Services, project: str, number: int, item: Mapping[str,
     """A version as backends and trainings need it."""
     place = services.place
     name = job_name(services.place.PREFIX, project, number, float(item["created"]))
-    return Version(project, number, model_arn(place, project, number), archive_uri(place, project, number), name)
+    units = int(item.get("units") or 1)
+    arn, archive = model_arn(place, project, number), archive_uri(place, project, number)
+    return Version(project, number, arn, archive, name, units, int(item.get("most_units") or units))
 
 
 def _the_model(services: Services, project: str, asked: str) -> tuple[int, Item]:

@@ -60,13 +60,17 @@ class Place(BaseModel):
 
 @dataclass(frozen=True)
 class Version:
-    """A model version as a backend needs it. `archive` is the URI of its model.tar.gz; `name` is unique for ever."""
+    """A model version as a backend needs it. `archive` is the URI of its model.tar.gz; `name` is unique for ever;
+    `units` and `most_units` are the inference units that it was last started with.
+    """
 
     project: str
     number: int
     arn: str
     archive: str
     name: str
+    units: int = 1
+    most_units: int = 1
 
 
 class Backend(Protocol):
