@@ -125,7 +125,7 @@ class Api(Construct):
             role.add_to_principal_policy(
                 iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[made.function.function_arn])
             )
-        self._execution.grant_use(role)
+        self._execution.grant_manage(role)
 
     def _later(self, construct_id: str, file: str, description: str, seconds: int) -> PythonFunction:
         made = PythonFunction(
@@ -148,7 +148,7 @@ class Api(Construct):
     def _trained(self) -> None:
         """A training job has come to an end → function → its version has, too."""
         made = self._later("Trained", "trained", "Settles a model version whose training has ended", 60)
-        self._execution.grant_use(made.role)
+        self._execution.grant_ask(made.role)
         events.Rule(
             self,
             "TrainingEnded",

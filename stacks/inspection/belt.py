@@ -88,7 +88,7 @@ class Belt(Construct):
         self._storage.grant_table(made.role)
         self._storage.grant_data(made.role, reads=(INCOMING, NEW_DATA, "projects/"), writes=("masks/",))
         self._storage.grant_versions(made.role, INCOMING, NEW_DATA)
-        self._execution.grant_use(made.role)
+        self._execution.grant_ask(made.role)
         return made.function
 
     def _record(self) -> lambda_.Function:

@@ -15,6 +15,8 @@ from stacks.building_blocks.network import network
 from stacks.building_blocks.python_code import ROOT, image_context
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stacks.config import EnvironmentConfig
     from stacks.inspection.storage import Storage
 
@@ -55,51 +57,67 @@ class Execution(Construct):
         if place:
             self._grant_network()
 
-    def arns(self, kind: str) -> str:
-        """The ARN pattern of SageMaker's resources of a kind (`training-job`, `endpoint` …) that this system makes."""
-        return cdk.Stack.of(self).format_arn(service="sagemaker", resource=kind, resource_name=f"{self.prefix}-*")
-
-    def grant_use(self, role: iam.Role) -> None:
-        """Trainings, and with the backends that need them endpoints: those whose names begin with the prefix."""
+    def grant_manage(self, role: iam.Role) -> None:
+        """Trainings, and with the backends that need them endpoints: made, asked about, deleted."""
         backend, _, config = self._backend.partition(":")
-        kinds: dict[str, tuple[str, ...]] = {"training-job": ("CreateTrainingJob", "DescribeTrainingJob", "AddTags")}
+        named = [self._arn("endpoint-config", config)] if config else []
+        self._grant(role, "training-job", "CreateTrainingJob", "AddTags")
         if backend in {"sagemaker", "marketplace"}:
-            kinds["endpoint"] = ("CreateEndpoint", "DeleteEndpoint", "DescribeEndpoint", "InvokeEndpoint", "AddTags")
-            kinds["endpoint-config"] = ("CreateEndpoint", "CreateEndpointConfig", "DeleteEndpointConfig", "AddTags")
-            kinds["model"] = ("CreateModel", "DeleteModel", "AddTags")
-        for kind, actions in kinds.items():
-            allowed = [f"sagemaker:{action}" for action in actions]
-            resources = [self.arns(kind)]
-            if kind == "endpoint-config" and config:
-                named = cdk.Stack.of(self).format_arn(service="sagemaker", resource=kind, resource_name=config)
-                resources.append(named)
-            role.add_to_principal_policy(iam.PolicyStatement(actions=allowed, resources=resources))
+            self._grant(role, "endpoint", "CreateEndpoint", "DeleteEndpoint", "AddTags")
+            config_actions = ("CreateEndpoint", "CreateEndpointConfig", "DeleteEndpointConfig", "AddTags")
+            self._grant(role, "endpoint-config", *config_actions, more=named)
+            self._grant(role, "model", "CreateModel", "DeleteModel", "AddTags")
         if backend == "lookoutvision":
-            actions = ("StartModel", "StopModel", "DescribeModel", "DetectAnomalies")
-            models = cdk.Stack.of(self).format_arn(service="lookoutvision", resource="model", resource_name="*")
-            role.add_to_principal_policy(
-                iam.PolicyStatement(actions=[f"lookoutvision:{each}" for each in actions], resources=[models])
-            )
-            acknowledge(
-                role,
-                "Models of the service in this account: their projects are not known beforehand.",
-                f"AwsSolutions-IAM5[Resource::{as_finding(role, models)}]",
-            )
-        self._grant_pass(role)
-        acknowledge(
-            role,
-            "Jobs and endpoints are named after project and version, which are not known beforehand.",
-            *(f"AwsSolutions-IAM5[Resource::{as_finding(role, self.arns(kind))}]" for kind in kinds),
-        )
-
-    def _grant_pass(self, role: iam.Role) -> None:
-        """Lets a role hand the execution role to SageMaker."""
+            self._grant_service(role, "StartModel", "StopModel")
         role.add_to_principal_policy(
             iam.PolicyStatement(
                 actions=["iam:PassRole"],
                 resources=[self.role.role_arn],
                 conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
             )
+        )
+        self.grant_ask(role)
+
+    def grant_stop(self, role: iam.Role) -> None:
+        """Ends a training before its time."""
+        self._grant(role, "training-job", "StopTrainingJob")
+
+    def grant_ask(self, role: iam.Role) -> None:
+        """How far trainings and hostings have come, and what a hosted model says of a photograph."""
+        backend, _, _ = self._backend.partition(":")
+        self._grant(role, "training-job", "DescribeTrainingJob")
+        if backend in {"sagemaker", "marketplace"}:
+            self._grant(role, "endpoint", "DescribeEndpoint", "InvokeEndpoint")
+        if backend == "lookoutvision":
+            self._grant_service(role, "DescribeModel", "DetectAnomalies")
+
+    def arns(self, kind: str) -> str:
+        """The ARN pattern of SageMaker's resources of a kind (`training-job`, `endpoint` …) that this system makes."""
+        return self._arn(kind, f"{self.prefix}-*")
+
+    def _arn(self, kind: str, name: str) -> str:
+        return cdk.Stack.of(self).format_arn(service="sagemaker", resource=kind, resource_name=name)
+
+    def _grant(self, role: iam.Role, kind: str, *actions: str, more: Sequence[str] = ()) -> None:
+        """Actions on SageMaker's resources of a kind whose names begin with the prefix, and on some more."""
+        mine = self.arns(kind)
+        allowed = [f"sagemaker:{action}" for action in actions]
+        role.add_to_principal_policy(iam.PolicyStatement(actions=allowed, resources=[mine, *more]))
+        acknowledge(
+            role,
+            "Jobs and endpoints are named after project and version, which are not known beforehand.",
+            f"AwsSolutions-IAM5[Resource::{as_finding(role, mine)}]",
+        )
+
+    def _grant_service(self, role: iam.Role, *actions: str) -> None:
+        """Actions of Lookout for Vision itself."""
+        models = cdk.Stack.of(self).format_arn(service="lookoutvision", resource="model", resource_name="*")
+        allowed = [f"lookoutvision:{action}" for action in actions]
+        role.add_to_principal_policy(iam.PolicyStatement(actions=allowed, resources=[models]))
+        acknowledge(
+            role,
+            "Models of the service in this account: their projects are not known beforehand.",
+            f"AwsSolutions-IAM5[Resource::{as_finding(role, models)}]",
         )
 
     def _grant_telling(self) -> None:

@@ -51,12 +51,12 @@ class Upkeep(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._environment, self._storage, self._api, self._key = environment, storage, api, key
-        self._execution = execution
         self.lost = lost_events(self, "LostUpkeep", key)
         machine = {"MACHINE_ARN": belt.machine.state_machine_arn}
         upkeep = self._function("Upkeep", "upkeep", "Writes lines of verdicts, tidies up", machine, seconds=300)
         belt.machine.grant_start_execution(upkeep.role)
-        storage.grant_data(upkeep.role, writes=(PREFIX,))
+        storage.grant_data(upkeep.role, reads=("projects/",), writes=(PREFIX,))
+        execution.grant_manage(upkeep.role)
         self._every(upkeep, cdk.Duration.minutes(5))
         sweep = self._function("Sweep", "sweep", "Tries photographs without a verdict again", machine, seconds=900)
         belt.machine.grant_start_execution(sweep.role)
@@ -65,6 +65,7 @@ class Upkeep(Construct):
         topic = {"ALARMS_TOPIC": alarms.topic_arn}
         drift = self._function("Drift", "drift", "Watches cameras and scores", topic, seconds=300)
         drift.role.add_to_principal_policy(iam.PolicyStatement(actions=["sns:Publish"], resources=[alarms.topic_arn]))
+        storage.grant_data(drift.role, reads=("projects/",))
         self._every(drift, cdk.Duration.hours(1))
         self.scheduled = {"Upkeep": upkeep, "Sweep": sweep, "Drift": drift}
         self._compare()
@@ -98,8 +99,6 @@ class Upkeep(Construct):
             lost_events=self.lost,
         )
         self._storage.grant_table(made.role)
-        self._storage.grant_data(made.role, reads=("projects/",))
-        self._execution.grant_use(made.role)
         return made
 
     def _every(self, made: PythonFunction, period: cdk.Duration) -> None:
