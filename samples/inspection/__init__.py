@@ -1,0 +1,1 @@
+"""Photographs of products whose truth is known: brackets on a belt, and cloth."""
