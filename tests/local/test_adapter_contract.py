@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from localaws import adapter
 from localaws.emulator import REGION
+from localaws.engines.sagemaker.images import bucket_of, key_of, packed
 
 TRUST = {
     "Version": "2012-10-17",
@@ -332,3 +333,39 @@ def test_a_service_that_nobody_implements_is_told_apart_from_a_fault(embedded):
     assert callable(adapter.router._is_aws_service_name)
     assert isinstance(adapter.app.SERVICE_HANDLERS, dict)
     print(f"answered after {time.monotonic() - started:.2f} s")  # noqa: T201  every botocore model would take 13 s
+
+
+def test_a_function_from_an_image_runs_its_build_context(embedded, tmp_path):
+    """No Docker: what CDK stages as the context is the code; the command names the handler; updates bring another."""
+    (tmp_path / "Dockerfile").write_text("FROM python:3.13-slim\nWORKDIR /var/task\n")
+    uris = []
+    for word in ("first", "second"):
+        (tmp_path / "main.py").write_text(f"def handler(event, context):\n    return {word!r}\n")
+        bucket = bucket_of("000000000000", REGION)
+        s3 = embedded.client("s3")
+        s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket=bucket, Key=key_of("assets", word), Body=packed(tmp_path))
+        uris.append(f"000000000000.dkr.ecr.{REGION}.amazonaws.com/assets:{word}")
+    cloudformation = embedded.client("cloudformation")
+
+    def template(uri):
+        properties = {
+            "Code": {"ImageUri": uri},
+            "ImageConfig": {"Command": ["main.handler"]},
+            "PackageType": "Image",
+            "Role": role(embedded, f"image-{uri.rpartition(':')[2]}"),
+        }
+        made = {"Type": "AWS::Lambda::Function", "Properties": properties}
+        return json.dumps({"Resources": {"Made": made}, "Outputs": {"Name": {"Value": {"Ref": "Made"}}}})
+
+    def settled():
+        while True:
+            (stack,) = cloudformation.describe_stacks(StackName="from-image")["Stacks"]
+            if not stack["StackStatus"].endswith("_IN_PROGRESS"):
+                return stack["Outputs"][0]["OutputValue"]
+            time.sleep(0.1)
+
+    cloudformation.create_stack(StackName="from-image", TemplateBody=template(uris[0]))
+    assert invoke(embedded, settled()) == (None, "first")
+    cloudformation.update_stack(StackName="from-image", TemplateBody=template(uris[1]))
+    assert invoke(embedded, settled()) == (None, "second")

@@ -61,7 +61,7 @@ def ks_p(distance: float, n: int, m: int) -> float:
     if lam < 0.2:
         return 1.0  # the series does not converge there; it is 1 to twelve digits
     total = sum((-1) ** (k - 1) * math.exp(-2 * k * k * lam * lam) for k in range(1, _TERMS))
-    return min(1.0, max(0.0, 2 * total))
+    return min(1.0, max(0.0, 2 * float(total)))
 
 
 def psi(reference: Sequence[float], sample: Sequence[float]) -> float:

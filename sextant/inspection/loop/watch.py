@@ -66,9 +66,9 @@ def look(
     drifted = {(each.line, each.camera) for each in found if each.alarm}
     for each in watched:
         if each.reference is not None:
-            camera = (each.line, each.camera)
-            grown = each.reference if camera in drifted else each.reference.grown(each.records)
-            _keep(table, (f"CAMERA#{project}", f"{each.line}#{each.camera}#{version}"), grown, ends[camera].sort)
+            place = (each.line, each.camera)
+            grown = each.reference if place in drifted else each.reference.grown(each.records)
+            _keep(table, (f"CAMERA#{project}", f"{each.line}#{each.camera}#{version}"), grown, ends[place].sort)
     return new
 
 
