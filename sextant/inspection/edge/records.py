@@ -1,0 +1,294 @@
+"""What is known of an item, and the file that keeps it: an SQLite database that a loss of power leaves whole.
+
+Every step of an item is on the disk before the next one counts: seen, photographed, judged, and how it ended. All
+writes go through one thread, which puts those that wait into one transaction: a card that takes 20 ms to write safely
+still keeps up with a fast belt.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import queue
+import sqlite3
+import threading
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sextant.inspection.edge.settings import Verdict
+
+State: TypeAlias = Literal["seen", "photographed", "judged", "pushed", "passed", "missed", "recovered"]
+"""The last four are ends. `missed`: it should have been pushed, and the pusher came too late."""
+ENDS = ("pushed", "passed", "missed", "recovered")
+WAITING, FORWARDED = 1, 2
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS items (
+    item TEXT PRIMARY KEY, number INTEGER NOT NULL, at TEXT NOT NULL, state TEXT NOT NULL, verdict TEXT, reason TEXT,
+    judged_by TEXT, confidence REAL, labels TEXT NOT NULL, brightness REAL, sharpness REAL, crop_ok INTEGER, model TEXT,
+    seconds REAL, late_ms REAL, forward INTEGER NOT NULL,
+    ended INTEGER GENERATED ALWAYS AS (state IN ('pushed', 'passed', 'missed', 'recovered')));
+CREATE INDEX IF NOT EXISTS items_by_number ON items (number);
+CREATE INDEX IF NOT EXISTS items_by_forward ON items (forward, number);
+CREATE INDEX IF NOT EXISTS items_by_ended ON items (ended);
+CREATE TABLE IF NOT EXISTS photographs (item TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS circuits (name TEXT PRIMARY KEY, record TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS totals (name TEXT PRIMARY KEY, count INTEGER NOT NULL);
+"""
+_OLD = (
+    """
+    DELETE FROM photographs WHERE item IN
+        (SELECT item FROM items WHERE ended AND forward != ? AND number <= (SELECT max(number) FROM items) - ?)
+    """,
+    "DELETE FROM items WHERE ended AND forward != ? AND number <= (SELECT max(number) FROM items) - ?",
+)
+_PRUNE_EVERY = 50
+"""Ended items between two looks for old ones."""
+
+
+class StoreError(RuntimeError):
+    """The store cannot be opened: another sorter has it, or it is no store."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """An item. `number` counts from 1 in its store; `at` is when it broke the beam, ISO 8601 in UTC.
+
+    `judged_by` is `local`, `cloud` or empty; `model` the first 12 hexadecimal digits of the archive's SHA-256, or the
+    API's version; `seconds` from the beam to the verdict; `late_ms` how much later than due the pusher acted or let it
+    pass; `forward` is 0, WAITING or FORWARDED.
+    """
+
+    item: str
+    number: int
+    at: str
+    state: State = "seen"
+    verdict: Verdict | None = None
+    reason: str = ""
+    judged_by: str = ""
+    confidence: float | None = None
+    labels: tuple[str, ...] = ()
+    brightness: float | None = None
+    sharpness: float | None = None
+    crop_ok: bool | None = None
+    model: str = ""
+    seconds: float | None = None
+    late_ms: float | None = None
+    forward: int = 0
+
+
+_COLUMNS = tuple(each.name for each in fields(Record))
+_UPSERT = (
+    f"INSERT INTO items ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608  names of ours
+    f"ON CONFLICT (item) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])}"
+)
+
+
+class Store:
+    """The open store. Records are written whole, so that one write which failed is mended by the next."""
+
+    def __init__(self, path: Path, *, keep: int) -> None:
+        """Opens or makes the store and takes it for this process.
+
+        Raises:
+            StoreError: another process has it, or the file is something else.
+        """
+        self.path = path
+        self._keep = keep
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = path.with_name(f"{path.name}.lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise StoreError(f"{path} is used by another sorter: stop that one, or give this one its own") from error
+        try:
+            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")  # NORMAL would lose the last items with the power
+            self._connection.executescript(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            self._lock.close()
+            raise StoreError(f"{path} cannot be used ({error}): move it away, and a new one is made") from error
+        self._waiting: queue.SimpleQueue[tuple[Callable[[sqlite3.Connection], Any], Future[Any]] | None]
+        self._waiting = queue.SimpleQueue()
+        self._since_pruned = 0
+        self.fault = ""
+        """Why the last write failed, empty after one that did not."""
+        self._thread = threading.Thread(target=self._work, name="store", daemon=True)
+        self._thread.start()
+
+    def write(self, record: Record, photograph: bytes | None = None) -> Future[None]:
+        """Keeps the record as it is now; done when it is on the disk."""
+
+        def statements(connection: sqlite3.Connection) -> None:
+            row = asdict(record) | {"labels": json.dumps(record.labels)}
+            before = connection.execute("SELECT state FROM items WHERE item = ?", (record.item,)).fetchone()
+            connection.execute(_UPSERT, tuple(row.values()))
+            if photograph is not None:
+                connection.execute("INSERT OR REPLACE INTO photographs VALUES (?, ?)", (record.item, photograph))
+            if record.state in ENDS and (before is None or before[0] not in ENDS):
+                for name in ("items", record.state, f"verdict {record.verdict}"):
+                    _count(connection, name)
+                self._prune(connection)
+
+        return self._later(statements)
+
+    def forwarded(self, item: str) -> Future[None]:
+        """Marks an item's photograph as put into the bucket."""
+
+        def statements(connection: sqlite3.Connection) -> None:
+            changed = connection.execute(
+                "UPDATE items SET forward = ? WHERE item = ? AND forward = ?", (FORWARDED, item, WAITING)
+            )
+            if changed.rowcount:
+                _count(connection, "forwarded")
+
+        return self._later(statements)
+
+    def recover(self) -> list[Record]:
+        """Ends the items that a loss of power left unfinished: they are marked `inspect`. Called before any is seen."""
+        with closing(self.read()) as connection:
+            left = [_record(row) for row in connection.execute("SELECT * FROM items WHERE NOT ended")]
+            photographed = {
+                item
+                for (item,) in connection.execute(
+                    "SELECT item FROM items JOIN photographs USING (item) WHERE NOT ended"
+                )
+            }
+        ended = []
+        for each in left:
+            said = f"; the verdict was {each.verdict}" if each.verdict else ""
+            ended.append(
+                replace(
+                    each,
+                    state="recovered",
+                    verdict="inspect",
+                    reason=f"the sorter stopped when it was {each.state}{said}",
+                    forward=WAITING if each.item in photographed else 0,
+                )
+            )
+        for written in [self.write(each) for each in ended]:
+            written.result()
+        return ended
+
+    def highest(self) -> int:
+        """The number of the latest item, 0 in a new store."""
+        with closing(self.read()) as connection:
+            found = connection.execute("SELECT max(number) FROM items").fetchone()[0]
+        return int(found or 0)
+
+    def read(self) -> sqlite3.Connection:
+        """A connection that only reads."""
+        return reader(self.path)
+
+    def circuit(self, name: str) -> str | None:
+        """What is kept of a circuit, JSON."""
+        with closing(self.read()) as connection:
+            found = connection.execute("SELECT record FROM circuits WHERE name = ?", (name,)).fetchone()
+        return None if found is None else str(found[0])
+
+    def keep_circuit(self, name: str, record: str) -> None:
+        """Keeps it."""
+        self._later(
+            lambda connection: connection.execute("INSERT OR REPLACE INTO circuits VALUES (?, ?)", (name, record))
+        ).result()
+
+    def close(self) -> None:
+        """Ends after what waits is written."""
+        self._waiting.put(None)
+        self._thread.join()
+        self._connection.close()
+        self._lock.close()
+
+    def _later(self, statements: Callable[[sqlite3.Connection], Any]) -> Future[Any]:
+        written: Future[Any] = Future()
+        self._waiting.put((statements, written))
+        return written
+
+    def _work(self) -> None:
+        going = True
+        while going:
+            batch = [self._waiting.get()]
+            while not self._waiting.empty():
+                batch.append(self._waiting.get())
+            going = None not in batch
+            tasks = [each for each in batch if each is not None]
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                for statements, _ in tasks:
+                    statements(self._connection)
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:  # the card is full, or broken
+                self.fault = str(error)
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                for _, written in tasks:
+                    written.set_exception(error)
+            else:
+                self.fault = ""
+                for _, written in tasks:
+                    written.set_result(None)
+
+    def _prune(self, connection: sqlite3.Connection) -> None:
+        self._since_pruned += 1
+        if self._since_pruned < _PRUNE_EVERY:
+            return
+        self._since_pruned = 0
+        for statement in _OLD:
+            connection.execute(statement, (WAITING, self._keep))
+
+
+def reader(path: Path) -> sqlite3.Connection:
+    """A connection to a store that only reads, whoever has it."""
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def latest(connection: sqlite3.Connection, count: int) -> list[Record]:
+    """The latest items, the latest first."""
+    return [_record(row) for row in connection.execute("SELECT * FROM items ORDER BY number DESC LIMIT ?", (count,))]
+
+
+def waiting(connection: sqlite3.Connection, count: int) -> list[tuple[Record, bytes]]:
+    """Items that have ended and whose photographs wait to be forwarded, the oldest first."""
+    rows = connection.execute(
+        "SELECT items.*, photographs.body FROM items JOIN photographs USING (item) WHERE forward = ? AND ended "
+        "ORDER BY number LIMIT ?",
+        (WAITING, count),
+    )
+    return [(_record(row), bytes(row["body"])) for row in rows]
+
+
+def queued(connection: sqlite3.Connection) -> int:
+    """How many photographs wait to be forwarded."""
+    return int(connection.execute("SELECT count(*) FROM items WHERE forward = ?", (WAITING,)).fetchone()[0])
+
+
+def photograph(connection: sqlite3.Connection, item: str) -> bytes | None:
+    """An item's photograph, while it is kept."""
+    found = connection.execute("SELECT body FROM photographs WHERE item = ?", (item,)).fetchone()
+    return None if found is None else bytes(found[0])
+
+
+def totals(connection: sqlite3.Connection) -> dict[str, int]:
+    """Ended items since the store was made: `items`, by state, by `verdict …`, and photographs `forwarded`."""
+    return {str(name): int(count) for name, count in connection.execute("SELECT name, count FROM totals")}
+
+
+def _count(connection: sqlite3.Connection, name: str) -> None:
+    connection.execute("INSERT INTO totals VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET count = count + 1", (name,))
+
+
+def _record(row: sqlite3.Row) -> Record:
+    found = {name: row[name] for name in _COLUMNS}
+    crop_ok = found["crop_ok"]
+    found |= {"labels": tuple(json.loads(row["labels"])), "crop_ok": None if crop_ok is None else bool(crop_ok)}
+    return Record(**found)
