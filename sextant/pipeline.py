@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
 Report: TypeAlias = "Callable[[str, int, int], None]"
@@ -61,11 +61,14 @@ def files_below(folder: Path) -> list[Path]:
     return files
 
 
-def clear(s3: Any, bucket: str, prefix: str) -> int:
-    """Removes what lies below a prefix and returns how many objects that were. Versions stay where they are kept."""
+def clear(s3: Any, bucket: str, prefix: str, keep: Collection[str] = ()) -> int:
+    """Removes what lies below a prefix, except some keys, and returns how many objects that were.
+
+    Versions stay where they are kept.
+    """
     removed = 0
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        keys = [{"Key": found["Key"]} for found in page.get("Contents", [])]
+        keys = [{"Key": found["Key"]} for found in page.get("Contents", []) if found["Key"] not in keep]
         if keys:
             s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
             removed += len(keys)

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sextant.pipeline import PipelineError, Report, upload
+from sextant.pipeline import PipelineError, Report, clear, files_below, upload
 from sextant.slides.operation import Place, Slides
 from sextant.slides.start import TABLE, RunInput, version_of
 
@@ -51,7 +51,8 @@ def run_cohort(session: Any, deployed: Deployed, folder: Path, name: str, report
         session: boto3's, on the account of the stack.
         deployed: where the stack is.
         folder: slides, and their slides.csv at the top.
-        name: of the cohort in the bucket; what lies there is replaced, slides of an earlier upload stay.
+        name: of the cohort in the bucket; what lies there is replaced. Slides that the folder does not have go, or one
+            that was converted would be there in both formats.
         report: told about progress.
 
     Raises:
@@ -62,6 +63,8 @@ def run_cohort(session: Any, deployed: Deployed, folder: Path, name: str, report
     s3, prefix = session.client("s3"), f"cohorts/{name}/"
     stepfunctions = session.client("stepfunctions")
     known = {each["name"] for each in _executions(stepfunctions, deployed)}
+    given = {f"{prefix}{path.relative_to(folder).as_posix()}" for path in files_below(folder)}
+    clear(s3, deployed.slides_bucket, prefix, keep=given)
     upload(s3, folder, deployed.slides_bucket, prefix, report, last=TABLE)
     etag = s3.head_object(Bucket=deployed.slides_bucket, Key=f"{prefix}{TABLE}")["ETag"].strip('"')
     version = version_of(deployed.slides_bucket, f"{prefix}{TABLE}", etag)

@@ -9,6 +9,7 @@ A slide of any other format is one file.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,9 @@ _HEAD = 1 << 16
 """Bytes of a file that tell what belongs to it: the whole text of a .vms, and a DICOM file's general attributes."""
 _NEEDED = ("ImageFile", "MapFile")
 _USED = ("MacroImage", "OptimisationFile")
-_SERIES = b"\x20\x00\x0e\x00UI"
-"""Tag and type of the Series Instance UID, (0020,000E), in the explicit little endian form that slides have."""
+_SERIES = re.compile(rb"\x20\x00\x0d\x00UI..[\d. \0]{0,64}\x20\x00\x0e\x00UI(..)", re.DOTALL)
+"""The Series Instance UID, (0020,000E), in the explicit little endian form that slides have. It is the one that follows
+the Study Instance UID, (0020,000D): further ahead, sequences name other series that the slide refers to."""
 
 
 def companions(root: str, key: str, files: Sequence[storage.Entry] | None = None) -> list[storage.Entry]:
@@ -117,8 +119,9 @@ def _series(root: str, key: str, files: Iterable[storage.Entry]) -> list[storage
 
 
 def _series_of(root: str, key: str) -> bytes:
-    _, _, rest = _head(root, key).partition(_SERIES)
-    return rest[2 : 2 + int.from_bytes(rest[:2], "little")].rstrip(b"\0 ")
+    head = _head(root, key)
+    found = _SERIES.search(head)
+    return head[found.end() :][: int.from_bytes(found[1], "little")].rstrip(b"\0 ") if found else b""
 
 
 def _head(root: str, key: str) -> bytes:

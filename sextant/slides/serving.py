@@ -188,7 +188,7 @@ def _predictions(of: Service, instances: object) -> Answer:
     size = of.model.facts.tiles.size
     try:
         pixels = np.asarray(instances, np.float32)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise RequestError(400, f"instances are not tiles of one size, all numbers: {error}") from error
     if pixels.ndim != _TILES or pixels.shape[1:] != (size, size, 3):
         raise RequestError(400, f"instances of shape {pixels.shape}: send (tiles, {size}, {size}, 3)")

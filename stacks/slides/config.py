@@ -28,8 +28,9 @@ class SlidesConfig(Section):
     encoding: Literal["native", "jpeg"] = "native"
     """`native` copies a slide's own JPEG tiles where they fit; `jpeg` makes one JPEG of every tile, for readers that
     are not of this system."""
-    salt: Annotated[str, Field(max_length=256)] = "sextant"
-    """Decides which patients are in which split: another salt is another split."""
+    salt: Annotated[str, Field(max_length=256, pattern=r"^[^-{]")] = "sextant"
+    """Decides which patients are in which split: another salt is another split. With `-` at its beginning the plan step
+    would take it for an option, and with `{%` Step Functions for an expression."""
     tiling_instances: Annotated[int, Field(ge=1, le=100)] = 2
     tiling_instance_type: InstanceType = "ml.m5.4xlarge"
     tiling_volume_gb: Annotated[int, Field(ge=1, le=16_384)] = 200

@@ -211,6 +211,8 @@ def test_aggregations_are_those_that_there_are():
         ('encoder = "python:package.module"', "encoder"),
         ('encoding = "png"', "encoding"),
         ("background = 1.5", "background"),
+        ('salt = "-2"', "salt"),
+        ('salt = "{% $states.input.run %}"', "salt"),
         ("training_instances = 2", "a head is trained on one instance"),
         ('training = "finetune"\nencoder = "timm:vit_small"', "fine-tuning trains lite0"),
         ('training = "finetune"\naggregation = "attention"', "attention is learnt with a head"),

@@ -122,6 +122,7 @@ def _write_instance(path, pixels, size, series, down):
         _element(0x08, 0x16, "UI", _WSI),
         _element(0x08, 0x18, "UI", instance),
         _element(0x08, 0x60, "CS", "SM"),
+        _sequence(0x08, 0x1115, _element(0x20, 0x0E, "UI", "1.2.3.9")),  # another series, which the slide refers to
         _element(0x20, 0x0D, "UI", "1.2.3"),
         _element(0x20, 0x0E, "UI", series),
         _element(0x20, 0x9311, "CS", "TILED_FULL"),

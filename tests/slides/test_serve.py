@@ -328,6 +328,7 @@ TRUNCATED = jpeg(picture(0, 0))[:-200]
         ("application/json", b'{"instances": []}', 400, r"shape \(0,\): send \(tiles, 64, 64, 3\)"),
         ("application/json", b'{"instances": [[1], [1, 2]]}', 400, "not tiles of one size"),
         ("application/json", b'{"instances": [{"b64": "x"}]}', 400, "not tiles of one size"),
+        ("application/json", b'{"instances": [1' + b"0" * 400 + b"]}", 400, "not tiles of one size"),
         ("application/json", instances(np.zeros((64, 63, 3))), 400, r"\(1, 64, 63, 3\)"),
         ("application/json", instances(np.full((64, 64, 3), 256)), 400, "outside of 0 to 255"),
         ("application/json", instances(np.full((64, 64, 3), np.nan)), 400, "outside of 0 to 255"),
