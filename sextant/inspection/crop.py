@@ -26,6 +26,7 @@ VIEW_PX = 256
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
+_BINS = 128
 _BORDER = 0.04  # of the longest side
 _TAIL = 0.01  # of the object's pixels that may lie outside of its extent on each side: specks
 _MARGIN = 0.04  # of the photograph's side, around the largest object seen
@@ -59,7 +60,7 @@ def small_view(image: Image.Image) -> NDArray[np.float32]:
     """The picture with its longest side at 256 px, shape (height, width, 3), 0 to 255."""
     scale = VIEW_PX / max(image.size)
     size = tuple(max(8, round(side * scale)) for side in image.size)
-    return np.asarray(image.resize((size[0], size[1]), Image.Resampling.BOX), np.float32)
+    return np.asarray(image.resize((size[0], size[1]), Image.Resampling.BOX, reducing_gap=1.0), np.float32)
 
 
 def foreground(view: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -69,29 +70,34 @@ def foreground(view: NDArray[np.float32]) -> NDArray[np.bool_]:
     at least four times the background's own spread.
     """
     height, width = view.shape[:2]
-    y, x = np.mgrid[0:height, 0:width]
-    plane = np.stack([np.ones_like(x), x / width - 0.5, y / height - 0.5], -1).reshape(-1, 3).astype(np.float32)
     band = max(2, round(_BORDER * max(height, width)))
     border = np.ones((height, width), bool)
     border[band:-band, band:-band] = False
-    ring, colours = plane[border.ravel()], view.reshape(-1, 3)[border.ravel()]
+    y, x = np.nonzero(border)
+    ring = np.stack([np.ones(len(x)), x / width - 0.5, y / height - 0.5], 1)
+    colours = view[border].astype(np.float64)
     kept = np.ones(len(ring), bool)
-    fitted = np.zeros((3, 3), np.float32)
-    residual = np.zeros(len(ring), np.float32)
+    fitted = np.zeros((3, 3))
+    residual = np.zeros(len(ring))
     for _ in range(3):  # what crosses the border is no background: fitted again without it
-        fitted = np.linalg.lstsq(ring[kept], colours[kept], rcond=None)[0]
-        residual = np.linalg.norm(colours - ring @ fitted, axis=1)
+        some = ring[kept]
+        fitted = np.linalg.solve(some.T @ some + 1e-9 * np.eye(3), some.T @ colours[kept])
+        residual = np.sqrt(((colours - ring @ fitted) ** 2).sum(1))
         kept = residual <= 2.5 * np.median(residual) + 1
-    distance = np.linalg.norm(view.reshape(-1, 3) - plane @ fitted, axis=1)
-    spread = float(np.median(residual))
-    found: NDArray[np.bool_] = distance > max(_otsu(distance), 4 * spread)
-    return found.reshape(height, width)
+    # The plane at every pixel is a row's part and a column's part.
+    across = ((np.arange(width) / width - 0.5)[:, None] * fitted[1]).astype(np.float32)
+    down = (fitted[0] + (np.arange(height) / height - 0.5)[:, None] * fitted[2]).astype(np.float32)
+    away = view - down[:, None] - across[None]
+    distance: NDArray[np.float32] = np.sqrt(np.einsum("hwc,hwc->hw", away, away))
+    found: NDArray[np.bool_] = distance > max(_otsu(distance), 4 * float(np.median(residual)))
+    return found
 
 
 def _otsu(values: NDArray[np.float32]) -> float:
-    counts, edges = np.histogram(values, 128)
-    weights = counts / counts.sum()
-    centres = (edges[:-1] + edges[1:]) / 2
+    step = max(float(values.max()), 1e-6) / _BINS
+    bins = np.minimum((values.ravel() / step).astype(np.int64), _BINS - 1)
+    weights = np.bincount(bins, minlength=_BINS) / values.size
+    centres = (np.arange(_BINS) + 0.5) * step
     below = np.cumsum(weights)
     mean = np.cumsum(weights * centres)
     between = (mean[-1] * below - mean) ** 2 / np.maximum(below * (1 - below), 1e-9)

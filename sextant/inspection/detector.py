@@ -67,8 +67,8 @@ class Detector:
 class Quality:
     """Of the photograph.
 
-    Brightness (mean) and contrast (deviation) of luminance, 0 to 255; sharpness is the variance of its Laplacian over the
-    crop as the network sees it.
+    Brightness (mean) and contrast (deviation) of luminance, 0 to 255; sharpness is the variance of its Laplacian over
+    the crop as the network sees it.
     """
 
     brightness: float

@@ -34,8 +34,8 @@ Kind: TypeAlias = Literal[
     "no_anomalies",
 ]
 
-ALIKE = 2.5
-"""Grey levels by which no cell of 32 x 32 differs between copies of one photograph: what another JPEG quality or size
+ALIKE = 2.0
+"""Luminance by which no cell of 32 x 32 differs between copies of one photograph: what another JPEG quality or size
 changes is less, what another item changes is more."""
 
 _GRID = 32
@@ -115,9 +115,9 @@ def groups(views: Sequence[NDArray[np.float32]], digests: Sequence[bytes]) -> li
 
 
 def _cells(view: NDArray[np.float32]) -> NDArray[np.float32]:
-    image = Image.fromarray(np.clip(view, 0, 255).astype(np.uint8))
-    small = np.asarray(image.resize((_GRID, _GRID), Image.Resampling.BOX), np.float32)
-    return small.reshape(-1)
+    # Luminance: JPEG changes colours by more.
+    image = Image.fromarray(view @ np.array([0.299, 0.587, 0.114], np.float32))
+    return np.asarray(image.resize((_GRID, _GRID), Image.Resampling.BOX)).reshape(-1)
 
 
 def _looked(examples: Iterable[Example]) -> tuple[list[_Looked], list[tuple[str, str]]]:

@@ -169,8 +169,8 @@ def bank_part(distances: NDArray[np.float32], sizes: NDArray[np.float32]) -> flo
 
 
 def deviations(parts: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Parts as deviations from normal photographs, limited: beyond eight one is as sure as another."""
-    limited: NDArray[np.float32] = np.clip((parts - columns[0]) / columns[1], -5, 8)
+    """Parts as deviations from normal photographs, limited: beyond six one is as sure as another."""
+    limited: NDArray[np.float32] = np.clip((parts - columns[0]) / columns[1], -6, 6)
     return limited
 
 

@@ -91,11 +91,12 @@ def features(network: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _averaged(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """The mean over 3 x 3 cells; beyond the edge the edge's values are repeated."""
-    for axis in (1, 2):
-        padded = np.pad(values, [(1, 1) if each == axis else (0, 0) for each in range(3)], mode="edge")
-        first, second, third = (padded.take(range(start, start + values.shape[axis]), axis) for start in range(3))
-        values = (first + second + third) / np.float32(3)
-    return values
+    _, height, width = values.shape
+    padded = np.pad(values, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    down = padded[:, :height] + padded[:, 1:-1] + padded[:, 2:]
+    summed: NDArray[np.float32] = down[:, :, :width] + down[:, :, 1:-1] + down[:, :, 2:]
+    summed *= np.float32(1 / 9)
+    return summed
 
 
 def _on_grid(values: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
@@ -104,7 +105,8 @@ def _on_grid(values: NDArray[np.float32], rows: int, columns: int) -> NDArray[np
     if height % rows == 0 and width % columns == 0 and height >= rows:
         means: NDArray[np.float32] = values.reshape(-1, rows, height // rows, columns, width // columns).mean((2, 4))
         return means
-    placed: NDArray[np.float32] = linear(height, rows) @ values @ linear(width, columns).T
+    across: NDArray[np.float32] = values @ linear(width, columns).T
+    placed: NDArray[np.float32] = linear(height, rows) @ across
     return placed
 
 
@@ -112,7 +114,7 @@ def linear(source: int, target: int) -> NDArray[np.float32]:
     """Weights (target, source) of linear interpolation between cell centres, constant beyond the outermost."""
     at = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
     low = np.minimum(at.astype(int), max(source - 2, 0))
-    weights = np.zeros((target, source), np.float32)
+    weights: NDArray[np.float32] = np.zeros((target, source), np.float32)
     rows = np.arange(target)
     weights[rows, low] = 1 - (at - low)
     weights[rows, np.minimum(low + 1, source - 1)] += (at - low).astype(np.float32)

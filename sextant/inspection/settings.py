@@ -47,9 +47,8 @@ class DetectorSettings(BaseModel):
     backbone: Annotated[str, Field(pattern=r"^(lite0|file:.+|s3://.+)$")] = "lite0"
     """`lite0`, or a graph of one's own as a file or object: see `backbone`."""
     crop: Annotated[Literal["auto", "none"] | tuple[Share, Share, Share, Share], BeforeValidator(_crop)] = "auto"
-    """`auto` follows the product where photographs show one on a plain background; `none` takes the whole "
-    "photograph; or
-    a region (left, top, width, height) as shares of the photograph."""
+    """`auto` follows the product where photographs show one on a plain background; `none` takes the whole photograph;
+    or a region (left, top, width, height) as shares of the photograph."""
     false_reject_budget: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     """At most this share of normal items may be called anomalous."""
     rules: RejectRules = RejectRules()

@@ -27,9 +27,9 @@ def test_copies_are_found_in_any_quality():
         Example("first.jpg", "normal", jpeg(pixels)),
         Example("again.jpg", "normal", jpeg(pixels)),
         Example("smaller.jpg", "normal", jpeg(pixels, quality=70)),
-        Example("other_label.jpg", "anomaly", jpeg(pixels, quality=80)),
+        Example("other_label.jpg", "anomaly", jpeg(pixels, quality=90)),
     ]
-    (conflict,) = found("conflicting_labels", doctor.examine([*pictures(2), *copies[1:]]))
+    (conflict,) = found("conflicting_labels", doctor.examine([*pictures(6, 20), *copies[1:]]))
     assert set(conflict.sources) == {"again.jpg", "smaller.jpg", "other_label.jpg"}
     (same,) = found("duplicates", doctor.examine([*pictures(3), *copies[:2]]))
     assert same.sources == ("first.jpg", "again.jpg")
@@ -40,7 +40,7 @@ def test_copies_are_found_in_any_quality():
 def test_leak_from_training_into_test():
     train = pictures(6)
     pixels, _ = plate(2)
-    leaks = found("leak", doctor.examine(train, test=[*pictures(3, 50), Example("t.jpg", "normal", jpeg(pixels, 75))]))
+    leaks = found("leak", doctor.examine(train, test=[*pictures(3, 50), Example("t.jpg", "normal", jpeg(pixels, 85))]))
     assert len(leaks) == 1
     assert set(leaks[0].sources) == {"t.jpg", "n2.jpg"}
     assert leaks[0].numbers["share"] == pytest.approx(1 / 4)
