@@ -233,10 +233,11 @@ def test_answers_of_our_image_and_of_awss_algorithm_are_the_same(aws):
 
 
 @pytest.mark.parametrize(("status", "code"), [(415, "ValidationException"), (500, "InternalServerException")])
-def test_what_the_endpoint_refuses_is_the_photographs_fault_and_what_it_fails_at_is_not(aws, status, code):
-    told = {"OriginalStatusCode": status, "OriginalMessage": "not_an_image"}
+@pytest.mark.parametrize("message", ['{"error": "not_an_image", "reason": "x"}', "not_an_image"])
+def test_what_the_endpoint_refuses_is_the_photographs_fault_and_what_it_fails_at_is_not(aws, status, code, message):
+    told = {"OriginalStatusCode": status, "OriginalMessage": message}
     aws.asked.add_client_error("invoke_endpoint", "ModelError", "failed", 424, modeled_fields=told)
-    with pytest.raises(ApiError, match=f"{code}: .*not_an_image"):
+    with pytest.raises(ApiError, match=f"{code}: .*: not_an_image$"):
         endpoint(aws).detect(VERSION, JPEG, "image/jpeg")
 
 

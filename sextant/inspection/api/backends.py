@@ -147,7 +147,7 @@ class SageMakerEndpoint:
                 EndpointName=version.name, ContentType=content_type, Accept="application/json", Body=body
             )
         except self._runtime.exceptions.ModelError as error:
-            told = error.response.get("OriginalMessage") or error.response["Error"]["Message"]
+            told = _words(error.response.get("OriginalMessage") or error.response["Error"]["Message"])
             if 400 <= int(error.response.get("OriginalStatusCode", 500)) < 500:
                 raise invalid(f"The photograph cannot be used: {told}") from error
             raise internal(f"The endpoint failed: {told}") from error
@@ -269,6 +269,15 @@ def _result(answer: Document) -> Document:
     """DetectAnomalyResult of an answer with or without it."""
     result: Document = answer.get("DetectAnomalyResult", answer)
     return result
+
+
+def _words(answer: str) -> str:
+    """What an endpoint tells of an error: our image in the member `error`, others as they like."""
+    try:
+        document = json.loads(answer)
+    except ValueError:
+        return answer
+    return str(document.get("error", answer)) if isinstance(document, dict) else answer
 
 
 def _gone(delete: Any, **request: Any) -> None:
