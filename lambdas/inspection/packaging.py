@@ -6,7 +6,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sextant.inspection.api import packaging, wiring
-from sextant.inspection.api.component import bundle
+from sextant.inspection.edge.bundle import bundle
 
 logger = Logger(service="inspection-packaging")
 services = wiring.services()

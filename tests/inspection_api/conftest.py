@@ -56,6 +56,10 @@ def cloud(clients, monkeypatch):
 @pytest.fixture
 def api(cloud, clients):
     """The API and shorthand for what most tests do. `clock[0]` is its time; `work()` runs what it left for later."""
+
+    def bundle(body, project):
+        return f"bundle for {project} of ".encode() + body
+
     queue, clock, numbers = [], [1_800_000_000.0], itertools.count(1)
     sagemaker, backend = Jobs(), Answering()
     services = Services(
@@ -79,7 +83,7 @@ def api(cloud, clients):
             states.append(
                 datasets.ingest(services, document["project"], document["type"], document["ticket"])
                 if task == "ingest"
-                else packaging.pack(services, document["project"], document["job"], lambda body: b"bundle of " + body)
+                else packaging.pack(services, document["project"], document["job"], bundle)
             )
         return states
 

@@ -330,7 +330,7 @@ def test_a_packaging_job_puts_the_component_into_the_bucket(api):
         "ComponentVersion": "1.0.0",
     }
     body = api.s3.get_object(Bucket="customer", Key="edge/lego.sorter/1.0.0/lego.sorter.zip")["Body"].read()
-    assert body.startswith(b"bundle of \x1f\x8b")
+    assert body.startswith(b"bundle for lego of \x1f\x8b")
     listed = api.client.list_model_packaging_jobs(ProjectName="lego")["ModelPackagingJobs"]
     assert [(each["JobName"], each["Status"]) for each in listed] == [(job, "SUCCEEDED")]
     refused("ConflictException", lambda: package(api), "component lego.sorter 1.0.0 already")

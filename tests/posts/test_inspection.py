@@ -15,6 +15,8 @@ from types import ModuleType, SimpleNamespace
 import boto3
 import numpy as np
 import pytest
+from gpiozero import Button, DigitalOutputDevice
+from gpiozero.pins.mock import MockFactory
 from PIL import Image
 
 from sextant.inspection import client, manifest
@@ -185,6 +187,8 @@ def test_the_posts_program_pushes_the_bad_bricks_off_the_belt(demo, bricks, prog
     belt = [("good", 0), ("bad", 0), ("good", 1), ("bad", 1), ("bad", 2), ("good", 2)]
     demo.client.start_model(ProjectName="lego-demo", ModelVersion="2", MinInferenceUnits=1)
     coming, pushed, seen = iter(belt), [], []
+    pins = MockFactory()
+    beam, pusher = Button(17, pin_factory=pins), DigitalOutputDevice(27, pin_factory=pins)
 
     class BeltEnds(Exception):  # noqa: N818 - it is the end, no error
         pass
@@ -204,16 +208,24 @@ def test_the_posts_program_pushes_the_bad_bricks_off_the_belt(demo, bricks, prog
         return tmp_path / Path(path).name
 
     def is_broken():
-        brick = next(coming, None)
-        if brick is None:
+        if beam.is_pressed:  # the brick leaves the beam
+            pins.pin(17).drive_high()
+        elif (brick := next(coming, None)) is None:
             raise BeltEnds
-        seen.append(brick)
-        return True
+        else:
+            seen.append(brick)
+            pins.pin(17).drive_low()
+        return beam.is_pressed
+
+    def push():
+        pushed.append(seen[-1])
+        pusher.on()
+        pusher.off()
 
     for name, members in (
         ("picamera", {"PiCamera": PiCamera}),
         ("my_break_bream_sensor", {"isBroken": is_broken}),
-        ("my_pusher", {"push": lambda: pushed.append(seen[-1])}),
+        ("my_pusher", {"push": push}),
     ):
         module = ModuleType(name)
         vars(module).update(members)
@@ -222,3 +234,6 @@ def test_the_posts_program_pushes_the_bad_bricks_off_the_belt(demo, bricks, prog
         exec(program, {"open": lambda path, mode: here(path).open(mode)})
     demo.client.stop_model(ProjectName="lego-demo", ModelVersion="2")
     assert pushed == [brick for brick in belt if brick[0] == "bad"]
+    assert [state.state for state in pins.pin(27).states].count(True) == 3
+    beam.close()
+    pusher.close()

@@ -77,14 +77,14 @@ def list_model_packaging_jobs(services: Services, request: Mapping[str, Any]) ->
     return {"ModelPackagingJobs": [_metadata(services, name, item) for item in results], "NextToken": token}
 
 
-def pack(services: Services, project: str, job: str, bundle: Callable[[bytes], bytes]) -> str:
+def pack(services: Services, project: str, job: str, bundle: Callable[[bytes, str], bytes]) -> str:
     """Runs a packaging job and returns the state it then has. The same job again, or one that has ended, is no fault.
 
     Args:
         services: of the API.
         project: of the job.
         job: its name.
-        bundle: makes of a model's archive (model.tar.gz) the archive that a device installs.
+        bundle: makes of a model's archive (model.tar.gz) and the project's name what a device installs, a zip.
     """
     key = job_key(project, job)
     item = services.table.get(key)
@@ -99,7 +99,9 @@ def pack(services: Services, project: str, job: str, bundle: Callable[[bytes], b
     return state
 
 
-def _packed(services: Services, project: str, item: Item, bundle: Callable[[bytes], bytes]) -> tuple[str, Document]:
+def _packed(
+    services: Services, project: str, item: Item, bundle: Callable[[bytes, str], bytes]
+) -> tuple[str, Document]:
     settings = item["configuration"]["Greengrass"]
     component, number = settings["ComponentName"], settings["ComponentVersion"]
     model = services.table.get(model_key(project, int(item["model"])))
@@ -110,7 +112,7 @@ def _packed(services: Services, project: str, item: Item, bundle: Callable[[byte
     prefix = f"{target['Prefix'].rstrip('/')}/" if target.get("Prefix") else ""
     where = f"{prefix}{component}/{number}/{component}.zip"
     try:
-        body = bundle(services.s3.get_object(Bucket=bucket, Key=source)["Body"].read())
+        body = bundle(services.s3.get_object(Bucket=bucket, Key=source)["Body"].read(), project)
         services.s3.put_object(Bucket=target["Bucket"], Key=where, Body=body, ContentType="application/zip")
     except ClientError as error:
         code, reason = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
