@@ -1,0 +1,26 @@
+import pytest
+
+from sextant.inspection.edge import judging
+from tests.inspection_edge.stand import judge
+
+
+@pytest.fixture
+def model(monkeypatch):
+    """Puts a function in the place of the device's model; `stand.judge` where none is given."""
+
+    def put(function=judge):
+        monkeypatch.setattr(judging, "local", lambda _path: function)
+
+    put()
+    return put
+
+
+@pytest.fixture(autouse=True)
+def mock_pins(monkeypatch):
+    gpiozero = pytest.importorskip("gpiozero", reason="gpiozero is not in this environment: make setup-dev")
+    from gpiozero.pins.mock import MockFactory
+
+    monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "mock")
+    monkeypatch.setattr(gpiozero.Device, "pin_factory", MockFactory())
+    yield
+    gpiozero.Device.pin_factory.close()

@@ -1,0 +1,35 @@
+"""A belt for tests: photographs are words, and the model knows what they mean."""
+
+from pathlib import Path
+
+from sextant.inspection.edge.judging import Answer
+from sextant.inspection.edge.settings import Settings
+from sextant.inspection.edge.simulation import Product
+
+BEAM, PUSHER = 17, 27
+
+
+def settings(folder: Path, *, belt=None, camera=None, **more):
+    times = {"beam_pin": BEAM, "pusher_pin": PUSHER, "travel_s": 0.6, "pulse_s": 0.05, "settle_s": 0.05}
+    given = {
+        "project": "lego",
+        "model": folder / "model.tar.gz",
+        "store": folder / "store.sqlite",
+        "health_port": 0,
+        "belt": times | (belt or {}),
+        "camera": {"within_s": 0.5} | (camera or {}),
+    }
+    return Settings.model_validate(given | more)
+
+
+def judge(body):
+    """The local model: what the photograph's first word says."""
+    verdict = body.decode().split()[0]
+    return Answer(verdict, f"seen as {verdict}", 0.9, "model", brightness=100.0, sharpness=50.0, crop_ok=True)
+
+
+def products(*verdicts):
+    return [
+        Product(f"{at}", f"{verdict} {at}".encode(), verdict == "reject")
+        for at, verdict in enumerate(verdicts, start=1)
+    ]

@@ -1,0 +1,288 @@
+"""Items on a belt in real time: order, identity, and that nothing passes which nobody accepted."""
+
+import itertools
+import sqlite3
+import threading
+import time
+from contextlib import closing
+
+import pytest
+
+from sextant.inspection.edge import records
+from sextant.inspection.edge.devices import CameraError, Debounce
+from sextant.inspection.edge.records import Store
+from sextant.inspection.edge.running import running
+from sextant.inspection.edge.simulation import simulate
+from sextant.inspection.edge.sorter import Sorter
+from tests.inspection_edge.stand import BEAM, PUSHER, judge, products, settings
+
+
+def outcomes(done):
+    return [(each.product.name, each.record.verdict, each.record.state, each.pushed) for each in done]
+
+
+def pin(number):
+    import gpiozero
+
+    return gpiozero.Device.pin_factory.pin(number)
+
+
+def item(seconds=0.02):
+    """One item goes through the beam."""
+    pin(BEAM).drive_low()
+    time.sleep(seconds)
+    pin(BEAM).drive_high()
+
+
+@pytest.mark.parametrize("rate", [2, 5])
+def test_each_item_goes_where_its_own_verdict_says_while_others_are_on_the_belt(tmp_path, model, rate):
+    verdicts = ["accept", "reject", "accept", "review", "accept", "accept", "reject", "reject"]
+    on_belt = []
+
+    def watched(body):
+        on_belt.append(body)
+        return judge(body)
+
+    model(watched)
+    done = simulate(settings(tmp_path, belt={"travel_s": 0.9}), products(*verdicts), rate=rate)
+    assert outcomes(done) == [
+        (f"{at}", verdict, "passed" if verdict == "accept" else "pushed", verdict != "accept")
+        for at, verdict in enumerate(verdicts, start=1)
+    ]
+    assert on_belt == [each.photograph for each in products(*verdicts)]
+    assert [each.record.number for each in done] == list(range(1, 9))
+    assert len({each.record.item for each in done}) == 8
+    with closing(records.reader(tmp_path / "store.sqlite")) as connection:
+        assert records.latest(connection, 10) == [each.record for each in reversed(done)]
+        kept = [records.photograph(connection, each.record.item) for each in done]
+        assert records.totals(connection) == {
+            "items": 8,
+            "passed": 4,
+            "pushed": 4,
+            "verdict accept": 4,
+            "verdict reject": 3,
+            "verdict review": 1,
+        }
+    assert kept == [each.product.photograph for each in done]
+
+
+def test_without_an_answer_an_item_is_pushed(tmp_path, model):
+    def broken(body):
+        if body.endswith(b"2"):
+            raise RuntimeError("no memory")
+        return judge(body)
+
+    model(broken)
+    done = simulate(settings(tmp_path), products("accept", "accept", "accept"), rate=3)
+    assert [each.pushed for each in done] == [False, True, False]
+    assert (done[1].record.verdict, done[1].record.reason) == ("inspect", "the model does not answer: no memory")
+
+
+def test_an_answer_that_comes_too_late_is_none(tmp_path, model):
+    def slow(body):
+        time.sleep(1.0 if body.endswith(b"1") else 0)
+        return judge(body)
+
+    model(slow)
+    done = simulate(settings(tmp_path), products("accept"), rate=1)
+    assert outcomes(done) == [("1", "inspect", "pushed", True)]
+    assert done[0].record.reason == "no answer in time"
+
+
+def test_a_camera_that_fails_or_is_behind_never_judges_an_item_by_anothers_photograph(tmp_path, model):
+    judged = []
+
+    def seen(body):
+        judged.append(body)
+        return judge(body)
+
+    model(seen)
+    calls = itertools.count(1)
+
+    def camera():
+        number = next(calls)
+        if number == 1:
+            time.sleep(0.5)
+        if number == 2:
+            raise CameraError("the cable is loose")
+        return b"accept"
+
+    with running(settings(tmp_path, camera={"within_s": 0.2}), camera=camera) as found:
+        found.sorter._threads[0].join(0.01)
+        for _ in range(2):  # while the first is photographed for 0.5 s, the second waits too long
+            item()
+            time.sleep(0.15)
+        time.sleep(0.4)
+        item()
+        time.sleep(0.3)
+        assert found.told()["faults"] == []
+    with closing(records.reader(tmp_path / "store.sqlite")) as connection:
+        third, second, first = records.latest(connection, 5)
+    assert (first.verdict, second.verdict, third.verdict) == ("accept", "inspect", "inspect")
+    assert "the camera was busy" in second.reason
+    assert third.reason == "no photograph: the cable is loose"
+    assert judged == [b"accept"]
+    assert (second.state, third.state) == ("pushed", "pushed")
+
+
+def test_what_cannot_be_recorded_does_not_pass_and_is_recorded_when_there_is_room_again(tmp_path, model):
+    model()
+    asked = settings(tmp_path)
+    with running(asked, camera=lambda: b"accept") as found:
+        time.sleep(0.7)  # the belt is clear
+        pages = found.store._connection.execute("PRAGMA page_count").fetchone()[0]
+        found.store._connection.execute(f"PRAGMA max_page_count = {pages}")
+        found.sorter._camera = lambda: b"accept " + bytes(1 << 16)
+        item()
+        time.sleep(0.3)
+        assert "full" in found.store.fault
+        assert found.told()["state"] == "fault"
+        time.sleep(0.5)
+        pushes = [bool(each.state) for each in pin(PUSHER).states]
+        found.store._connection.execute("PRAGMA max_page_count = 1000000")
+        item()
+        time.sleep(0.8)
+        assert found.told()["faults"] == []
+    assert pushes == [False, True, False, True, False]  # while the belt clears, and once for the item
+    with closing(records.reader(asked.store)) as connection:
+        later, earlier = records.latest(connection, 5)
+    assert (later.verdict, later.state) == ("accept", "passed")
+    assert (earlier.verdict, earlier.state) == ("accept", "pushed")
+    assert "not on the disk" in earlier.reason
+
+
+class Pins:
+    """A pusher that keeps what it was told and when."""
+
+    def __init__(self):
+        self.told = []
+
+    def on(self):
+        self.told.append(("on", time.monotonic()))
+
+    def off(self):
+        self.told.append(("off", time.monotonic()))
+
+
+@pytest.fixture
+def sorter(tmp_path):
+    """A sorter without a board, by the settings given."""
+    made = []
+
+    def make(*, cloud=None, local=judge, camera=lambda: b"accept 1", **more):
+        store = Store((asked := settings(tmp_path, **more)).store, keep=asked.keep)
+        made.append((Sorter(asked, store, camera=camera, pusher=Pins(), local=local, cloud=cloud), store))
+        return made[-1][0]
+
+    yield make
+    for each, store in made:
+        each.stop()
+        store.close()
+
+
+def test_everything_is_pushed_until_what_lay_on_the_belt_at_the_start_is_through(sorter):
+    start = time.monotonic()
+    made = sorter(belt={"travel_s": 0.4})
+    time.sleep(0.6)
+    assert [what for what, _ in made._pusher.told] == ["on", "off"]
+    assert made._pusher.told[1][1] - start >= 0.4
+
+
+def test_an_item_that_the_pusher_missed_is_told_and_the_next_is_not_hit(sorter, tmp_path):
+    made = sorter(camera=lambda: b"reject 1")
+    time.sleep(0.7)
+    before = len(made._pusher.told)
+    made.seen(time.monotonic() - 1.0)  # as if the machine had stood still: it was due 0.4 s ago
+    time.sleep(0.2)
+    assert len(made._pusher.told) == before
+    assert made.missed == 1
+    with closing(records.reader(tmp_path / "store.sqlite")) as connection:
+        (found,) = records.latest(connection, 1)
+    assert (found.verdict, found.state) == ("inspect", "missed")
+    assert "s late" in found.reason
+
+
+def test_stopping_sorts_what_is_on_the_belt_and_sees_nothing_more(sorter, tmp_path):
+    made = sorter(camera=lambda: b"reject 1")
+    made.seen(time.monotonic())
+    made.stop()
+    made.seen(time.monotonic())
+    with closing(records.reader(tmp_path / "store.sqlite")) as connection:
+        (found,) = records.latest(connection, 5)
+    assert found.state == "pushed"
+    assert made._pusher.told[-1][0] == "off"
+
+
+@pytest.mark.parametrize(
+    ("cloud", "local", "decided"),
+    [
+        ("reject", "accept", "reject cloud"),
+        ("down", "accept", "accept local"),
+        ("slow", "accept", "accept local"),
+        ("down", "none", "inspect "),
+        ("slow", "none", "inspect "),
+        ("accept", "none", "accept cloud"),
+    ],
+)
+def test_the_cloud_is_asked_first_and_the_model_answers_where_it_does_not(sorter, tmp_path, cloud, local, decided):
+    free = threading.Event()
+
+    def asked(_body):
+        if cloud == "down":
+            raise TimeoutError("no route")
+        if cloud == "slow":
+            free.wait(3)
+        return judge(cloud.encode() if cloud != "slow" else b"reject")
+
+    made = sorter(cloud=asked, local=None if local == "none" else judge)
+    time.sleep(0.65)
+    made.seen(time.monotonic())
+    time.sleep(0.75)
+    free.set()
+    with closing(records.reader(tmp_path / "store.sqlite")) as connection:
+        (found,) = records.latest(connection, 5)
+    assert f"{found.verdict} {found.judged_by}" == decided
+    assert found.state == ("passed" if found.verdict == "accept" else "pushed")
+    if found.judged_by == "local":
+        assert found.brightness == 100.0
+
+
+@pytest.mark.parametrize(
+    ("edges", "items"),
+    [
+        ([(0.0, 0.2)], 1),
+        ([(0.0, 0.2), (0.21, 0.3)], 1),  # chatter as the item leaves
+        ([(0.0, 0.001), (0.005, 0.01), (0.02, 0.3)], 1),  # chatter as it comes
+        ([(0.0, 0.2), (0.25, 0.4)], 2),
+        ([(0.0, 0.1), (0.12, 0.14), (0.16, 0.2), (0.24, 0.3)], 2),
+    ],
+)
+def test_chatter_is_no_item(edges, items):
+    debounce, seen = Debounce(0.03), 0
+    for low, high in edges:
+        seen += debounce.broken(low)
+        debounce.whole(high)
+    assert seen == items
+
+
+def test_only_one_sorter_has_a_store(tmp_path):
+    store = Store(tmp_path / "store.sqlite", keep=100)
+    with pytest.raises(records.StoreError, match="used by another sorter"):
+        Store(tmp_path / "store.sqlite", keep=100)
+    store.close()
+    (tmp_path / "store.sqlite").write_bytes(b"no database at all, but long enough to look at " * 20)
+    with pytest.raises(records.StoreError, match="move it away"):
+        Store(tmp_path / "store.sqlite", keep=100)
+
+
+def test_old_items_are_forgotten_but_not_those_that_wait(tmp_path):
+    store = Store(tmp_path / "store.sqlite", keep=100)
+    for number in range(1, 301):
+        forward = records.WAITING if number == 7 else 0
+        store.write(records.Record(f"i{number}", number, "", state="passed", verdict="accept", forward=forward), b"x")
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as connection:
+        numbers = [each for (each,) in connection.execute("SELECT number FROM items ORDER BY number")]
+        assert connection.execute("SELECT count(*) FROM photographs").fetchone() == (len(numbers),)
+        assert records.totals(connection)["items"] == 300
+    assert numbers == [7, *range(201, 301)]
