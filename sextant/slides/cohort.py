@@ -24,7 +24,7 @@ from sextant.slides.errors import SlideError
 from sextant.slides.plan import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 COLUMNS = ("slide", "patient", "label")
 KEY_COLUMNS = ("key", "file")
@@ -129,7 +129,8 @@ def gather(rows: Sequence[Row], slides: str, *, ignored: str = "") -> Cohort:
     names: all of them where their patients or labels differ, else all but the first. Told, but of no consequence, are
     rows that come twice, and files of slides that no row names.
 
-    Equal content is told by size and, where several have one size, SHA-256.
+    Equal content is told by size and, where several have one size, SHA-256: of slides of several files by that of their
+    largest, so that two rows that name two files of one slide are found, too.
 
     Args:
         rows: of the table, in any order.
@@ -150,13 +151,15 @@ def gather(rows: Sequence[Row], slides: str, *, ignored: str = "") -> Cohort:
         checked = list(pool.map(partial(_checked, slides, files), located))
     sound = []
     used = {row.key for row in located}
+    largest: dict[str, str] = {}
     for row, found in zip(located, checked, strict=True):
         if isinstance(found, SlideError):
             findings.quarantine(row, found.reason, found.detail)
         else:
-            sound.append(found[0])
-            used.update(found[1])
-    kept = _without_copies(sound, slides, findings)
+            sound.append(replace(row, size=row.size + sum(each.size for each in found)))
+            used.update(each.key for each in found)
+            largest[row.slide] = max([(row.size, row.key), *((each.size, each.key) for each in found)])[1]
+    kept = _without_copies(sound, largest, slides, findings)
     _tell_unnamed(rows, files, used, findings)
     in_order = sorted(findings.quarantined.values(), key=lambda each: each.slide)
     return Cohort(tuple(kept), tuple(in_order), tuple(findings.notes))
@@ -252,27 +255,27 @@ def _is_slide_file(key: str) -> bool:
     return key.lower().endswith(EXTENSIONS) and not key.rpartition("/")[2].startswith(".")
 
 
-def _checked(slides: str, files: Sequence[storage.Entry], row: Row) -> tuple[Row, list[str]] | SlideError:
-    """The row with the bytes of all the slide's files, and the keys of the others; or what is wrong with it."""
+def _checked(slides: str, files: Sequence[storage.Entry], row: Row) -> list[storage.Entry] | SlideError:
+    """The slide's other files; or what is wrong with it."""
     try:
         with storage.opened(storage.joined(slides, row.key), _BLOCK) as stream:
             check_header(stream, row.key, row.size)
-        others = companions(slides, row.key, files)
+        return companions(slides, row.key, files)
     except SlideError as error:
         return error
     except storage.GoneError as error:
         return SlideError("missing file", f"{row.key} was listed, but cannot be read: {error}")
-    return replace(row, size=row.size + sum(each.size for each in others)), [each.key for each in others]
 
 
-def _without_copies(rows: Sequence[Row], slides: str, findings: _Findings) -> list[Row]:
+def _without_copies(rows: Sequence[Row], largest: Mapping[str, str], slides: str, findings: _Findings) -> list[Row]:
+    """`largest` is the key of each slide's largest file."""
     by_content: defaultdict[tuple[int, str], list[Row]] = defaultdict(list)
     sizes: defaultdict[int, int] = defaultdict(int)
     for row in rows:
         sizes[row.size] += 1
     for row in rows:
         # Not the ETag: that of an object under a KMS key, or uploaded in parts, says nothing of its content.
-        content = "" if sizes[row.size] == 1 else _sha256(storage.joined(slides, row.key))
+        content = "" if sizes[row.size] == 1 else _sha256(storage.joined(slides, largest[row.slide]))
         by_content[row.size, content].append(row)
     kept = []
     for same in by_content.values():

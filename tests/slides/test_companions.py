@@ -1,5 +1,6 @@
 """Slides of several files from the table to the heatmap: every one that OpenSlide reads is fetched whole."""
 
+import shutil
 import threading
 from datetime import UTC, datetime
 from io import BytesIO
@@ -97,6 +98,21 @@ def test_a_cohort_of_them_is_planned_tiled_shown_and_drawn(slides, tmp_path):
         assert np.abs(image[y, x] - shown).max() <= 1, "the tile's colour over the slide's"
         assert np.abs(overview.pixels[y, x].astype(int) - picture()[CELL // 2, 3 * CELL // 2]).max() < 12
         assert height in {6 * CELL, 2 * CELL}
+
+
+@pytest.mark.parametrize("other", ["P-1", "P-2"])
+def test_two_files_of_one_slide_are_no_two_slides(tmp_path, pixels, other):
+    write_dicom(tmp_path / "a.dcm", pixels)
+    write_vms(tmp_path / "b.vms", pixels)
+    shutil.copytree(tmp_path, tmp_path / "copied", ignore=shutil.ignore_patterns("*.dcm", "copied"))
+    named = [("a", "a.dcm", "P-1"), ("a4", "a_4.dcm", other), ("b", "b.vms", "P-1"), ("c", "copied/b.vms", other)]
+    cohort = gather([Row(slide, patient, "x", key) for slide, key, patient in named], str(tmp_path))
+    if other == "P-1":
+        assert [row.slide for row in cohort.rows] == ["a", "b"]
+        assert {each.slide: each.reason for each in cohort.quarantined} == dict.fromkeys(("a4", "c"), "copy of a slide")
+    else:
+        assert cohort.rows == (), "whose slide it is nobody can tell"
+        assert {each.reason for each in cohort.quarantined} == {"conflicting copies"}
 
 
 def test_without_its_other_files_a_slide_is_told_in_the_plan(tmp_path, pixels):
