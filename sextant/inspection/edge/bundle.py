@@ -24,7 +24,7 @@ _HERE = Path(__file__).resolve().parent
 _ENTRY = "sextant.inspection.edge.__main__"
 _DATA = ("sextant/inspection/edge/page", "sextant/inspection/api/model")
 _ARCHIVE = b"\x1f\x8b"
-_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 
 
 def bundle(archive: bytes, project: str = "my-project") -> bytes:
@@ -42,7 +42,7 @@ def bundle(archive: bytes, project: str = "my-project") -> bytes:
     if not archive.startswith(_ARCHIVE):
         raise ValueError(f"{len(archive)} bytes that are no model.tar.gz: give the archive of a training")
     if not _PROJECT.fullmatch(project):
-        raise ValueError(f"{project!r} is no name for the sorter: letters, digits and _.-, at most 63")
+        raise ValueError(f"{project!r} is no name for the sorter: letters, digits and _.-, at most 255")
     name, wheel = _wheel()
     return _zip(
         {

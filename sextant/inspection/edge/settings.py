@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Pin = Annotated[int, Field(ge=2, le=27)]
 """A GPIO number (BCM); 0 and 1 are those of the board's own memory."""
-Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$")]
 """What may stand in a key of S3."""
 Verdict: TypeAlias = Literal["accept", "reject", "review", "inspect"]
 """`inspect` is of items that nobody judged: no answer in time, no photograph, a start in between."""

@@ -1,0 +1,116 @@
+"""The page on the device: what it says, and to whom."""
+
+import http.client
+import json
+import time
+
+import pytest
+
+from sextant.inspection.edge.devices import CameraError, camera
+from sextant.inspection.edge.judging import Answer
+from sextant.inspection.edge.running import running
+from sextant.inspection.edge.settings import Camera
+from tests.inspection_edge.stand import BEAM, settings
+
+
+def item(gap=0.1):
+    import gpiozero
+
+    beam = gpiozero.Device.pin_factory.pin(BEAM)
+    beam.drive_low()
+    time.sleep(0.02)
+    beam.drive_high()
+    time.sleep(gap)
+
+
+def get(port, path, host="127.0.0.1"):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path, headers={"Host": f"{host}:{port}"})
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer, body
+
+
+def test_the_page_tells_what_was_sorted_and_shows_its_pictures(tmp_path, model):
+    model()
+    with running(settings(tmp_path), camera=lambda: b"\xff\xd8reject"[2:]) as found:
+        assert json.loads(get(found.port, "/health.json")[1])["state"] == "clearing"
+        time.sleep(0.65)
+        item()
+        assert json.loads(get(found.port, "/health.json")[1])["on_belt"] == 1
+        time.sleep(0.8)
+        answer, body = get(found.port, "/health.json")
+        told = json.loads(body)
+        assert (answer.status, told["state"], told["faults"], told["on_belt"]) == (200, "sorting", [], 0)
+        assert told["totals"] == {"items": 1, "pushed": 1, "verdict reject": 1}
+        assert told["photographs"] == {"of": 1, "brightness": 100.0, "sharpness": 50.0, "product_found": 1.0}
+        (latest,) = told["latest"]
+        assert (latest["verdict"], latest["state"], latest["labels"]) == ("reject", "pushed", [])
+        picture, body = get(found.port, f"/pictures/{latest['item']}")
+        assert (picture.status, body) == (200, b"reject")
+        page, body = get(found.port, "/")
+        assert page.status == 200
+        assert b'<script type="module" src="/page.js">' in body
+        policy = page.headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'")
+        assert "unsafe" not in policy
+        assert get(found.port, "/page.js")[0].status == get(found.port, "/page.css")[0].status == 200
+        assert get(found.port, "/pictures/none")[0].status == get(found.port, "/../etc/passwd")[0].status == 404
+        assert get(found.port, "/health.json", host="sorter.example.com")[0].status == 403
+
+
+def test_faults_are_told_with_what_to_do(tmp_path, model):
+    def strange(_body):
+        return Answer("review", "no whole product", 0.5, "m", brightness=3.0, sharpness=1.0, crop_ok=False)
+
+    model(strange)
+    works = [True]
+
+    def take():
+        if not works[0]:
+            raise CameraError("the cable is loose")
+        return b"x"
+
+    asked = settings(tmp_path, belt={"blocked_s": 0.2, "travel_s": 0.3})
+    with running(asked, camera=take) as found:
+        for _ in range(3):
+            item()
+        time.sleep(0.5)
+        (told,) = found.told()["faults"]
+        assert told == "On 100% of the photographs no product is found: look at the camera."
+        works[0] = False
+        for _ in range(3):
+            item()
+        import gpiozero
+
+        gpiozero.Device.pin_factory.pin(BEAM).drive_low()
+        time.sleep(0.4)
+        answer, body = get(found.port, "/health.json")
+        assert answer.status == 503
+        beam, failing, _ = json.loads(body)["faults"]
+        assert beam.startswith("The beam has been broken for")
+        assert "photographs failed: the cable is loose" in failing
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (("sh", "-c", "echo no camera >&2; exit 3"), "sh ended with 3: no camera"),
+        (("true",), "true ended with 0: it wrote no photograph"),
+        (("no-such-program",), "No such file"),
+    ],
+)
+def test_a_program_that_takes_no_photograph_is_told(command, told):
+    with camera(Camera(kind="command", command=command)) as take, pytest.raises(CameraError, match=told):
+        take()
+
+
+def test_a_program_takes_photographs():
+    with camera(Camera(kind="command", command=("printf", "picture"))) as take:
+        assert take() == b"picture"
+
+
+def test_without_the_cameras_library_the_remedy_is_told():
+    with pytest.raises(CameraError, match="apt install python3-picamera2"), camera(Camera()):
+        pass
