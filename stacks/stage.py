@@ -33,8 +33,7 @@ class SystemsStage(cdk.Stage):
         if labeling and environment.quicksight:
             QuickSightStack(self, "LabelingQuickSight", environment, settings=environment.quicksight, labeling=labeling)
         slides = SlidesStack(self, "Slides", environment) if "slides" in environment.systems else None
-        if "inspection" in environment.systems:
-            InspectionStack(self, "Inspection", environment)
+        inspection = InspectionStack(self, "Inspection", environment) if "inspection" in environment.systems else None
         if environment.console:
             ConsoleStack(
                 self,
@@ -43,9 +42,11 @@ class SystemsStage(cdk.Stage):
                 console=environment.console,
                 dashboards=labeling.dashboards if labeling else None,
                 slides=slides.pages if slides else None,
+                inspection=inspection.pages if inspection else None,
                 operations={
                     **({"labeling": labeling.operation} if labeling else {}),
                     **({"slides": slides.operation} if slides else {}),
+                    **({"inspection": inspection.operation} if inspection else {}),
                 },
             )
         for stack in self.node.children:

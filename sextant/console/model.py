@@ -12,7 +12,7 @@ RunState: TypeAlias = Literal["running", "stopping", "succeeded", "failed", "sto
 StepKind: TypeAlias = Literal["job", "crawler", "processing", "training", "transform", "call"]
 StepState: TypeAlias = Literal["waiting", "running", "stopping", "succeeded", "failed", "stopped", "skipped"]
 SystemState: TypeAlias = Literal["ready", "running", "failed"]
-NeedKind: TypeAlias = Literal["quarantine", "finding", "directed_audit", "answer_flag", "expiry", "approval"]
+NeedKind: TypeAlias = Literal["quarantine", "finding", "directed_audit", "answer_flag", "expiry", "approval", "review"]
 Action: TypeAlias = Literal["start", "stop", "resume", "replay"]
 
 

@@ -11,7 +11,14 @@ from stacks.building_blocks.data_lake import data_key
 from stacks.building_blocks.http_api import HttpApi
 from stacks.building_blocks.static_site import StaticSite
 from stacks.console.alarms import watch
-from stacks.console.api import DASHBOARD_ROUTES, ROUTES, SLIDE_ROUTES, console_function, operation_routes
+from stacks.console.api import (
+    DASHBOARD_ROUTES,
+    INSPECTION_ROUTES,
+    ROUTES,
+    SLIDE_ROUTES,
+    console_function,
+    operation_routes,
+)
 from stacks.console.users import Users
 from web import site
 
@@ -36,6 +43,7 @@ class ConsoleStack(cdk.Stack):
         console: ConsoleConfig,
         dashboards: lambda_.Function | None,
         slides: lambda_.Function | None,
+        inspection: lambda_.Function | None,
         operations: Mapping[str, lambda_.Function],
     ) -> None:
         super().__init__(
@@ -66,6 +74,8 @@ class ConsoleStack(cdk.Stack):
             api.route(DASHBOARD_ROUTES, dashboards)
         if slides:
             api.route(SLIDE_ROUTES, slides)
+        if inspection:
+            api.route(INSPECTION_ROUTES, inspection)
         pages.publish(
             {name: path for name, (path, _) in site.files().items()},
             {

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 import aws_cdk.aws_athena as athena
 import aws_cdk.aws_glue as glue
+import aws_cdk.aws_iam as iam
 from constructs import Construct
 
 from sextant.inspection.loop.lines import PREFIX
 from sextant.inspection.loop.views import COLUMNS, VIEWS
 from stacks.building_blocks.data_lake import private_bucket
+from stacks.building_blocks.grants import as_finding, grant_read, grant_read_write
+from stacks.building_blocks.nag import acknowledge
 
 if TYPE_CHECKING:
     import aws_cdk.aws_kms as kms
@@ -40,6 +43,7 @@ class Catalog(Construct):
         key: kms.Key,
     ) -> None:
         super().__init__(scope, construct_id)
+        self._data = data
         self.name = f"{environment.name}_inspection".replace("-", "_")
         self.database = glue.CfnDatabase(
             self,
@@ -53,7 +57,43 @@ class Catalog(Construct):
         self._declare("verdicts", _table(data))
         for view in VIEWS:
             self._declare(view.name, _view(view, self.name))
-        self.workgroup = self._workgroup(environment, access_logs, key)
+        self._results = private_bucket(
+            self,
+            "Results",
+            environment=environment,
+            access_logs=access_logs,
+            key=key,
+            unversioned_because="A query result is made again by running its query.",
+            expire_after_days=30,
+        )
+        self.workgroup = self._workgroup(environment, key)
+
+    def grant_query(self, role: iam.Role) -> None:
+        """Lets a role ask in the workgroup: definitions, lines of verdicts, and the results."""
+        stack = cdk.Stack.of(self)
+        name = f"{self.workgroup.name}"
+        workgroup = stack.format_arn(service="athena", resource="workgroup", resource_name=name)
+        actions = ("StartQueryExecution", "StopQueryExecution", "GetQueryExecution", "GetQueryResults")
+        role.add_to_principal_policy(
+            iam.PolicyStatement(actions=[f"athena:{each}" for each in actions], resources=[workgroup])
+        )
+        tables = stack.format_arn(service="glue", resource="table", resource_name=f"{self.name}/*")
+        definitions = [
+            stack.format_arn(service="glue", resource="catalog"),
+            stack.format_arn(service="glue", resource="database", resource_name=self.name),
+            tables,
+        ]
+        reads = ("GetDatabase", "GetTable", "GetTables", "GetPartition", "GetPartitions", "BatchGetPartition")
+        role.add_to_principal_policy(
+            iam.PolicyStatement(actions=[f"glue:{each}" for each in reads], resources=definitions)
+        )
+        acknowledge(
+            role,
+            "All tables and views of this one database.",
+            f"AwsSolutions-IAM5[Resource::{as_finding(role, tables)}]",
+        )
+        grant_read(role, self._data, PREFIX)
+        grant_read_write(role, self._results)
 
     def _declare(self, name: str, table_input: glue.CfnTable.TableInputProperty) -> None:
         table = glue.CfnTable(
@@ -65,16 +105,7 @@ class Catalog(Construct):
         )
         table.add_resource_dependency(self.database)
 
-    def _workgroup(self, environment: EnvironmentConfig, access_logs: s3.IBucket, key: kms.Key) -> athena.CfnWorkGroup:
-        results = private_bucket(
-            self,
-            "Results",
-            environment=environment,
-            access_logs=access_logs,
-            key=key,
-            unversioned_because="A query result is made again by running its query.",
-            expire_after_days=30,
-        )
+    def _workgroup(self, environment: EnvironmentConfig, key: kms.Key) -> athena.CfnWorkGroup:
         return athena.CfnWorkGroup(
             self,
             "Workgroup",
@@ -89,7 +120,7 @@ class Catalog(Construct):
                     selected_engine_version="Athena engine version 3"
                 ),
                 result_configuration=athena.CfnWorkGroup.ResultConfigurationProperty(
-                    output_location=f"s3://{results.bucket_name}/",
+                    output_location=f"s3://{self._results.bucket_name}/",
                     encryption_configuration=athena.CfnWorkGroup.EncryptionConfigurationProperty(
                         encryption_option="SSE_KMS", kms_key=key.key_arn
                     ),

@@ -12,6 +12,8 @@ from stacks.inspection.api import Api
 from stacks.inspection.belt import Belt
 from stacks.inspection.catalog import Catalog
 from stacks.inspection.execution import Execution
+from stacks.inspection.operation import operation_function
+from stacks.inspection.pages import pages_function
 from stacks.inspection.storage import Storage
 from stacks.inspection.upkeep import Upkeep
 
@@ -68,6 +70,19 @@ class InspectionStack(cdk.Stack):
             belt=belt,
             key=key,
             alarms=alarms,
+        )
+        self.operation = operation_function(
+            self, environment=environment, execution=execution, api=api, belt=belt, alarms=alarms, key=key
+        )
+        self.pages = pages_function(
+            self,
+            environment=environment,
+            storage=self.storage,
+            execution=execution,
+            api=api,
+            catalog=catalog,
+            alarms=alarms,
+            key=key,
         )
         cdk.CfnOutput(self, "ApiUrl", value=api.url, description="AWS_ENDPOINT_URL_LOOKOUTVISION")
         cdk.CfnOutput(self, "DataBucket", value=self.storage.data.bucket_name, description="Put photographs here")

@@ -45,10 +45,11 @@ def test_every_route_needs_a_token(stage):
 
 def test_every_operation_of_the_document_reaches_the_function_that_has_it(production):
     table = routes(production)
-    functions = {"Console": "ConsoleApi", "Operation": "Operation", "Dashboards": "Dashboards", "Slides": "Pages"}
+    functions = {"Console": "ConsoleApi", "Operation": "Operation", "Dashboards": "Dashboards"}
+    functions |= dict.fromkeys(("Slides", "Inspection"), "Pages")
     used = set()
     for path, methods in json.loads(DOCUMENT.read_text())["paths"].items():
-        for system in ("labeling", "slides") if "{system}" in path else ("",):
+        for system in ("labeling", "slides", "inspection") if "{system}" in path else ("",):
             concrete = re.sub(r"\{\w+\}", "any", path.replace("{system}", system))
             for method, told in methods.items():
                 chosen = answering(table, method.upper(), concrete)
@@ -66,7 +67,8 @@ def test_without_a_system_only_the_consoles_own_routes_are_there(flags, environm
 
     local = environments["local"]
     app = cdk.App(context=flags, outdir=str(tmp_path))
-    stack = ConsoleStack(app, "Console", local, console=local.console, dashboards=None, slides=None, operations={})
+    without = dict.fromkeys(("dashboards", "slides", "inspection"))
+    stack = ConsoleStack(app, "Console", local, console=local.console, **without, operations={})
     template = json.loads((Path(app.synth().directory) / stack.template_file).read_text())
     assert set(routes({"Console": template})) == {("GET", "/api/systems"), ("GET", "/api/settings")}
 
