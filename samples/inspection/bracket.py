@@ -18,6 +18,8 @@ from samples.inspection.camera import HEIGHT, WIDTH, smooth
 from samples.inspection.scene import Defect, Scene, spot, strokes, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from samples.inspection.scene import Grey
@@ -55,7 +57,7 @@ def _part(missing: int) -> _Part:
     scale = 3
     size = (_W * scale, _H * scale)
 
-    def drawn(paint: list[tuple[str, tuple[float, ...], float]], soft: float = 0.0) -> Grey:
+    def drawn(paint: Sequence[tuple[str, tuple[float, ...], float]], soft: float = 0.0) -> Grey:
         image = Image.new("F", size)
         draw = ImageDraw.Draw(image)
         for kind, box, value in paint:
@@ -125,7 +127,7 @@ def _grained(part: _Part, rng: np.random.Generator) -> _Part:
 
 @cache
 def _grain() -> Grey:
-    return gaussian_filter(np.random.default_rng(40).standard_normal(_SHAPE, np.float32), 0.7) * 2
+    return np.asarray(gaussian_filter(np.random.default_rng(40).standard_normal(_SHAPE, np.float32), 0.7) * 2)
 
 
 def _labelled(part: _Part, rng: np.random.Generator) -> _Part:
@@ -252,7 +254,7 @@ def _lit(part: _Part, rng: np.random.Generator) -> Grey:
 
     def facing(towards: NDArray[np.float64]) -> Grey:
         found = (-slope_x * towards[0] - slope_y * towards[1] + towards[2]) / length
-        return np.clip(found, 0, 1).astype(np.float32)
+        return np.asarray(np.clip(found, 0, 1), np.float32)
 
     diffuse = 0.45 + 0.75 * facing(lamp)
     shine = part.gloss * 0.35 * facing(half) ** 40

@@ -79,4 +79,4 @@ def smooth(rng: np.random.Generator, shape: tuple[int, int], radius: float) -> N
     small = (max(2, round(shape[1] / radius)), max(2, round(shape[0] / radius)))
     coarse = Image.fromarray(rng.standard_normal((small[1], small[0]), np.float32))
     values = np.asarray(coarse.resize((shape[1], shape[0]), Image.Resampling.BICUBIC))
-    return (values - values.mean()) / values.std()
+    return np.asarray((values - values.mean()) / values.std(), np.float32)

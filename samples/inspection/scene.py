@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Grey: TypeAlias = "NDArray[np.float32]"
+Grey: TypeAlias = "NDArray[np.floating[Any]]"
+"""Numbers by pixel, shape (height, width), or (height, width, 3) of colours."""
 Path: TypeAlias = "Sequence[tuple[float, float]]"
+"""Points (x, y) in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,4 +61,4 @@ def spot(shape: tuple[int, int], centre: tuple[float, float], radii: tuple[float
     """A blob with a ragged edge: 1 in the middle, 0 beyond its radii."""
     y, x = np.ogrid[: shape[0], : shape[1]]
     away = np.hypot((x - centre[0]) / radii[0], (y - centre[1]) / radii[1]) + 0.12 * ragged
-    return np.clip((1.1 - away) / 0.45, 0, 1).astype(np.float32)
+    return np.asarray(np.clip((1.1 - away) / 0.45, 0, 1), np.float32)

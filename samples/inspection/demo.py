@@ -1,0 +1,410 @@
+"""The inspection demo: generated photographs (or your own) through the deployed system, then the proof.
+
+Two products are trained through the API of Lookout for Vision, one with masks and one by folders. A belt runs past two
+cameras, over one of which the lamp fails; some files on it are no photographs, some events come twice. Then verdicts,
+masks, quarantine, drift and Athena's counts are compared with what the generator knows of each item. With your own
+photographs nobody knows more than their labels: what the model reaches on them is shown.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from samples.check import Check
+from samples.inspection import plant as plants
+from samples.inspection.plant import Plant
+from samples.inspection.sample import Truth, pixels_of, write_sample
+from sextant.inspection.cost import costs
+from sextant.inspection.loop import watch
+from sextant.inspection.loop.statistics import wilson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import boto3
+
+    from samples.inspection.sample import Item
+    from sextant.inspection.loop.journal import Record
+    from sextant.pipeline import Report
+
+STACK = "local-Inspection"
+PROJECT, TEXTURE = "bracket", "cloth"
+BUDGET = 0.05
+"""Of false rejects: the detector's own default."""
+RECALL = 0.8
+"""Of defects that are plain to see."""
+PLAIN = 0.5
+OVERLAP = 0.3
+"""Intersection over union of masks and what the generator painted: the network's patches are coarser than a scratch."""
+_AGAIN = 5
+_PERIOD = dt.timedelta(seconds=2)
+"""From item to item on the belt."""
+_REAL = {"circuitboard": (0.80, 0.90), "cookies": (0.90, 0.97)}
+"""F1 and AUROC that the project's real data must reach: what one model of them may miss of the means of many splits."""
+
+
+@dataclass(frozen=True)
+class _Belt:
+    """What came of the stream: of which version, when the run began, and the records by key."""
+
+    project: str
+    version: str
+    began: dt.datetime
+    records: Mapping[str, Record]
+
+
+def demo(
+    session: boto3.session.Session,
+    outputs: Mapping[str, Mapping[str, str]],
+    folder: Path,
+    report: Report,
+    *,
+    data: Path | None = None,
+) -> list[Check]:
+    """Runs the whole system and compares.
+
+    Args:
+        session: the account with the local stage.
+        outputs: of its stacks, by stack name.
+        folder: an empty folder to generate the sample in.
+        report: told about progress.
+        data: a folder shaped as the project's real data, or labelled photographs of your own; the sample without it.
+
+    Raises:
+        PipelineError: a step failed.
+    """
+    plant = Plant(session, outputs[STACK])
+    if data is not None:
+        return _measured(plant, data, report)
+    report("sample", 0, 1)
+    truth = write_sample(folder)
+    report("sample", 1, 1)
+    began = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=2)
+    versions = {each: plants.start_training(plant, each, folder / each, report) for each in (PROJECT, TEXTURE)}
+    models = {}
+    for done, (project, version) in enumerate(versions.items()):
+        report("train", done, len(versions))
+        models[project] = plants.wait_trained(plant, project, version)
+    report("train", len(versions), len(versions))
+    plants.host(plant, PROJECT, versions[PROJECT])
+    belt = _Belt(PROJECT, versions[PROJECT], began, _stream(plant, folder, truth, began, report))
+    checks = [
+        *_datasets(plant, truth),
+        *_tested(models),
+        *_judged(belt, truth),
+        *_held(plant, truth),
+        *_twice(plant, belt),
+        *_masked(plant, belt, folder, truth, report),
+        *_drifting(plant, belt, truth),
+        *_tried(plant, folder, belt, truth, report),
+        *_counted(plant, belt),
+        *_costs(),
+    ]
+    report("done", 1, 1)
+    return checks
+
+
+def _stream(plant: Plant, folder: Path, truth: Truth, began: dt.datetime, report: Report) -> dict[str, Record]:
+    """The belt runs: everything below `incoming/` into the bucket, until each has its verdict or a reason for none."""
+    items = truth.of("incoming")
+    files = [(each.file, each.file, {"at": _taken(began, each, len(items))}) for each in items]
+    plants.put_all(plant, folder, [*files, *((name, name, {}) for name in truth.corrupt)], report)
+
+    plants.wait_for("judge", lambda: len(plants.verdicts(plant, PROJECT, began)), len(items), report)
+    held = truth.corrupt.keys()
+    plants.wait_for("quarantine", lambda: len(held & plants.quarantined(plant).keys()), len(held), report)
+    return plants.verdicts(plant, PROJECT, began)
+
+
+def _taken(began: dt.datetime, item: Item, count: int) -> str:
+    """When the camera took it; the last one just now."""
+    return (began - (count - item.order) * _PERIOD).isoformat(timespec="milliseconds")
+
+
+def _datasets(plant: Plant, truth: Truth) -> list[Check]:
+    checks = []
+    for project in (PROJECT, TEXTURE):
+        for kind in ("train", "test"):
+            told = plant.api.describe_dataset(ProjectName=project, DatasetType=kind)["DatasetDescription"]["ImageStats"]
+            labels = [each.label for each in truth.of(kind, project)]
+            measured = f"{told['Normal']} / {told['Anomaly']}"
+            expected = f"{labels.count('normal')} / {labels.count('anomaly')}"
+            checks.append(Check(f"{project}, {kind}: normal / anomalous photographs", measured, expected))
+    return checks
+
+
+def _tested(models: Mapping[str, Mapping[str, Any]]) -> list[Check]:
+    """Nobody knows beforehand how good a model is; far below what these products allow, something is broken."""
+    found = []
+    for project, model in models.items():
+        told = model["Performance"]
+        found.append(Check(f"{project}: F1 on test photographs", round(told["F1Score"], 3)))
+        found.append(Check(f"{project}: precision", round(told["Precision"], 3)))
+        found.append(Check(f"{project}: recall", round(told["Recall"], 3)))
+    return found
+
+
+def _judged(belt: _Belt, truth: Truth) -> list[Check]:
+    """Verdicts against the labels. Where the lamp fails, the photographs are not those that the budget is for."""
+    items = truth.of("incoming")
+    there = [each for each in items if each.file in belt.records]
+    steady = [each for each in there if each.label == "normal" and each.lamp == 1]
+    rejected = sum(belt.records[each.file].is_anomalous for each in steady)
+    bad = [each for each in there if each.label == "anomaly"]
+    caught = sum(belt.records[each.file].verdict != "accept" for each in bad)
+    plain = [each for each in bad if each.flaws[0].plain >= PLAIN]
+    seen = sum(belt.records[each.file].verdict != "accept" for each in plain)
+    low, _ = wilson(rejected, len(steady))
+    _, high = wilson(seen, len(plain))
+    return [
+        Check("items with a verdict", len(there), len(items)),
+        Check(f"false rejects of {len(steady)} good items under steady light", rejected),
+        Check(f"of their share, interval's begin above the budget of {BUDGET:.0%}", max(0.0, low - BUDGET), 0.0),
+        Check(f"defective items held back of {len(bad)}", caught),
+        Check(f"of {len(plain)} plain ones, interval's end below {RECALL:.0%}", max(0.0, RECALL - high), 0.0),
+    ]
+
+
+def _held(plant: Plant, truth: Truth) -> list[Check]:
+    found = plants.quarantined(plant)
+    right = sum(name in found and found[name].reason == reason for name, reason in truth.corrupt.items())
+    return [Check("unusable files in quarantine, each with its reason", right, len(truth.corrupt))]
+
+
+def _twice(plant: Plant, belt: _Belt) -> list[Check]:
+    """Events that come again, of rejects too, of which people would hear twice."""
+    keys = sorted(belt.records, key=lambda key: belt.records[key].verdict != "reject")[:_AGAIN]
+    ends = plants.again(plant, keys)
+    told = sum(each["status"] != "SUCCEEDED" or json.loads(each["output"]).get("tell", True) for each in ends)
+    after = plants.verdicts(plant, belt.project, belt.began)
+    return [
+        Check(f"records changed by {_AGAIN} events that came twice", int(after != dict(belt.records)), 0),
+        Check("of these, told to people again", told, 0),
+    ]
+
+
+def _masked(plant: Plant, belt: _Belt, folder: Path, truth: Truth, report: Report) -> list[Check]:
+    """DetectAnomalies on the test photographs with a defect: the mask it answers, against the one that was painted."""
+    items = [each for each in truth.of("test", belt.project) if each.mask]
+    overlaps: list[float] = []
+    whole = 0
+    for done, item in enumerate(items, start=1):
+        answer = plant.api.detect_anomalies(
+            ProjectName=belt.project,
+            ModelVersion=belt.version,
+            ContentType="image/jpeg",
+            Body=(folder / item.file).read_bytes(),
+        )["DetectAnomalyResult"]
+        report("masks", done, len(items))
+        mask = np.asarray(Image.open(io.BytesIO(answer["AnomalyMask"])).convert("RGB"))
+        painted = pixels_of((folder / str(item.mask)).read_bytes()) > 0
+        shares = sum(each["PixelAnomaly"]["TotalPercentageArea"] for each in answer["Anomalies"])
+        whole += mask.shape[:2] == painted.shape and abs(shares - 1) < 1e-6
+        if answer["IsAnomalous"]:
+            found = (mask != 255).any(2)
+            overlaps.append(float((found & painted).sum() / max(1, (found | painted).sum())))
+    mean = float(np.mean(overlaps)) if overlaps else 0.0
+    return [
+        Check("masks of the photograph's size, whose shares add up to 1", whole, len(items)),
+        Check(f"mean overlap (IoU) of the masks of {len(overlaps)} found defects", round(mean, 3)),
+        Check(f"of this, missing to {OVERLAP:g}", max(0.0, round(OVERLAP - mean, 3)), 0.0),
+    ]
+
+
+def _drifting(plant: Plant, belt: _Belt, truth: Truth) -> list[Check]:
+    """The hourly look at the cameras, now."""
+    plant.call("Drift")
+    since = belt.began.isoformat()
+    alarms = {
+        each.camera
+        for until, each in watch.alarms(plant.journal.table, belt.project)
+        if until >= since and each.measure == "brightness"
+    }
+    return [Check("cameras whose lamp is found to dim", ", ".join(sorted(alarms)), truth.drifting)]
+
+
+def _tried(plant: Plant, folder: Path, belt: _Belt, truth: Truth, report: Report) -> list[Check]:
+    """A trial of unlabelled photographs, none of which counts as an item of the belt."""
+    name, items = f"demo-{belt.version}", truth.of("new-data", belt.project)
+    keys = {f"new-data/{belt.project}/{name}/{each.file.rpartition('/')[2]}": each for each in items}
+    plants.put_all(plant, folder, [(each.file, key, {}) for key, each in keys.items()], report)
+    plants.wait_for("trial", lambda: len(plants.trial(plant, belt.project, name)), len(keys), report)
+    found = plants.trial(plant, belt.project, name)
+    right = sum(each.is_anomalous == (keys[key].label == "anomaly") for key, each in found.items())
+    return [
+        Check("photographs of the trial with a prediction", len(found), len(keys)),
+        Check("of these, right", right),
+    ]
+
+
+def _counted(plant: Plant, belt: _Belt) -> list[Check]:
+    """Athena's counts of the belt, after the lines were written."""
+    plant.call("Upkeep")
+    sql = (
+        "SELECT count(*), count(DISTINCT item), count_if(verdict = 'reject') FROM verdicts "  # noqa: S608 - our own
+        f"WHERE project = '{belt.project}' AND model_version = '{belt.version}'"
+    )
+    items, distinct, rejects = _asked(plant, sql)
+    expected = len(belt.records)
+    return [
+        Check("items in Athena", items, expected),
+        Check("of these, different", distinct, expected),
+        Check("rejects in Athena", rejects, sum(each.verdict == "reject" for each in belt.records.values())),
+    ]
+
+
+def _asked(plant: Plant, sql: str) -> list[int]:
+    """The numbers of a query's only row."""
+    athena = plant.session.client("athena")
+    started = athena.start_query_execution(
+        QueryString=sql,
+        QueryExecutionContext={"Database": plant.outputs["DatabaseName"]},
+        WorkGroup=plant.outputs["WorkgroupName"],
+    )["QueryExecutionId"]
+    plants.wait("a query", lambda: _state(athena, started) not in {"QUEUED", "RUNNING"})
+    rows = athena.get_query_results(QueryExecutionId=started)["ResultSet"]["Rows"]
+    return [int(cell.get("VarCharValue", 0)) for cell in rows[1]["Data"]]
+
+
+def _state(athena: Any, query: str) -> str:
+    return str(athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]["State"])
+
+
+def _costs() -> list[Check]:
+    """The original post's numbers, and ours beside them."""
+    found = []
+    for rate, posted in ((1.0, 0.001), (5.0, 0.0002)):
+        by_backend = {each.backend: each.usd_per_item for each in costs(rate)}
+        found.append(Check(f"US$ an item at {rate:g}/s, Lookout for Vision", by_backend["lookoutvision"], posted, 1e-9))
+        found.append(Check(f"US$ an item at {rate:g}/s, this system's belt", round(by_backend["lambda, belt"], 7)))
+    return found
+
+
+def _measured(plant: Plant, data: Path, report: Report) -> list[Check]:
+    """Labelled photographs: what a model of them reaches on its test set, else out of fold."""
+    vision = data / "vision" if (data / "vision").is_dir() else data
+    real = [vision / name for name in _REAL if (vision / name).is_dir()]
+    found = []
+    for folder in real or [vision]:
+        project = plants.project_of(folder)
+        version = plants.start_training(plant, project, folder, report)
+        report(f"train {project}", 0, 1)
+        model = plants.wait_trained(plant, project, version)
+        report(f"train {project}", 1, 1)
+        f1, area = model["Performance"]["F1Score"], _result(plant, model)["ROCAUC"]
+        found += [Check(f"{project}: F1", round(f1, 3)), Check(f"{project}: AUROC", round(area, 3))]
+        if real:
+            low, least = _REAL[folder.name]
+            found.append(Check(f"{project}: F1 below {low:g}", max(0.0, low - f1), 0.0))
+            found.append(Check(f"{project}: AUROC below {least:g}", max(0.0, least - area), 0.0))
+    return found
+
+
+def _result(plant: Plant, model: Mapping[str, Any]) -> dict[str, Any]:
+    place = model["EvaluationResult"]
+    body = plant.s3.get_object(Bucket=place["Bucket"], Key=place["Key"])["Body"].read()
+    told: dict[str, Any] = json.loads(body)
+    return told
+
+
+def run_on(
+    session: boto3.session.Session,
+    outputs: Mapping[str, Mapping[str, str]],
+    inputs: Sequence[Path],
+    folder: Path,
+    report: Report,
+) -> list[Path]:
+    """Your own labelled photographs: a model of each folder, its evaluation, and verdicts on what lies in its `new/`.
+
+    A folder is as `plant.start_training` takes it. Written below `folder`, for each of them: evaluation files and
+    model.tar.gz, and with photographs in `new/` their verdicts.csv and masks.
+    """
+    plant = Plant(session, outputs[STACK])
+    written: list[Path] = []
+    for source in inputs:
+        project = plants.project_of(source)
+        version = plants.start_training(plant, project, source, report)
+        report(f"train {project}", 0, 1)
+        model = plants.wait_trained(plant, project, version)
+        report(f"train {project}", 1, 1)
+        out = folder / source.resolve().name
+        out.mkdir(parents=True, exist_ok=True)
+        for name, place in (("EvaluationResult", "result.json"), ("EvaluationManifest", "manifest.jsonl")):
+            told = model[name]
+            path = out / f"evaluation-{place}"
+            path.write_bytes(plant.s3.get_object(Bucket=told["Bucket"], Key=told["Key"])["Body"].read())
+            written.append(path)
+        archive = out / "model.tar.gz"
+        key = f"projects/{project}/models/{version}/model.tar.gz"
+        archive.write_bytes(plant.s3.get_object(Bucket=plant.bucket, Key=key)["Body"].read())
+        written.append(archive)
+        if (source / "new").is_dir():
+            plants.host(plant, project, version)
+            written += _new(plant, f"new-data/{project}/run-{version}/", source / "new", out, report)
+            plant.api.stop_model(ProjectName=project, ModelVersion=version)
+    return written
+
+
+def _new(plant: Plant, prefix: str, folder: Path, out: Path, report: Report) -> list[Path]:
+    """Verdicts on unlabelled photographs, which are put below a prefix: `new-data/{project}/{trial}/`."""
+    project, name = prefix.split("/")[1:3]
+    names = [path.relative_to(folder).as_posix() for path in plants.photographs(folder)]
+    plants.put_all(plant, folder, [(each, prefix + each, {}) for each in names], report)
+
+    def judged() -> int:
+        held = plants.quarantined(plant).keys()
+        return len(plants.trial(plant, project, name)) + sum(prefix + each in held for each in names)
+
+    plants.wait_for("judge", judged, len(names), report)
+    found, held = plants.trial(plant, project, name), plants.quarantined(plant)
+    written = [out / "verdicts.csv"]
+    with written[0].open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["file", "verdict", "is_anomalous", "confidence", "labels", "reason"])
+        for each in names:
+            record, without = found.get(prefix + each), held.get(prefix + each)
+            if record:
+                labels = " ".join(record.labels)
+                table.writerow(
+                    [each, record.verdict, record.is_anomalous, f"{record.confidence:.4f}", labels, record.reason]
+                )
+                if record.mask:
+                    mask = (out / "masks" / each).with_suffix(".png")
+                    mask.parent.mkdir(parents=True, exist_ok=True)
+                    key = record.mask.removeprefix(plant.uri(""))
+                    mask.write_bytes(plant.s3.get_object(Bucket=plant.bucket, Key=key)["Body"].read())
+                    written.append(mask)
+            else:
+                detail = f"{without.reason}: {without.detail}" if without else "not judged yet"
+                table.writerow([each, "", "", "", "", detail])
+    return written
+
+
+def totals(session: boto3.session.Session, outputs: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
+    """What the system holds, in words."""
+    plant = Plant(session, outputs[STACK])
+    names = plant.journal.projects()
+    today = dt.datetime.now(dt.UTC).date()
+    records = [each for name in names for each in plant.journal.items(name, today)]
+    return {
+        "projects": len(names),
+        "items judged today": len(records),
+        "of them rejected": sum(each.verdict == "reject" for each in records),
+        "waiting for a person": sum(1 for name in names for _ in plant.journal.waiting(name)),
+        "without a verdict": sum(1 for _ in plant.journal.quarantined()),
+    }
+
+
+def quarantine(session: boto3.session.Session, outputs: Mapping[str, str]) -> list[dict[str, str]]:
+    """Photographs without a verdict, each with its reason."""
+    found = Plant(session, outputs).journal.quarantined()
+    return [{"source": each.source, "reason": each.reason, "detail": each.detail} for each in found]
