@@ -13,6 +13,7 @@ from stacks.building_blocks.grants import as_finding
 from stacks.building_blocks.nag import acknowledge
 from stacks.building_blocks.network import network
 from stacks.building_blocks.python_code import ROOT, image_context
+from stacks.building_blocks.scaling import grant_scaling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +68,7 @@ class Execution(Construct):
             config_actions = ("CreateEndpoint", "CreateEndpointConfig", "DeleteEndpointConfig", "AddTags")
             self._grant(role, "endpoint-config", *config_actions, more=named)
             self._grant(role, "model", "CreateModel", "DeleteModel", "AddTags")
+            grant_scaling(role, f"{self.prefix}-*", "*")
         if backend == "lookoutvision":
             self._grant_service(role, "StartModel", "StopModel")
         role.add_to_principal_policy(

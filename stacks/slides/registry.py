@@ -11,11 +11,12 @@ import aws_cdk.aws_iam as iam
 import aws_cdk.aws_sagemaker as sagemaker
 from constructs import Construct
 
+from sextant.slides.deploy import VARIANT
 from stacks.building_blocks.alarms import alarm
 from stacks.building_blocks.function import PythonFunction, lost_events
 from stacks.building_blocks.grants import as_finding, grant_read
 from stacks.building_blocks.nag import acknowledge
-from stacks.slides.scaling import grant_scaling
+from stacks.building_blocks.scaling import grant_scaling
 
 if TYPE_CHECKING:
     import aws_cdk.aws_kms as kms
@@ -141,7 +142,7 @@ class Registry(Construct):
             *(f"AwsSolutions-IAM5[Resource::{as_finding(made.role, arn)}]" for arn in (*made_here, packages)),
             "AwsSolutions-IAM5[Resource::*]",
         )
-        grant_scaling(made.role, self.group_name)
+        grant_scaling(made.role, self.group_name, VARIANT)
         mine = {"ModelPackageGroupName": [self.group_name], "ModelApprovalStatus": ["Approved"]}
         settled = {"EndpointName": [self.group_name], "EndpointStatus": ["IN_SERVICE", "FAILED"]}
         for rule_id, kind, detail, description in (

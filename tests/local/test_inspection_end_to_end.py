@@ -342,16 +342,24 @@ def test_a_trial_is_verified_added_and_trained_on(plant):
     plant.call("Upkeep")
 
 
-@pytest.mark.usefixtures("stream")
-def test_what_waits_for_a_person_waits_until_answered(plant):
-    waiting = list(plant.journal.waiting(PROJECT))
-    if not waiting:
-        pytest.skip("the model was sure of every photograph of this stream")
-    plant.call("Review", action="verify", project=PROJECT, items=[waiting[0].key], correct=True, who="ada")
-    assert waiting[0].item not in {each.item for each in plant.journal.waiting(PROJECT)}
+def test_what_waits_for_a_person_waits_until_answered(plant, stream):
+    """A photograph of the belt without a product is no accept and no reject."""
+    with Image.open(plant.folder / stream[0].file) as shown:
+        empty = Image.new("RGB", shown.size, shown.getpixel((5, 5)))
+    body = io.BytesIO()
+    empty.save(body, "JPEG")
+    key = f"incoming/{PROJECT}/line-1/camera-2/empty-belt.jpg"
+    plant.s3.put_object(Bucket=plant.bucket, Key=key, Body=body.getvalue())
+    record = until(lambda: plant.records().get(key))
+    assert (record.verdict, record.crop_ok) == ("review", False), record.reason
+    assert record.item in {each.item for each in plant.journal.waiting(PROJECT)}
+
+    plant.call("Review", action="verify", project=PROJECT, items=[record.key], correct=True, who="ada")
+
+    assert record.item not in {each.item for each in plant.journal.waiting(PROJECT)}
     plant.call("Upkeep")
-    rows = query(plant, f"SELECT truth FROM verdicts WHERE item = '{waiting[0].item}'")
-    assert rows == [{"truth": "anomaly" if waiting[0].is_anomalous else "normal"}]
+    rows = query(plant, f"SELECT truth FROM verdicts WHERE item = '{record.item}'")
+    assert rows == [{"truth": "anomaly" if record.is_anomalous else "normal"}]
 
 
 def test_a_stopped_model_answers_nothing_and_what_came_meanwhile_waits(plant, stream):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import aws_cdk as cdk
 import aws_cdk.aws_iam as iam
 
-from sextant.slides.deploy import VARIANT
 from stacks.building_blocks.grants import as_finding
 from stacks.building_blocks.nag import acknowledge
 
 SCALING_SERVICE = "sagemaker.application-autoscaling.amazonaws.com"
 
 
-def grant_scaling(role: iam.Role, endpoint: str) -> None:
-    """Lets a function register the one variant of an endpoint for scaling, and the service do what follows from it.
+def grant_scaling(role: iam.Role, endpoint: str, variant: str) -> None:
+    """Lets a function register a variant of an endpoint for scaling, and the service do what follows from it.
+
+    Both names may end in `*`.
 
     Application Auto Scaling checks that its caller may do what it will do in its own, service-linked role: change
     the endpoint's capacity, and make, look at and delete its alarms.
@@ -23,7 +24,7 @@ def grant_scaling(role: iam.Role, endpoint: str) -> None:
     targets_of_scaling = stack.format_arn(
         service="application-autoscaling", resource="scalable-target", resource_name="*"
     )
-    alarm_names = f"TargetTracking-endpoint/{endpoint}/variant/{VARIANT}-*"
+    alarm_names = f"TargetTracking-endpoint/{endpoint}/variant/{variant}-*"
     alarms, any_alarm = (
         stack.format_arn(
             service="cloudwatch",
