@@ -41,7 +41,8 @@ def _maps_only(content: bytes) -> bytes:
 
     model: Any = onnx.load_from_string(content)
     kept = [each for each in model.graph.output if each.name != "features"]
-    needed, nodes = {each.name for each in kept}, []
+    needed = {each.name for each in kept}
+    nodes: list[Any] = []
     for node in reversed(model.graph.node):  # a graph's nodes come in the order of their results
         if needed & set(node.output):
             needed |= set(node.input)

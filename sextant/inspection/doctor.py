@@ -121,7 +121,8 @@ def _cells(view: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _looked(examples: Iterable[Example]) -> tuple[list[_Looked], list[tuple[str, str]]]:
-    found, unreadable = [], []
+    found: list[_Looked] = []
+    unreadable: list[tuple[str, str]] = []
     for example in examples:
         try:
             pixels = example.read()

@@ -128,7 +128,8 @@ def evaluate(of: Detector, examples: Iterable[Example]) -> Evaluation:
     Raises:
         InputError: not one of the photographs can be read.
     """
-    rows, skipped = [], []
+    rows: list[Row] = []
+    skipped: list[tuple[str, str]] = []
     pixels = _Pixels(np.zeros(_BINS, np.int64), np.zeros(_BINS, np.int64), {each.name: [] for each in of.model.labels})
     masks = False
     for example in examples:

@@ -175,10 +175,7 @@ def fit(photographs: Photographs, settings: DetectorSettings, report: Any) -> Fi
     rng = np.random.default_rng(settings.seed)
     normal = photographs.of(~photographs.anomalous)
     scaled = scaling([photographs.features[each] for each in normal], photographs.maps, rng)
-    steps = int(photographs.folds.max()) + 2
-    distances, bank = _distances(
-        photographs, scaled, settings, rng, lambda done: report("compare patches", done, steps)
-    )
+    distances, bank = _distances(photographs, scaled, settings, rng, report)
     logs = np.log(np.stack([distances[each] for each in normal]))
     usual = (float(logs.mean()), float(logs.std()) + 1e-6)
     by_size = np.stack([model.log_distances(distances[each]) for each in normal])
@@ -237,9 +234,9 @@ def _distances(
         other = bank(normal & (photographs.folds != fold))
         for at in photographs.of(photographs.folds == fold):
             found[at] = model.nearest(placed[at], other).reshape(photographs.features[at].shape[:2])
-        report(fold + 1)
+        report("compare patches", fold + 1, count + 1)
     whole = bank(normal)
-    report(count + 1)
+    report("compare patches", count + 1, count + 1)
     return [found[at] for at in range(len(photographs))], whole
 
 
@@ -332,7 +329,8 @@ def _patch_head(lesson: _Lesson, chosen: Sequence[int]) -> Linear:
     ranks = {at: distances[at].ravel() for at in chosen}
     head = Linear(np.zeros(0, np.float32), 0.0)
     for _ in range(_ROUNDS + 1):
-        rows, labels = [], []
+        rows: list[NDArray[np.float32]] = []
+        labels: list[NDArray[np.bool_]] = []
         for at in chosen:
             x = lesson.seen(at)
             logits = ranks[at] if not head.weights.size else head(x)
@@ -359,7 +357,8 @@ def _under(cover: NDArray[np.float32], draw: NDArray[np.integer]) -> NDArray[np.
 def _label_head(lesson: _Lesson, number: int, chosen: Sequence[int]) -> Linear:
     """A logit of patches for one label; all that it does not cover is against it, the suspicious above all."""
     photographs, distances, draws = lesson.photographs, lesson.distances, lesson.draws
-    rows, labels = [], []
+    rows: list[NDArray[np.float32]] = []
+    labels: list[NDArray[np.bool_]] = []
     for at in chosen:
         truth = _truth(photographs, at, number)
         if truth is None:

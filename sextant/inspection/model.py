@@ -190,7 +190,8 @@ def judge(model: Model, features: NDArray[np.float32]) -> Judged:
     standard = model.scaling.standardised(features)
     distances = nearest(model.scaling.placed(standard), model.bank).reshape(rows, columns)
     parts = [bank_part(distances, model.sizes)]
-    logits, labels = None, []
+    logits: NDArray[np.float32] | None = None
+    labels: list[NDArray[np.float32]] = []
     if model.patch is not None and model.pooled is not None:
         seen = with_distance(standard, distances, model.distance)
         logits = model.patch(seen).reshape(rows, columns)

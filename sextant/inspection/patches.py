@@ -93,9 +93,9 @@ def _averaged(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """The mean over 3 x 3 cells; beyond the edge the edge's values are repeated."""
     _, height, width = values.shape
     padded = np.pad(values, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    down = padded[:, :height] + padded[:, 1:-1] + padded[:, 2:]
+    down: NDArray[np.float32] = padded[:, :height] + padded[:, 1:-1] + padded[:, 2:]
     summed: NDArray[np.float32] = down[:, :, :width] + down[:, :, 1:-1] + down[:, :, 2:]
-    summed *= np.float32(1 / 9)
+    np.multiply(summed, np.float32(1 / 9), out=summed)
     return summed
 
 

@@ -32,6 +32,7 @@ def graph(content: bytes, name: str, pixels: Sequence[NDArray[np.uint8]]) -> byt
         def __init__(self) -> None:
             self._left = iter(pixels[:CALIBRATED_WITH])
 
+        # pyrefly: ignore[bad-override] - the library says None ends it, its annotation does not
         def get_next(self) -> dict[str, Any] | None:
             found = next(self._left, None)
             return None if found is None else {name: found[None]}

@@ -127,12 +127,13 @@ class _Readable:
     example: Example
     width: int
     height: int
-    small: NDArray[np.float32]
+    small: NDArray[np.float16]
     digest: bytes
 
 
 def _readable(examples: Sequence[Example], tell: Any) -> tuple[list[_Readable], list[tuple[str, str]]]:
-    found, skipped = [], []
+    found: list[_Readable] = []
+    skipped: list[tuple[str, str]] = []
     for done, example in enumerate(examples, start=1):
         try:
             pixels = example.read()
@@ -187,7 +188,8 @@ def _set(readable: Sequence[_Readable], settings: DetectorSettings, crop: Crop, 
     names: dict[str, str] = {}
     for name, colour in labels:
         names.setdefault(name, colour)
-    pixels, boxes = [], []
+    pixels: list[NDArray[np.uint8]] = []
+    boxes: list[cropping.Box] = []
     for done, each in enumerate(readable, start=1):
         seen = see(each.example.read(), crop, size)
         pixels.append(seen.pixels)
@@ -222,12 +224,14 @@ def _covered(
     left, top, width, height = box
     around = (left * x, top * y, (left + width) * x, (top + height) * y)
     grid = (size[0] // 8, size[1] // 8)
-    shares = []
+    shares: list[NDArray[np.float32]] = []
     for name in names:
         wanted = [number for number, (own, _) in numbers.items() if own == name]
         image = Image.fromarray(np.isin(mask, wanted).astype(np.uint8) * 255)
-        shares.append(np.asarray(image.resize(grid, Image.Resampling.BOX, box=around), np.float32) / 255)
-    return np.stack(shares) if shares else np.zeros((0, grid[1], grid[0]), np.float32)
+        share: NDArray[np.float32] = np.asarray(image.resize(grid, Image.Resampling.BOX, box=around), np.float32)
+        shares.append(share / np.float32(255))
+    covered: NDArray[np.float32] = np.array(shares, np.float32).reshape(-1, grid[1], grid[0])
+    return covered
 
 
 def _detector(whole: _Set, graph: bytes, arithmetic: str, tell: Any) -> tuple[Fitted, Detector]:

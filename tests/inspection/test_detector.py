@@ -249,6 +249,7 @@ def test_unreadable_photographs_are_left_out_and_told(tmp_path):
     assert "Not read: cut.jpg (truncated" in (tmp_path / "model_card.md").read_text()
 
 
+@pytest.mark.slow
 def test_int8_is_kept_only_where_it_detects_as_well(monkeypatch):
     given = examples(texture, 10, 4)
     eight = SMALL.model_copy(update={"int8": True})
