@@ -12,7 +12,7 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from sextant.inspection import client, manifest
@@ -126,7 +126,7 @@ def start_training(plant: Plant, project: str, folder: Path, report: Report) -> 
         report(f"{project}: dataset {kind}", 0, 1)
         _make_dataset(plant, project, kind, folder, source)
     for kind in sources:
-        wait(f"dataset {kind} of {project}", lambda kind=kind: _is_made(plant, project, kind))
+        wait(f"dataset {kind} of {project}", partial(_is_made, plant, project, kind))
         report(f"{project}: dataset {kind}", 1, 1)
     place = {"Bucket": plant.bucket, "Prefix": f"projects/{project}/evaluation/"}
     made = plant.api.create_model(ProjectName=project, OutputConfig={"S3Location": place})
@@ -220,8 +220,12 @@ def again(plant: Plant, keys: Iterable[str]) -> list[dict[str, Any]]:
         started = machines.start_execution(stateMachineArn=plant.outputs["MachineArn"], input=json.dumps(event))
         found.append(started["executionArn"])
     for arn in found:
-        wait("a second delivery", lambda arn=arn: machines.describe_execution(executionArn=arn)["status"] != "RUNNING")
+        wait("a second delivery", partial(_ended, machines, arn))
     return [machines.describe_execution(executionArn=arn) for arn in found]
+
+
+def _ended(machines: Any, arn: str) -> bool:
+    return bool(machines.describe_execution(executionArn=arn)["status"] != "RUNNING")
 
 
 def photographs(folder: Path) -> list[Path]:

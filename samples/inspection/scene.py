@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -59,6 +60,11 @@ def walk(rng: np.random.Generator, start: tuple[float, float], heading: float, l
 
 def spot(shape: tuple[int, int], centre: tuple[float, float], radii: tuple[float, float], ragged: Grey) -> Grey:
     """A blob with a ragged edge: 1 in the middle, 0 beyond its radii."""
-    y, x = np.ogrid[: shape[0], : shape[1]]
-    away = np.hypot((x - centre[0]) / radii[0], (y - centre[1]) / radii[1]) + 0.12 * ragged
-    return np.asarray(np.clip((1.1 - away) / 0.45, 0, 1), np.float32)
+    reach = [math.ceil(2 * radius) for radius in radii]  # the edge is never so ragged
+    left, top = (max(0, round(centre[axis]) - reach[axis]) for axis in (0, 1))
+    right, bottom = (round(centre[axis]) + reach[axis] + 1 for axis in (0, 1))
+    y, x = np.ogrid[top : min(bottom, shape[0]), left : min(right, shape[1])]
+    away = np.hypot((x - centre[0]) / radii[0], (y - centre[1]) / radii[1])
+    found = np.zeros(shape, np.float32)
+    found[top:bottom, left:right] = np.clip((1.1 - away - 0.12 * ragged[top:bottom, left:right]) / 0.45, 0, 1)
+    return found

@@ -1,0 +1,124 @@
+"""The demo's own judgement: it passes where the system is right, and fails where it is wrong."""
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+
+from samples.inspection import demo, plant
+from samples.inspection.demo import _Belt
+from samples.inspection.sample import Flaw, Item, Truth
+from sextant.inspection.loop.journal import Record
+from sextant.pipeline import PipelineError
+
+BEGAN = dt.datetime(2026, 11, 2, 8, tzinfo=dt.UTC)
+
+
+def truth(goods=80, plain=8, faint=2):
+    labels = [("normal", ())] * goods
+    labels += [("anomaly", (Flaw("crack", 0.9, (0, 0, 9, 9), 0.01),))] * plain
+    labels += [("anomaly", (Flaw("crack", 0.1, (0, 0, 9, 9), 0.01),))] * faint
+    items = [
+        Item(f"incoming/bracket/line-1/camera-1/{at:04d}.jpg", "bracket", "incoming", label, flaws, order=at)
+        for at, (label, flaws) in enumerate(labels, start=1)
+    ]
+    return Truth(7, tuple(items), {}, "camera-1", 33)
+
+
+def belt(of, **wrong):
+    """Verdicts that are right but for those named by file."""
+    records = {}
+    for item in of.items:
+        verdict = wrong.get(item.file.rpartition("/")[2][:4], "reject" if item.label == "anomaly" else "accept")
+        records[item.file] = Record(
+            item="0",
+            project="bracket",
+            model_version="1",
+            at=BEGAN.isoformat(),
+            arrived=BEGAN.isoformat(),
+            is_anomalous=verdict == "reject",
+            confidence=0.9,
+            verdict=verdict,
+            brightness=100,
+            sharpness=1,
+            crop_ok=True,
+            source=f"s3://b/{item.file}",
+            seconds=0.1,
+        )
+    return _Belt("bracket", "1", BEGAN, records)
+
+
+def failing(of, records):
+    return [check.name for check in demo._judged(records, of) if not check.ok]
+
+
+def test_right_verdicts_pass():
+    of = truth()
+    assert failing(of, belt(of)) == []
+    measured = {check.name: check.measured for check in demo._judged(belt(of), of)}
+    assert measured["items with a verdict"] == 90
+    assert measured["defective items held back of 10"] == 10
+
+
+def test_an_item_without_a_verdict_fails():
+    of = truth()
+    full = belt(of)
+    records = dict(list(full.records.items())[1:])
+    assert failing(of, replace(full, records=records)) == ["items with a verdict"]
+
+
+@pytest.mark.parametrize(("rejected", "fails"), [(4, False), (7, False), (8, True), (20, True)])
+def test_false_rejects_fail_where_chance_does_not_explain_them(rejected, fails):
+    """Of 80 at a budget of 5 %: Wilson's interval of 8 begins at 5.1 %, of 7 at 4.3 %."""
+    of = truth()
+    wrong = {f"{at:04d}": "reject" for at in range(1, rejected + 1)}
+    name = "of their share, interval's begin above the budget of 5%"
+    assert (name in failing(of, belt(of, **wrong))) == fails
+
+
+def test_false_rejects_under_the_failing_lamp_are_not_the_budgets():
+    of = truth()
+    dark = Truth(7, tuple(replace(each, lamp=0.7) if each.order <= 20 else each for each in of.items), {}, "", 1)
+    assert failing(dark, belt(dark, **{f"{at:04d}": "reject" for at in range(1, 21)})) == []
+
+
+def test_plain_defects_that_pass_fail_and_faint_ones_do_not():
+    of = truth()
+    assert failing(of, belt(of, **{"0089": "accept", "0090": "accept"})) == []
+    missed = {f"{at:04d}": "accept" for at in range(81, 87)}
+    assert failing(of, belt(of, **missed)) == ["of 8 plain ones, interval's end below 80%"]
+
+
+def test_a_defect_in_review_is_held_back():
+    of = truth()
+    reviewed = {f"{at:04d}": "review" for at in range(81, 89)}
+    assert failing(of, belt(of, **reviewed)) == []
+
+
+def test_folders_and_manifests_that_hold_labelled_photographs(tmp_path):
+    def made(name, *paths):
+        for path in paths:
+            (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / path).write_text("")
+        return plant._sources(tmp_path / name)
+
+    assert made("a", "normal/1.jpg", "anomaly/1.jpg") == {"train": tmp_path / "a"}
+    assert set(made("b", "train/normal/1.jpg", "test/normal/1.jpg")) == {"train", "test"}
+    assert made("c", "train/normal/1.jpg", "train.manifest") == {"train": tmp_path / "c/train.manifest"}
+    assert made("d", "images/1.jpg", "template.manifest") == {"train": tmp_path / "d/template.manifest"}
+    with pytest.raises(PipelineError, match="put them into its folders normal and anomaly"):
+        made("e", "1.jpg")
+
+
+def test_a_folder_gives_its_project_a_name_that_is_allowed(tmp_path):
+    assert plant.project_of(tmp_path / "Öl filter, new!") == "l-filter-new"
+    assert plant.project_of(tmp_path / "---") == "project"
+
+
+def test_waiting_ends_when_all_is_there_or_nothing_more_comes(monkeypatch):
+    told = []
+    counts = iter([0, 1, 3])
+    assert plant.wait_for("judge", lambda: next(counts), 3, lambda *given: told.append(given)) == 3
+    assert told[-1] == ("judge", 3, 3)
+    monkeypatch.setattr(plant, "_QUIET", 0.0)
+    assert plant.wait_for("judge", lambda: 2, 3, lambda *_: None) == 2
