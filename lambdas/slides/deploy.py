@@ -1,4 +1,4 @@
-"""After a person has approved a model package, and after the endpoint has changed: brings the endpoint up to date."""
+"""After a person has decided about a model package, and after the endpoint has changed: brings it up to date."""
 
 from typing import Any
 
@@ -18,7 +18,8 @@ scaling = aws.client("application-autoscaling")
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handles SageMaker's Model Package State Change and Endpoint State Change, each any number of times."""
-    asked = event["detail"].get("ModelPackageArn")
+    detail = event["detail"]
+    asked = detail["ModelPackageArn"] if detail.get("ModelApprovalStatus") == "Approved" else None
     done = deploy(sagemaker, scaling, serving, asked)
     logger.info("endpoint compared with the registry", asked=asked, done=done)
     return {"endpoint": serving.ENDPOINT, "done": done}

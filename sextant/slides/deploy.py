@@ -55,7 +55,8 @@ def deploy(sagemaker: Any, scaling: Any, serving: Serving, asked: str | None = N
         sagemaker: boto3's client.
         scaling: boto3's client of application-autoscaling.
         serving: on what it is served.
-        asked: ARN of the package whose approval is the event; None where the endpoint's own change is.
+        asked: ARN of the package whose approval is the event; None where it is a rejection, or
+            the endpoint's own change.
 
     Raises:
         DeploymentError: the endpoint has failed, or went on with the model it had. That is tried again when the package

@@ -80,7 +80,7 @@ class Registry(Construct):
     def _deployment(
         self, environment: EnvironmentConfig, execution: Execution, *, packages: str, key: kms.Key, alarms: sns.Topic
     ) -> None:
-        """A package was approved, or the endpoint has changed → function → model, endpoint configuration, endpoint."""
+        """A package was approved or rejected, or the endpoint has changed → function → model, endpoint."""
         stack, settings = cdk.Stack.of(self), environment.slides
         lost = lost_events(self, "LostApprovals", key)
         made = PythonFunction(
@@ -143,10 +143,10 @@ class Registry(Construct):
             "AwsSolutions-IAM5[Resource::*]",
         )
         grant_scaling(made.role, self.group_name, VARIANT)
-        mine = {"ModelPackageGroupName": [self.group_name], "ModelApprovalStatus": ["Approved"]}
+        mine = {"ModelPackageGroupName": [self.group_name], "ModelApprovalStatus": ["Approved", "Rejected"]}
         settled = {"EndpointName": [self.group_name], "EndpointStatus": ["IN_SERVICE", "FAILED"]}
         for rule_id, kind, detail, description in (
-            ("Approved", "Model Package", mine, "A person approved a model package"),
+            ("Approved", "Model Package", mine, "A person approved or rejected a model package"),
             ("Settled", "Endpoint", settled, "The endpoint's change is over: it serves, or has failed"),
         ):
             events.Rule(

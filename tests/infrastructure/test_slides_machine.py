@@ -197,6 +197,16 @@ def test_a_head_needs_no_container_of_pytorch(local):
     assert "/pytorch" not in json.dumps(local["Slides"])
 
 
+def test_the_endpoint_hears_of_decisions_and_of_the_end_of_its_changes(local):
+    rules = [
+        each["Properties"] for each in local["Slides"]["Resources"].values() if each["Type"] == "AWS::Events::Rule"
+    ]
+    heard = {rule["EventPattern"]["detail-type"][0]: rule["EventPattern"]["detail"] for rule in rules}
+    decisions, changes = (heard[f"SageMaker {kind} State Change"] for kind in ("Model Package", "Endpoint"))
+    assert decisions == {"ModelPackageGroupName": ["local-slides"], "ModelApprovalStatus": ["Approved", "Rejected"]}
+    assert changes == {"EndpointName": ["local-slides"], "EndpointStatus": ["IN_SERVICE", "FAILED"]}
+
+
 def test_aggregations_are_those_that_there_are():
     field = SlidesConfig.model_fields["aggregation"]
     assert typing.get_args(field.annotation) == typing.get_args(Aggregation)

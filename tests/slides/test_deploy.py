@@ -79,7 +79,10 @@ def world(aws, monkeypatch):
         for detail in (event["detail"] for event in told):
             if detail.get("ModelApprovalStatus") == "Approved":
                 found.append(deploy(client, scaler, made.serving, detail["ModelPackageArn"]))
-            elif detail.get("EndpointStatus") in {"IN_SERVICE", "FAILED"}:
+            elif detail.get("ModelApprovalStatus") == "Rejected" or detail.get("EndpointStatus") in {
+                "IN_SERVICE",
+                "FAILED",
+            }:
                 found.append(run())
         return found
 
@@ -217,6 +220,22 @@ def test_a_rejected_model_is_forgotten(world):
     assert world.answers() == "one"
 
 
+def test_a_model_that_is_rejected_while_it_serves_gives_way_at_once_to_the_one_before(world):
+    world.add("one")
+    world.add("two")
+    for version in (1, 2):
+        world.approve(version)
+        world.settle()
+    assert world.answers() == "two"
+    world.decide(2, "Rejected")
+    assert world.deliver() == ["updated"]
+    assert world.settle() == ["unchanged"]
+    assert world.answers() == "one"
+    world.decide(1, "Rejected")
+    assert world.deliver() == ["not approved"]
+    assert world.answers() == "one", "there is no other, and what clients need is theirs to end"
+
+
 def test_an_endpoint_that_never_came_up_is_made_anew_by_the_next_approval(world):
     world.add("broken")  # the server ends at once
     world.add("two")
@@ -232,7 +251,7 @@ def test_an_approval_that_was_taken_back_makes_nothing(world):
     world.add("one")
     world.decide(1)
     world.decide(1, "Rejected")
-    assert world.deliver() == ["not approved"]
+    assert world.deliver() == ["not approved", "not approved"]
     assert world.sagemaker.list_models()["Models"] == []
 
 
@@ -308,6 +327,14 @@ def test_the_function_takes_the_events_of_both_rules(world):
     settled(world.aws)
     assert function.handler(serves, CONTEXT) == {"endpoint": "e", "done": "unchanged"}
     assert [target["ResourceId"] for target in world.targets()] == [TARGET]
+    world.add("two")
+    world.decide(2)
+    world.sagemaker.delete_endpoint(EndpointName="e")
+    world.aws.wait(lambda: not world.sagemaker.list_endpoints()["Endpoints"])
+    rejected = approved | {"detail": approved["detail"] | {"ModelApprovalStatus": "Rejected"}}
+    assert function.handler(rejected, CONTEXT) == {"endpoint": "e", "done": "unchanged"}, (
+        "a rejection makes no endpoint"
+    )
 
 
 def test_a_refusal_is_no_success():
