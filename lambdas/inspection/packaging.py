@@ -15,7 +15,6 @@ services = wiring.services()
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handles `{project, job}` from the API. The same event twice makes the same archive."""
-    project = event["project"]
-    state = packaging.pack(services, project, event["job"], lambda archive: bundle(archive, project))
-    logger.info("model packed", project=project, job=event["job"], state=state)
+    state = packaging.pack(services, event["project"], event["job"], bundle)
+    logger.info("model packed", project=event["project"], job=event["job"], state=state)
     return {"state": state}

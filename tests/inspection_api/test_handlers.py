@@ -1,8 +1,10 @@
 """The functions of the API: their environment, their events, and what they tell CloudWatch."""
 
 import importlib
+import io
 import json
 import sys
+import zipfile
 from types import SimpleNamespace
 
 import pytest
@@ -79,6 +81,23 @@ def test_work_is_handed_over_as_an_event_of_lambda():
 
 def test_a_training_that_is_nobodys_changes_nothing(handler):
     assert handler("trained").handler(TRAINING_EVENT, CONTEXT) == {"job": "nobodys", "state": "unchanged"}
+
+
+def test_a_packaging_job_makes_the_sorters_package(handler, api):
+    api.project("lego", normal=12)
+    api.trained()
+    greengrass = {
+        "S3OutputLocation": {"Bucket": "customer"},
+        "ComponentName": "sorter",
+        "TargetDevice": "jetson_xavier",
+    }
+    asked = {"ProjectName": "lego", "ModelVersion": "1", "Configuration": {"Greengrass": greengrass}}
+    job = api.client.start_model_packaging_job(**asked)["JobName"]
+    assert handler("packaging").handler({"project": "lego", "job": job}, CONTEXT) == {"state": "SUCCEEDED"}
+    body = api.s3.get_object(Bucket="customer", Key="sorter/1.0.0/sorter.zip")["Body"].read()
+    with zipfile.ZipFile(io.BytesIO(body)) as package:
+        assert {"install.sh", "model.tar.gz", "sextant-edge.toml"} < set(package.namelist())
+        assert "lego" in package.read("sextant-edge.toml").decode()
 
 
 def test_a_packaging_job_that_is_not_there_changes_nothing(handler):

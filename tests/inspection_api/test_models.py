@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from sextant.inspection.api import training
+from sextant.inspection.api import packaging, training
 from tests.inspection_api.stand import ACCOUNT, JPEG, PLACE, PNG, REGION, RESULT, client_error, refused
 
 ONE = {"ProjectName": "lego", "ModelVersion": "1"}
@@ -349,6 +349,17 @@ def test_a_packaging_job_that_fails_tells_why_and_frees_the_component(api):
     package(api)
     api.client.delete_model(**ONE)
     assert api.work() == ["FAILED"]
+
+
+def test_a_packaging_that_fails_by_itself_is_told_and_raised(api):
+    api.project("lego", normal=12)
+    api.trained()
+    job = package(api)
+    with pytest.raises(ZeroDivisionError):
+        packaging.pack(api.services, "lego", job, lambda *_: 1 / 0)
+    told = api.client.describe_model_packaging_job(ProjectName="lego", JobName=job)["ModelPackagingDescription"]
+    assert (told["Status"], "ZeroDivisionError" in told["StatusMessage"]) == ("FAILED", True)
+    assert package(api), "the component's name is free again"
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,13 @@ def pack(services: Services, project: str, job: str, bundle: Callable[[bytes, st
         return "unchanged" if item is None else str(item["status"])
     settings = item["configuration"]["Greengrass"]
     services.table.commit(Change(key, {"status": "RUNNING", "message": "The model is being packed."}))
-    state, told = _packed(services, project, item, bundle)
+    try:
+        state, told = _packed(services, project, item, bundle)
+    except Exception as error:  # it would fail again: whoever waits for it must know, and the log must have it
+        told = {"message": f"The packaging failed for a fault of its own ({type(error).__name__}): see its log."}
+        services.table.commit(Change(key, {"status": "FAILED", "updated": services.today, **told}))
+        services.table.commit(Remove(_component(project, settings["ComponentName"], settings["ComponentVersion"])))
+        raise
     services.table.commit(Change(key, {"status": state, "updated": services.today, **told}))
     if state == "FAILED":  # the component is not there: another job may make it
         services.table.commit(Remove(_component(project, settings["ComponentName"], settings["ComponentVersion"])))
