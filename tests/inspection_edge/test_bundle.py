@@ -12,7 +12,7 @@ from email.parser import Parser
 
 import pytest
 
-from sextant.inspection import archive, saving, training
+from sextant.inspection import archive, detector, photograph, saving, training
 from sextant.inspection.edge import __main__ as command
 from sextant.inspection.edge.bundle import bundle, modules
 from sextant.inspection.settings import DetectorSettings
@@ -165,6 +165,11 @@ def test_the_package_installs_where_nothing_else_is_and_sorts(tmp_path):
     assert done.returncode == 0, done.stderr.decode()
     told = json.loads(done.stdout)
     assert (told["sorted"], told["as_said"], told["defective"]) == (6, 6, 2)
+    here = archive.load(tmp_path / "archive")
+    for each in told["items"]:
+        expected = detector.detect(here, photograph.read((tmp_path / "photos" / each["product"]).read_bytes()))
+        assert each["verdict"] == expected.verdict
+        assert each["confidence"] == pytest.approx(expected.confidence, abs=1e-4)
     where = [str(tmp_path / "device" / "venv" / "bin" / "python"), "-c", "import sextant; print(sextant.__file__)"]
     found = subprocess.run(where, env=environment, cwd=tmp_path, capture_output=True, check=True).stdout.decode()
     assert found.startswith(str(tmp_path / "device"))

@@ -2,11 +2,16 @@
 
 import http.client
 import json
+import os
+import signal
+import socket
+import threading
 import time
 
 import pytest
 
-from sextant.inspection.edge.devices import CameraError, camera
+from sextant.inspection.edge import running as running_module
+from sextant.inspection.edge.devices import CameraError, board, camera
 from sextant.inspection.edge.judging import Answer
 from sextant.inspection.edge.running import running
 from sextant.inspection.edge.settings import Camera
@@ -46,7 +51,7 @@ def test_the_page_tells_what_was_sorted_and_shows_its_pictures(tmp_path, model):
         assert told["totals"] == {"items": 1, "pushed": 1, "verdict reject": 1}
         assert told["photographs"] == {"of": 1, "brightness": 100.0, "sharpness": 50.0, "product_found": 1.0}
         (latest,) = told["latest"]
-        assert (latest["verdict"], latest["state"], latest["labels"]) == ("reject", "pushed", [])
+        assert (latest["verdict"], latest["state"], latest["photograph"]) == ("reject", "pushed", True)
         picture, body = get(found.port, f"/pictures/{latest['item']}")
         assert (picture.status, body) == (200, b"reject")
         page, body = get(found.port, "/")
@@ -104,6 +109,46 @@ def test_faults_are_told_with_what_to_do(tmp_path, model):
 def test_a_program_that_takes_no_photograph_is_told(command, told):
     with camera(Camera(kind="command", command=command)) as take, pytest.raises(CameraError, match=told):
         take()
+
+
+def test_an_item_that_stands_in_the_beam_at_the_start_is_seen(tmp_path):
+    import gpiozero
+
+    seen = []
+    with board(settings(tmp_path).belt) as (beam, _):
+        gpiozero.Device.pin_factory.pin(BEAM).drive_low()
+        before = time.monotonic()
+        beam.watch(seen.append)
+        assert len(seen) == 1
+        assert before <= seen[0] == beam.broken_since
+        gpiozero.Device.pin_factory.pin(BEAM).drive_high()
+        assert beam.broken_since is None
+
+
+def test_systemd_is_told_that_it_runs_and_that_it_still_does(tmp_path, model, monkeypatch):
+    model()
+    monkeypatch.setattr(running_module, "_TELL_S", 0.1)
+    told = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.bind(str(tmp_path / "notify"))
+        channel.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+
+        def listen():
+            while len(told) < 3:
+                told.append(channel.recv(100).decode())
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        listener = threading.Thread(target=listen)
+        before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+        listener.start()
+        try:
+            running_module.run(settings(tmp_path, camera={"kind": "command", "command": ["printf", "accept 1"]}))
+        finally:
+            for each, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+                signal.signal(each, handler)
+            listener.join()
+        assert told == ["READY=1", "WATCHDOG=1", "WATCHDOG=1"]
 
 
 def test_a_program_takes_photographs():

@@ -151,6 +151,7 @@ def _row(each: Sorted) -> dict[str, object]:
         "item": record.item,
         "number": record.number,
         "verdict": record.verdict,
+        "confidence": record.confidence,
         "reason": record.reason,
         "state": record.state,
         "pushed": each.pushed,

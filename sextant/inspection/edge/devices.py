@@ -84,6 +84,8 @@ class Beam:
             self._debounce.whole(time.monotonic())
 
         self._button.when_pressed, self._button.when_released = broken, whole
+        if self._button.is_pressed and self.broken_since is None:  # it was before anybody watched
+            broken()
 
 
 @contextmanager

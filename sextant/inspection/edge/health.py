@@ -44,6 +44,7 @@ _PAGE = {
     "/": ("index.html", "text/html"),
     "/page.js": ("page.js", "text/javascript"),
     "/page.css": ("page.css", "text/css"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -58,6 +59,10 @@ def stored(settings: Settings, path: Path) -> dict[str, Any]:
     """What the store alone tells: counts, the latest items, what waits, the circuits, how the photographs are."""
     with closing(records.reader(path)) as connection:
         found = records.latest(connection, _LOOKED_AT)
+        shown = [
+            {**asdict(each), "photograph": records.photograph(connection, each.item) is not None}
+            for each in found[:SHOWN]
+        ]
         circuits = {
             str(name): json.loads(record)["state"]
             for name, record in connection.execute("SELECT name, record FROM circuits ORDER BY name")
@@ -73,7 +78,7 @@ def stored(settings: Settings, path: Path) -> dict[str, Any]:
         "camera": settings.camera_name,
         **told,
         "photographs": _photographs(found),
-        "latest": [asdict(each) for each in found[:SHOWN]],
+        "latest": shown,
     }
 
 

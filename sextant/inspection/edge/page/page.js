@@ -1,5 +1,6 @@
 // Asks the sorter once a second what it does. Text goes in as text only.
 const SECOND = 1000;
+const JUDGES = { local: ", by the local model", cloud: ", by the API" };
 const find = (id) => document.getElementById(id);
 
 function made(tag, text = "") {
@@ -17,21 +18,21 @@ function number(name, value) {
 function card(record) {
   const item = document.createElement("li");
   item.dataset.verdict = record.verdict ?? "";
-  if (record.brightness !== null || record.judged_by) {
+  if (record.photograph) {
     const picture = document.createElement("img");
     picture.src = `/pictures/${record.item}`;
     picture.alt = `Item ${record.number}`;
     picture.loading = "lazy";
     item.append(picture);
   } else {
-    const none = made("div", "not judged");
+    const none = made("div", "no photograph");
     none.className = "none";
     item.append(none);
   }
   const sure = record.confidence === null ? "" : ` ${Math.round(100 * record.confidence)} %`;
   item.append(made("p", `${record.number} ${record.verdict ?? "…"}${sure}, ${record.state}`));
   const labels = record.labels.length ? ` (${record.labels.join(", ")})` : "";
-  item.append(made("p", `${record.reason}${labels}${record.judged_by ? `, by ${record.judged_by}` : ""}`));
+  item.append(made("p", `${record.reason}${labels}${JUDGES[record.judged_by] ?? ""}`));
   return item;
 }
 
