@@ -13,7 +13,7 @@ from sextant import storage
 from sextant.slides import metrics, results, scores
 from sextant.slides.evaluation import Evaluation
 from sextant.slides.manifest import Manifest
-from sextant.slides.plan import Plan
+from sextant.slides.pack import read_plan
 from sextant.slides.view_model import View
 
 if TYPE_CHECKING:
@@ -46,10 +46,11 @@ def measure_run(run: str, model: Model) -> Evaluation:
         model: what the scores were made with.
 
     Raises:
+        InputError: there is no plan.
         MeasuringError: the model is of another plan, or no test slide has scores.
         ScoresError: scores are damaged or of another model.
     """
-    plan = Plan.model_validate_json(storage.read(storage.joined(run, "plan.json")))
+    plan = read_plan(run)
     if plan.digest() != model.facts.plan_digest or plan.classes != model.facts.classes:
         raise MeasuringError(
             f"the model was trained under plan {model.facts.plan_digest[:12]}, {run} has {plan.digest()[:12]}: a test "

@@ -174,11 +174,14 @@ def load_archive(uri: str) -> Model:
     """The model of SageMaker's model.tar.gz, or of a folder.
 
     Raises:
-        ModelError: as for `load`, or the archive is none or damaged; GoneError: there is no such object.
+        ModelError: as for `load`, or the archive is not there, none or damaged.
     """
     if not storage.is_s3(uri) and Path(uri).is_dir():
         return load(Path(uri))
-    content = storage.read(uri)
+    try:
+        content = storage.read(uri)
+    except storage.GoneError:
+        raise ModelError(f"{uri} is not there: give the model.tar.gz of a training job that completed") from None
     with tempfile.TemporaryDirectory() as folder:
         try:
             # All at once: tarfile would not read as far as the checksum at gzip's end.

@@ -282,4 +282,7 @@ def test_entry_point_tells_the_result_and_failures(tmp_path, monkeypatch, capsys
     assert "(n = 6 slides of 6 patients)" in capsys.readouterr().out
     monkeypatch.setattr("sys.argv", [*arguments, str(tmp_path / "nowhere")])
     assert container.failing(evaluate.main) == 1
-    assert (tmp_path / "ml/output/failure").exists()
+    assert "nowhere is not there: give the model.tar.gz" in (tmp_path / "ml/output/failure").read_text()
+    monkeypatch.setattr("sys.argv", ["evaluate", "--run", str(tmp_path / "other"), "--model", str(tmp_path / "model")])
+    assert container.failing(evaluate.main) == 1
+    assert "other/plan.json is not there: run the plan step first" in (tmp_path / "ml/output/failure").read_text()
