@@ -68,6 +68,39 @@ def test_a_photograph_that_comes_twice_counts_once_and_keeps_its_first_verdict(j
     assert kept == first
 
 
+def test_a_photograph_that_is_put_again_is_the_same_item(journal):
+    first = record(1)
+    later = (dt.datetime.fromisoformat(first.arrived) + dt.timedelta(minutes=3)).isoformat(timespec="seconds")
+    assert journal.record(first, NOW)
+    journal.quarantine(quarantined(first.item, "no_model_running"))
+    assert not journal.record(first.model_copy(update={"arrived": later, "run": "another"}), NOW)
+    assert list(journal.items("bracket", NOW.date())) == [first]
+    assert list(journal.quarantined()) == [], "it waits for nothing"
+
+    s3 = Bucket()
+    key = "incoming/bracket/a/top/again.jpg"
+    item = item_of("data", key, "e")
+    journal.record(record(2, item=item), NOW)
+    s3.objects[key] = (b"", dt.datetime.fromisoformat(later))
+    since, until = NOW - dt.timedelta(hours=7), NOW
+    assert list(sweep.missed(journal, s3, "data", since, until)) == [], "the sweep knows it, too"
+
+
+def test_a_verdict_that_was_deleted_is_written_anew(journal):
+    first = record(1)
+    journal.record(first, NOW)
+    journal.table.remove_all([first.key])
+    assert journal.record(first.model_copy(update={"run": "another"}), NOW)
+    assert names(journal.items("bracket", NOW.date())) == [first.item]
+
+
+def test_an_item_may_be_tried_and_pass_on_the_belt(journal):
+    assert journal.record(record(1), NOW)
+    assert journal.record(record(1, trial="monday"), NOW)
+    assert not journal.record(record(1, trial="monday", run="another"), NOW)
+    assert names(journal.trial("bracket", "monday")) == [record(1).item]
+
+
 def test_what_is_to_be_reviewed_waits_until_a_person_has_said_what_it_is(journal):
     asked = record(2, verdict="review", is_anomalous=True)
     journal.record(asked, NOW)

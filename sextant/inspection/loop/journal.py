@@ -6,6 +6,7 @@ however often its event comes:
 | pk | sk | is |
 | --- | --- | --- |
 | ITEMS#{project}#{YYYY-MM-DD} | {arrived}#{item} | a verdict |
+| PHOTOGRAPH#{item} | PHOTOGRAPH | where the verdict of an item lies: a photograph that is put again is no other item |
 | REVIEW#{project} | {arrived}#{item} | a verdict that waits for a person |
 | TRIAL#{project} | {trial}#{item} | a photograph of a trial with what the model says of it |
 | QUARANTINE | {item} | a photograph without a verdict, and why |
@@ -117,21 +118,31 @@ class Journal:
     table: Table
 
     def record(self, record: Record, now: dt.datetime) -> bool:
-        """Writes a verdict that is not there yet, and takes the photograph out of quarantine.
+        """Writes the verdict of an item that has none yet, and takes the photograph out of quarantine.
 
         Returns:
             Whether this very run wrote it, now or in an attempt before: then what follows from it is still to be done.
         """
-        actions: list[Action] = [Put(record.key, _kept(record))]
-        if record.verdict == "review" and not record.trial:
-            actions.append(Put((f"REVIEW#{record.project}", record.sort), _kept(record), absent=False))
-        actions.append(Remove(("QUARANTINE", record.item)))
-        if self.table.commit(*actions):
-            there = self.table.get(record.key)
-            return there is not None and there.get("run") == record.run
+        if not self._written(record):
+            there = self.known(record.key, record.item)
+            if there is not None:
+                self.release(record.item)  # put again while no model ran, it waits without need
+                return there.run == record.run
+            self._written(record, anew=True)
         if not record.trial and _is_late(record.arrived, now):
             self.mark_late(record)
         return True
+
+    def _written(self, record: Record, *, anew: bool = False) -> bool:
+        """Whether there was no verdict yet; `anew` where the one that the item had is not there any more."""
+        actions: list[Action] = [Put(record.key, _kept(record))]
+        if not record.trial:
+            pk, sk = record.key
+            actions.append(Put(_first(record.item), {"under": pk, "sort": sk}, absent=not anew))
+        if record.verdict == "review" and not record.trial:
+            actions.append(Put((f"REVIEW#{record.project}", record.sort), _kept(record), absent=False))
+        actions.append(Remove(("QUARANTINE", record.item)))
+        return not self.table.commit(*actions)
 
     def quarantine(self, found: Quarantined) -> None:
         """Keeps a photograph that could not be used; the same again replaces it."""
@@ -155,6 +166,13 @@ class Journal:
         """One record by its key."""
         found = self.table.get(key)
         return None if found is None else _read(found)
+
+    def known(self, key: Key, item: str) -> Record | None:
+        """The record under a key, or where the item's photograph has come before: put again, it arrives anew."""
+        found = self.item(key)
+        if found is None and (first := self.table.get(_first(item))) is not None:
+            found = self.item((first["under"], first["sort"]))
+        return found
 
     def waiting(self, project: str) -> Iterator[Record]:
         """The verdicts that wait for a person, the oldest first."""
@@ -193,6 +211,10 @@ class Journal:
     def projects(self) -> list[str]:
         """The names of all projects."""
         return [name for name, _ in self.table.below("PROJECTS")]
+
+
+def _first(item: str) -> Key:
+    return f"PHOTOGRAPH#{item}", "PHOTOGRAPH"
 
 
 def _is_late(arrived: str, now: dt.datetime) -> bool:

@@ -72,4 +72,5 @@ def _known(journal: Journal, named: Arrival, modified: dt.datetime) -> bool:
     if named.trial:
         return journal.item((f"TRIAL#{named.project}", f"{named.trial}#{named.item}")) is not None
     arrived = modified.astimezone(dt.UTC).isoformat(timespec="seconds")
-    return journal.item((f"ITEMS#{named.project}#{arrived[:10]}", f"{arrived}#{named.item}")) is not None
+    key = (f"ITEMS#{named.project}#{arrived[:10]}", f"{arrived}#{named.item}")
+    return journal.known(key, named.item) is not None
