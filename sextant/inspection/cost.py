@@ -185,5 +185,5 @@ def _belt(prices: Mapping[str, float], seconds: float) -> dict[str, float]:
         "S3": prices["s3_put"] + prices["s3_get"],
         "Step Functions": prices["express_request"] + duration * _EXPRESS_GB * prices["express_gb_second"],
         "recording": record,
-        "DynamoDB": 2 * prices["dynamodb_write"],  # a transaction writes twice
+        "DynamoDB": 4 * prices["dynamodb_write"],  # two items, and a transaction writes each twice
     }

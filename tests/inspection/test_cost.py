@@ -38,7 +38,7 @@ def test_the_belt_costs_what_each_of_its_services_takes():
     parts = of("lambda, belt", 1).parts
     assert parts["S3"] == pytest.approx(5.4e-6)
     assert parts["Step Functions"] == pytest.approx(1e-6 + 0.1 * 0.0625 * 0.00001667)
-    assert parts["DynamoDB"] == pytest.approx(1.25e-6)
+    assert parts["DynamoDB"] == pytest.approx(2.5e-6)
     assert "API Gateway" not in parts
 
 
