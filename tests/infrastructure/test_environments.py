@@ -155,8 +155,9 @@ def test_boundary_bounds_every_role(production):
     ]
     # Publisher and console; dashboards, operation, report, job, crawlers, QuickSight's reader; of the slides jobs,
     # machine, start, register, deploy, operation, pages; of inspection SageMaker, api, ingest, packaging, trained,
-    # machine, its rule, detect, record, upkeep, sweep, drift, promote, shift, the shifts' schedules, review.
-    assert len(roles) == 2 + 6 + 7 + 16
+    # machine, its rule, detect, record, upkeep, sweep, drift, promote, shift, the shifts' schedules, review, pages,
+    # data doctor, operation.
+    assert len(roles) == 2 + 6 + 7 + 19
     for role in roles:
         assert "policy/WorkloadBoundary" in json.dumps(role["PermissionsBoundary"])
 

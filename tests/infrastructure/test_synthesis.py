@@ -97,9 +97,9 @@ def test_handlers_lie_where_their_handler_strings_say(local):
         for resource in template["Resources"].values()
         if resource["Type"] == "AWS::Lambda::Function"
     ]
-    assert len(functions) == 2 + 3 + 5 + 12
+    assert len(functions) == 2 + 3 + 5 + 15
     from_image = [each["ImageConfig"]["Command"] for each in functions if each.get("PackageType") == "Image"]
-    assert len(from_image) == 3
+    assert len(from_image) == 5
     handlers = [each["Handler"] for each in functions if "Handler" in each]
     for handler in (*handlers, *(command for (command,) in from_image)):
         module, name = handler.rsplit(".", 1)
