@@ -189,13 +189,14 @@ def _painted(
         decisive = np.where(own >= highest, own, np.minimum(own, own - highest))
         levels = np.clip(128 + 64 * decisive, 0, 255).astype(np.uint8)
         larger = np.asarray(Image.fromarray(levels).resize((box_width, box_height), Image.Resampling.BILINEAR))
-        found = (larger >= 128) & (area == 0)
+        found = larger >= 128
+        if anomalies:
+            found &= area == 0
         count = int(np.count_nonzero(found))
         if count:
             anomalies.append((name, colour, count / mask.size))
             area[found] = len(anomalies)
-    background = int(np.count_nonzero(mask == 0)) / mask.size
-    return mask, ((*BACKGROUND, background), *anomalies)
+    return mask, ((*BACKGROUND, 1 - sum(share for _, _, share in anomalies)), *anomalies)
 
 
 def response(detection: Detection) -> dict[str, Any]:
@@ -226,7 +227,7 @@ def mask_png(detection: Detection) -> bytes:
     """
     if detection.mask is None:
         raise ValueError("this detection has no mask: the photograph is normal, or the model paints none")
-    image = Image.fromarray(detection.mask).convert("P")
+    image = Image.fromarray(detection.mask)
     image.putpalette([int(colour[at : at + 2], 16) for _, colour, _ in detection.anomalies for at in (1, 3, 5)])
     stream = io.BytesIO()
     image.save(stream, "PNG", compress_level=_PNG_LEVEL)

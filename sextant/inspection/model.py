@@ -23,6 +23,7 @@ SUSPECTS = 8
 POSITION = 4.0
 """Weight of a patch's place beside its features, whose variances sum up to 3. A shift by a tenth of
 the picture counts 0.16, about a quarter of the usual distance to the nearest normal patch."""
+_BLOCK = 256
 _POOLED = 16  # of the largest values of each channel that are averaged
 
 
@@ -123,11 +124,17 @@ class Judged:
 
 def nearest(placed: NDArray[np.float32], bank: NDArray[np.float32]) -> NDArray[np.float32]:
     """Distance of each vector (n, d) to the nearest of the bank (m, d), shape (n,)."""
-    half = (bank * bank).sum(1) / 2
+    # |p - b|² = |p|² - 2 (p · b - |b|² / 2): the bracket is one product, of blocks that stay in the processor's cache.
+    half = (bank * bank).sum(1, keepdims=True) / 2
+    turned = np.ascontiguousarray(np.concatenate([bank, -half], 1).T)
+    more = np.concatenate([placed, np.ones((len(placed), 1), np.float32)], 1)
+    block = np.empty((_BLOCK, len(bank)), np.float32)
+    found = np.empty(len(placed), np.float32)
+    for start in range(0, len(placed), _BLOCK):
+        some = more[start : start + _BLOCK]
+        np.dot(some, turned, out=block[: len(some)])
+        block[: len(some)].max(1, out=found[start : start + _BLOCK])
     own = (placed * placed).sum(1)
-    found = np.concatenate(
-        [(each @ bank.T - half).max(1) for each in np.array_split(placed, max(1, len(placed) // 512))]
-    )
     squares: NDArray[np.float32] = np.maximum(own - 2 * found, np.float32(1e-8))
     return np.sqrt(squares)
 

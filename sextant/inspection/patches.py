@@ -77,7 +77,7 @@ def view(image: Image.Image, box: Box, size: tuple[int, int]) -> NDArray[np.uint
     left, top, width, height = box
     box_px = (left, top, left + width, top + height)
     way = Image.Resampling.BOX if width >= size[0] else Image.Resampling.BILINEAR
-    return np.asarray(image.resize(size, way, box=box_px))
+    return np.asarray(image.resize(size, way, box=box_px, reducing_gap=1.0))
 
 
 def features(network: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -103,8 +103,10 @@ def _on_grid(values: NDArray[np.float32], rows: int, columns: int) -> NDArray[np
     """The map with other numbers of rows and columns: means of blocks where it is finer, else linear."""
     _, height, width = values.shape
     if height % rows == 0 and width % columns == 0 and height >= rows:
-        means: NDArray[np.float32] = values.reshape(-1, rows, height // rows, columns, width // columns).mean((2, 4))
-        return means
+        y, x = height // rows, width // columns
+        parts = [values[:, down::y, right::x] for down in range(y) for right in range(x)]
+        means: NDArray[np.float32] = sum(parts[1:], start=parts[0])
+        return means / np.float32(len(parts)) if len(parts) > 1 else means
     across: NDArray[np.float32] = values @ linear(width, columns).T
     placed: NDArray[np.float32] = linear(height, rows) @ across
     return placed
