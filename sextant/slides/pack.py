@@ -295,7 +295,11 @@ def _copy(
     tile = copy = 0
     for part in parts:
         whole = hashlib.sha256()
-        with storage.opened(_tiles_of(run, part), READ_BYTES) as stream:
+        try:
+            opened = storage.opened(_tiles_of(run, part), READ_BYTES)
+        except storage.GoneError:
+            raise _forgotten(run, part, f"its tiles {part.tiled.tiles} went while they were packed") from None
+        with opened as stream:
             for _ in range(part.tiled.summary.kept):
                 framed = stream.read(ledger.length[tile])
                 whole.update(framed)

@@ -287,17 +287,20 @@ def test_damaged_tiles_name_the_slide_and_leave_no_manifest(run, split, change, 
         pack(str(run))
 
 
-@pytest.mark.parametrize("change", [lambda body: body[:-20], lambda body: body[:30] + b"?" + body[31:]])
-def test_tiles_that_change_between_the_passes(run, monkeypatch, change):
+@pytest.mark.parametrize("change", [lambda body: body[:-20], lambda body: body[:30] + b"?" + body[31:], None])
+def test_tiles_that_change_or_go_between_the_passes(run, monkeypatch, change):
     copy = packing._copy
 
     def changed(*given):
         path = stored(run, "train0") / "tiles.tfrecord"
-        path.write_bytes(change(path.read_bytes()))
+        if change:
+            path.write_bytes(change(path.read_bytes()))
+        else:
+            path.unlink()
         copy(*given)
 
     monkeypatch.setattr(packing, "_copy", changed)
-    with pytest.raises(InputError, match=r"slide train0: its tiles \w+ changed while they were packed: run the tile"):
+    with pytest.raises(InputError, match=r"slide train0: its tiles \w+ (changed|went) while they were packed: run"):
         pack(str(run))
     assert not (run / "records/manifest.json").exists()
 
