@@ -13,6 +13,7 @@ from sextant.inspection import pages_changing as changing
 from sextant.inspection import pages_dashboard, pages_doctor, pages_pictures
 from sextant.inspection import pages_model as model
 from sextant.inspection import pages_reading as reading
+from sextant.inspection.cost import HOURS
 from sextant.inspection.pages_desk import Desk
 
 ProjectPath = Annotated[str, Path(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}$", description="As in the list")]
@@ -169,5 +170,12 @@ def inspection_routes(desk: Desk, logger: Logger) -> APIGatewayHttpRouter:
     @router.get(f"{begin}/<project>/drift", summary="Whether cameras and scores are as in training")
     def drift(project: ProjectPath) -> model.Drift:
         return reading.drift(desk, project)
+
+    @router.get("/api/inspection/costs", summary="What an item costs at a rate, by what answers")
+    def costs(
+        rate: Annotated[float, Query(gt=0, le=1000, description="Items per second")] = 1,
+        hours: Annotated[float, Query(gt=0, le=744, description="Of a month in which the belt runs")] = HOURS,
+    ) -> model.Costs:
+        return reading.costs(rate, hours)
 
     return router

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt  # noqa: TC003  pydantic reads the types of fields
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -294,6 +295,35 @@ class Drift(Frozen):
 
     latest: tuple[Watch, ...]
     alarms: tuple[Watch, ...]
+
+
+class Backend(Frozen):
+    """What an item costs with one backend: see `sextant.inspection.cost.Cost`."""
+
+    backend: str
+    usd_per_item: float
+    usd_per_thousand: float
+    usd_per_month: float
+    units: int
+    words: str
+
+
+class Price(Frozen):
+    """A price of the table, in US dollars, with its day and where it is from."""
+
+    name: str
+    usd: float
+    of: dt.date
+    source: str
+
+
+class Costs(Frozen):
+    """What an item costs at a rate (items per second) on a belt that runs some hours of a month."""
+
+    rate: float
+    hours: float
+    costs: tuple[Backend, ...]
+    prices: tuple[Price, ...]
 
 
 class Done(Frozen):

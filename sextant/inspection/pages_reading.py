@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from sextant.console.operation import OperationError
-from sextant.inspection import manifest
+from sextant.inspection import cost, manifest
 from sextant.inspection import pages_model as model
 from sextant.inspection.api import datasets, models
 from sextant.inspection.api.services import after, dataset_key, page, split, the_project
@@ -346,6 +346,23 @@ def drift(desk: Desk, name: str) -> model.Drift:
     return model.Drift(
         latest=tuple(model.Watch(until=until, finding=found) for until, found in watch.latest(table, name)),
         alarms=tuple(model.Watch(until=until, finding=found) for until, found in alarms),
+    )
+
+
+def costs(rate: float, hours: float) -> model.Costs:
+    """What an item costs with each backend; `rate` in items per second, `hours` of a month."""
+    told = set(model.Backend.model_fields)
+    return model.Costs(
+        rate=rate,
+        hours=hours,
+        costs=tuple(
+            model.Backend.model_validate({name: getattr(each, name) for name in told})
+            for each in cost.costs(rate, hours)
+        ),
+        prices=tuple(
+            model.Price(name=name, usd=price.usd, of=price.of, source=price.source)
+            for name, price in cost.price_table().items()
+        ),
     )
 
 

@@ -31,7 +31,7 @@ DASHBOARD_ROUTES = {
     "/api/state": _READ,
 }
 SLIDE_ROUTES = {"/api/slides/{proxy+}": _READ}
-INSPECTION_ROUTES = {"/api/inspection/projects": _CHANGE, "/api/inspection/projects/{proxy+}": _CHANGE}
+INSPECTION_ROUTES = {"/api/inspection/{proxy+}": _CHANGE}
 # Lambda takes 4 KB of variables in all.
 _MOST_SETTINGS_BYTES = 3500
 

@@ -9,7 +9,7 @@ const LISTS = ["batch", "job", "modality", "level", "label", "worker", "auditor"
 const NUMBERS = ["frame_no"];
 const DAYS = ["since", "until"];
 const ATTRIBUTES = ["label_attribute", "frame_attribute"];
-const VIEW = ["a", "b", "cursor", "page", "from", "run"];
+const VIEW = ["a", "b", "cursor", "page", "from", "run", "project"];
 
 /** @param {string} hash @returns {Address} */
 export function read(hash) {

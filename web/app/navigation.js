@@ -10,6 +10,7 @@ import { THEMES, choose, useTheme } from "./theme.js";
 
 const said = text.shell;
 const SHARED = ["batch", "job", "modality", "level", "since", "until"]; // filters that mean the same on the pages of one system
+const ABOUT = ["run", "project"];
 const THEME_SIGNS = { auto: "◐", light: "○", dark: "●" };
 
 function Entry({ page, found }) {
@@ -20,7 +21,8 @@ function Entry({ page, found }) {
 function System({ system, open, found, address }) {
   const current = found?.system?.id === system.id && found.page.id !== "run";
   const filters = current ? Object.fromEntries(Object.entries(address.filters).filter(([name]) => SHARED.includes(name))) : {};
-  const view = current && address.view?.run ? { run: address.view.run } : {};
+  // What the pages of a system are about: a run, a project.
+  const view = current ? Object.fromEntries(Object.entries(address.view ?? {}).filter(([name]) => ABOUT.includes(name))) : {};
   const first = system.pages[0];
   return html`<li>
     <a class="system" href=${first ? write({ path: [system.id, first.id], filters, view }) : link([system.id])} aria-current=${current && found.page.id === "about" ? "page" : undefined}><${Icon} name=${system.id} size="18" />${system.title}</a>

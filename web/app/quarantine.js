@@ -109,7 +109,7 @@ function List({ api, system, deployed, chosen }) {
       : html`<p class="quiet">${text.shared.onlyAdmins}</p>`);
   return html`<${Title} lead=${said.lead} aside=${replayButton}>${said.title}<//>
     <${Tabs} label=${said.system} deployed=${deployed} chosen=${system} to=${(each) => link(["quarantine"], { system: each.id })} />
-    ${replayed && html`<p class="done" role="status">${said.replayed} <a href=${link(["runs", replayed.system, replayed.id])}>${said.followReplay}</a></p>`}
+    ${replayed && html`<p class="done" role="status">${replayed.id ? html`${said.replayed} <a href=${link(["runs", replayed.system, replayed.id])}>${said.followReplay}</a>` : said.replayedEach}</p>`}
     ${replay.fault && html`<${Problem} fault=${replay.fault} />`}
     <div class="controls" role="search" aria-label=${said.title}>
       <label class="pick">${said.reason}

@@ -23,7 +23,19 @@ const contents = {
   health: [],
   captions: [],
   narration: [],
-  inspection: [],
+  inspection: [
+    { id: "projects", load: () => import("./projects.js").then((module) => module.Projects) },
+    { id: "dataset", load: () => import("./photo-dataset.js").then((module) => module.Dataset) },
+    { id: "doctor", load: () => import("./doctor.js").then((module) => module.Doctor) },
+    { id: "models", load: () => import("./versions.js").then((module) => module.Models) },
+    { id: "trial", load: () => import("./verify.js").then((module) => module.Trial) },
+    { id: "review", load: () => import("./verify.js").then((module) => module.Review) },
+    { id: "live", load: () => import("./live.js").then((module) => module.Live) },
+    { id: "dashboard", load: () => import("./ratio.js").then((module) => module.Dashboard) },
+    { id: "drift", load: () => import("./drift.js").then((module) => module.Drift) },
+    { id: "cost", load: () => import("./item-cost.js").then((module) => module.ItemCost) },
+    { id: "model", load: () => import("./version.js").then((module) => module.Model), within: true },
+  ],
 };
 
 const titled = (id, page) => ({ ...page, title: text.systems[id].pages[page.id] });
@@ -36,7 +48,7 @@ export const systems = Object.entries(contents).map(([id, pages]) => ({
 }));
 
 // Where a person goes to see what waits for them, by system and kind; a page that is not there gives way to the first.
-const places = { labeling: { finding: "overview", directed_audit: "tracks", answer_flag: "workers", expiry: "overview" } };
+const places = { labeling: { finding: "overview", directed_audit: "tracks", answer_flag: "workers", expiry: "overview" }, inspection: { review: "review", approval: "models" } };
 
 export function needPlace(id, kind) {
   if (kind === "quarantine") return link(["quarantine"], { system: id });

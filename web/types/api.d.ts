@@ -24,6 +24,9 @@ export type Artefacts = { run: string; artefacts: (Artefact)[]; more: boolean };
 
 export type Attention = { needs: (Need)[] };
 
+/** What an item costs with one backend: see `sextant.inspection.cost.Cost`. */
+export type Backend = { backend: string; usd_per_item: number; usd_per_thousand: number; usd_per_month: number; units: number; words: string };
+
 /** A bin of the reliability diagram: the mean confidence and the share that was right of `n` slides. */
 export type Bin = { low: number; high: number; n: number; confidence: number; accuracy: number };
 
@@ -50,6 +53,9 @@ export type ConsoleListed = { id: "labeling" | "slides" | "health" | "captions" 
 
 /** The beginning of a quarantined object. `text` is None where it is no text, `size_bytes` where it is gone. */
 export type Content = { source: string; state: "same" | "changed" | "gone"; size_bytes?: number | null; modified_at?: string | null; text?: string | null; truncated?: boolean };
+
+/** What an item costs at a rate (items per second) on a belt that runs some hours of a month. */
+export type Costs = { rate: number; hours: number; costs: (Backend)[]; prices: (Price)[] };
 
 /** What a threshold on the probability of an anomaly would do to the measured photographs. */
 export type Cut = { probability: number; false_rejects: number; missed: number; f1: number };
@@ -192,6 +198,9 @@ export type Page = { dashboard: Dashboard; datasets: Record<string, Dataset> };
 /** An entry of a dataset. `label` is None while nobody has labelled it; `kinds` are those its mask may paint. */
 export type Photograph = { source: string; label: "normal" | "anomaly" | null; masked: boolean; kinds: (string)[] };
 
+/** A price of the table, in US dollars, with its day and where it is from. */
+export type Price = { name: string; usd: number; of: string; source: string };
+
 /** `champion` is the version that is to answer, `hosted` are those that do. `waiting` counts to 1,000 at most. */
 export type Project = { name: string; created: string; datasets: (InspectionDataset)[]; versions: number; champion: number | null; hosted: (number)[]; waiting: number };
 
@@ -319,6 +328,7 @@ export type Get<Path extends string> = string extends Path ? any :
   Path extends `/api/slides/${string}/metrics` | `/api/slides/${string}/metrics?${string}` ? Metrics :
   Path extends `/api/systems/${string}/attention` | `/api/systems/${string}/attention?${string}` ? Attention :
   Path extends `/api/runs/${string}/${string}` | `/api/runs/${string}/${string}?${string}` ? RunDetail :
+  Path extends `/api/inspection/costs` | `/api/inspection/costs?${string}` ? Costs :
   Path extends `/api/inspection/projects` | `/api/inspection/projects?${string}` ? Projects :
   Path extends `/api/annotations/${string}` | `/api/annotations/${string}?${string}` ? AnnotationDetail :
   Path extends `/api/dashboards/${string}` | `/api/dashboards/${string}?${string}` ? Page :

@@ -1,0 +1,157 @@
+// People say whether the model is right: the photographs of a trial, and those of a belt that wait for a person.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { value } from "./format.js";
+import { html } from "./html.js";
+import { OfProject, Outcome } from "./of-project.js";
+import { Badge, Moment, Problem, useAction } from "./parts.js";
+import { Large, Picture, Shots, nameOf } from "./photographs.js";
+import { usePolled } from "./poll.js";
+import { link } from "./route.js";
+import { text } from "./strings.js";
+
+const said = text.verify;
+const KEYS = { c: true, i: false };
+
+/** @typedef {import("../types/api").Verdict} Verdict */
+
+export const told = (each) => said.says(said.labels[each.is_anomalous ? "anomaly" : "normal"], value(each.confidence, "share"));
+const truthOf = (each, correct) => (each.is_anomalous === correct ? "anomaly" : "normal");
+
+// What was said of photographs in this visit, by key; each is told to the API at once, one after another.
+function useVerification(api, path, where) {
+  const [answers, setAnswers] = useState(/** @type {Record<string, { correct: boolean, fault?: any, kept?: boolean }>} */ ({}));
+  const queue = useRef(Promise.resolve());
+  const say = (key, correct) => {
+    setAnswers((before) => ({ ...before, [key]: { correct } }));
+    const settle = (outcome) => setAnswers((before) => (before[key]?.correct === correct ? { ...before, [key]: { correct, ...outcome } } : before));
+    queue.current = queue.current
+      .then(() => api(/** @type {`/api/inspection/projects/${string}/verify`} */ (`${path}/verify`), { body: { where, keys: [key], correct } }))
+      .then(() => settle({ kept: true }))
+      .catch((fault) => settle({ fault }));
+  };
+  return { answers, say, faults: Object.values(answers).filter((each) => each.fault).map((each) => each.fault) };
+}
+
+function AddVerified({ api, path, project, verified, may, done }) {
+  const [words, setWords] = useState("");
+  const add = useAction(async () => {
+    setWords((await api(/** @type {`/api/inspection/projects/${string}/add`} */ (`${path}/add`), { method: "POST" })).words);
+    done();
+  });
+  const [trained, setTrained] = useState("");
+  const train = useAction(async () => setTrained((await api(/** @type {`/api/inspection/projects/${string}/train`} */ (`${path}/train`), { method: "POST" })).words));
+  return html`<${Outcome} action=${add} words=${words} />
+    <${Outcome} action=${train} words=${trained} />
+    <div class="controls">
+      <p role="status">${said.verified(verified)}</p>
+      ${may && html`<button type="button" class="primary" disabled=${!verified || add.busy} onClick=${add.act}>${said.add}</button>`}
+      ${may && html`<button type="button" disabled=${train.busy} onClick=${train.act}>${said.train}</button>`}
+      <a href=${link(["inspection", "models"], { project })}>${said.models}</a>
+    </div>`;
+}
+
+/** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
+function Queue({ api, project, path, where, list, empty, leaves }) {
+  const { answer, fault, refresh } = usePolled(api, /** @type {`/api/inspection/projects/${string}/review`} */ (list));
+  const { answers, say, faults } = useVerification(api, path, where);
+  const [bare, setBare] = useState(false);
+  const [shown, setShown] = useState();
+  const known = useRef(/** @type {Verdict[]} */ ([]));
+  const kept = Object.values(answers).filter((each) => each.kept).length;
+  useEffect(() => {
+    if (kept) refresh();
+  }, [kept]);
+  // What was verified stays where it is while the page is open, although it waits no longer: nothing jumps away.
+  if (answer) {
+    const listed = new Map(answer.verdicts.map((each) => [each.key, each]));
+    const stay = known.current.filter((each) => listed.has(each.key) || each.key in answers).map((each) => listed.get(each.key) ?? each);
+    const there = new Set(stay.map((each) => each.key));
+    known.current = [...stay, ...answer.verdicts.filter((each) => !there.has(each.key))];
+  }
+  const verdicts = known.current;
+  const may = Boolean(answer?.may_change);
+  const truth = (each) => (each.key in answers ? truthOf(each, answers[each.key].correct) : each.truth);
+  const correct = (each) => (truth(each) ? (truth(each) === "anomaly") === each.is_anomalous : undefined);
+  const named = (each) => `${nameOf(each.source)}, ${told(each)}${truth(each) ? `, ${correct(each) ? said.correct : said.incorrect}` : ""}`;
+  const open = (each) => setShown({ source: each.source, item: each.item, masked: each.masked, alt: named(each), words: [told(each), each.labels.join(", "), each.reason, each.source].filter(Boolean).join(" · ") });
+  const press = (key, at) => {
+    const each = verdicts[at];
+    if (key === "m") setBare(!bare);
+    if (key === "l") open(each);
+    if (key === "m" || key === "l") return true;
+    if (may && key in KEYS) {
+      if (!each.added) say(each.key, KEYS[key]);
+      return "next";
+    }
+    return false;
+  };
+  const left = verdicts.filter((each) => !truth(each)).length;
+  if (!answer && !verdicts.length) return fault ? html`<${Problem} fault=${fault} retry=${refresh} />` : html`<p class="loading" role="status">${text.shared.loading}</p>`;
+  return html`${fault && html`<${Problem} fault=${fault} retry=${refresh} />`}
+    ${faults.slice(-1).map((each) => html`<${Problem} fault=${each} title=${said.notKept(faults.length)} retry=${() => Object.entries(answers).forEach(([key, found]) => found.fault && say(key, found.correct))} />`)}
+    <${AddVerified} api=${api} path=${path} project=${project} verified=${answer?.verified ?? 0} may=${may} done=${refresh} />
+    ${!verdicts.length && html`<div class="empty page"><p>${empty}</p></div>`}
+    ${verdicts.length > 0 &&
+    html`<div class="controls"><p role="status">${said.left(left, verdicts.length)} ${answer?.more && said.more}</p><button type="button" aria-pressed=${bare ? "false" : "true"} onClick=${() => setBare(!bare)}>${said.masks}</button></div>
+      <p class="quiet">${may ? said.keys : text.shared.onlyAdmins}</p>
+      <${Shots} label=${said.photographs} items=${verdicts} keyOf=${(each) => each.key} named=${named} press=${press} card=${(each) => html`
+        <${Picture} api=${api} project=${project} source=${each.source} item=${each.item} masked=${each.masked && !bare} alt=${named(each)} />
+        <p><${Badge} state=${each.is_anomalous ? "failed" : "succeeded"} label=${told(each)} /></p>
+        ${each.labels.length > 0 && html`<p class="quiet">${each.labels.join(", ")}</p>`}
+        ${each.reason && html`<p class="quiet">${each.reason}</p>`}
+        <div class="buttons">
+          <button type="button" tabindex="-1" disabled=${!may || each.added} aria-pressed=${correct(each) === true ? "true" : "false"} onClick=${() => say(each.key, true)}>${said.correct}</button>
+          <button type="button" tabindex="-1" disabled=${!may || each.added} aria-pressed=${correct(each) === false ? "true" : "false"} onClick=${() => say(each.key, false)}>${said.incorrect}</button>
+          <button type="button" tabindex="-1" class="plain" aria-label=${text.photographs.enlarge(nameOf(each.source))} onClick=${() => open(each)}>${text.photographs.large}</button>
+        </div>
+        <p class="quiet">${leaves ? html`${[each.line, each.camera].filter(Boolean).join(" / ")} <${Moment} at=${each.at} />` : nameOf(each.source)}${each.added && html` · ${said.added}`}</p>`} />`}
+    <${Large} api=${api} project=${project} shown=${shown} close=${() => setShown(undefined)} />`;
+}
+
+/** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
+const Waiting = ({ api, project, path }) => html`<${Queue} api=${api} project=${project} path=${path} where="line" list=${`${path}/review`} empty=${said.nothingWaits} leaves />`;
+
+/** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
+export const Review = ({ api, address, page }) => html`<${OfProject} api=${api} address=${address} title=${page.title} lead=${said.reviewLead} content=${Waiting} />`;
+
+/** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
+function Run({ api, path, done }) {
+  const [trial, setTrial] = useState("");
+  const [source, setSource] = useState("");
+  const run = useAction(async () => done(trial.trim(), (await api(/** @type {`/api/inspection/projects/${string}/trials`} */ (`${path}/trials`), { body: { trial: trial.trim(), source: source.trim() } })).words));
+  const sent = (event) => {
+    event.preventDefault();
+    run.act();
+  };
+  return html`<details class="card import"><summary>${said.runTrial}</summary><form onSubmit=${sent}>
+    <label class="pick">${said.trialName} <input type="text" required maxlength="255" pattern="[a-zA-Z0-9][a-zA-Z0-9_\\-]*" title=${text.projects.pattern} value=${trial} onInput=${(event) => setTrial(event.target.value)} /></label>
+    <label class="pick">${said.trialSource} <input type="text" required placeholder="s3://" pattern="s3://[a-z0-9][a-z0-9.\\-]+(/.*)?" value=${source} onInput=${(event) => setSource(event.target.value)} /></label>
+    <button type="submit" disabled=${run.busy}>${said.runTrial}</button>
+    ${run.fault && html`<${Problem} fault=${run.fault} />`}
+  </form></details>`;
+}
+
+/** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
+function Trials({ api, project, path, chosen, address }) {
+  const { answer, fault, refresh } = usePolled(api, /** @type {`/api/inspection/projects/${string}`} */ (path));
+  const [words, setWords] = useState("");
+  const trials = answer?.trials ?? [];
+  const trial = chosen.trial ?? trials[0]?.name;
+  const to = (name) => link(address.path, { project, trial: name });
+  const listed = !trial || trials.some((each) => each.name === trial) ? trials : [...trials, { name: trial, photographs: 0, verified: 0 }];
+  return html`${fault && html`<${Problem} fault=${fault} retry=${refresh} />`}
+    ${words && html`<p class="done" role="status">${words}</p>`}
+    ${!answer && !fault && html`<p class="loading" role="status">${text.shared.loading}</p>`}
+    ${listed.length > 0 &&
+    html`<div class="controls"><label class="pick">${said.trial} <select onChange=${(event) => (location.hash = to(event.target.value))}>${listed.map((each) => html`<option key=${each.name} value=${each.name} selected=${each.name === trial}>${said.trialOf(each.name, each.verified, each.photographs)}</option>`)}</select></label></div>`}
+    ${answer?.may_change && html`<${Run} api=${api} path=${path} done=${(name, what) => {
+      setWords(what);
+      refresh();
+      location.hash = to(name);
+    }} />`}
+    ${answer && !trial && html`<div class="empty page"><p>${said.noTrials}</p><p>${said.howToTry(answer.drop.replace("/incoming/", "/new-data/"))}</p></div>`}
+    ${trial && html`<${Queue} key=${trial} api=${api} project=${project} path=${path} where="trial" list=${`${path}/trials/${encodeURIComponent(trial)}`} empty=${said.emptyTrial} />`}`;
+}
+
+/** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
+export const Trial = ({ api, address, page }) => html`<${OfProject} api=${api} address=${address} title=${page.title} lead=${said.trialLead} content=${Trials} />`;
