@@ -116,13 +116,30 @@ def test_an_item_that_stands_in_the_beam_at_the_start_is_seen(tmp_path):
 
     seen = []
     with board(settings(tmp_path).belt) as (beam, _):
-        gpiozero.Device.pin_factory.pin(BEAM).drive_low()
         before = time.monotonic()
+        gpiozero.Device.pin_factory.pin(BEAM).drive_low()
         beam.watch(seen.append)
         assert len(seen) == 1
         assert before <= seen[0] == beam.broken_since
         gpiozero.Device.pin_factory.pin(BEAM).drive_high()
         assert beam.broken_since is None
+
+
+def test_an_item_counts_from_its_edge_and_not_from_when_a_busy_machine_calls(tmp_path):
+    import gpiozero
+
+    seen = []
+    with board(settings(tmp_path).belt) as (beam, _):
+        beam.watch(seen.append)
+        pin = gpiozero.Device.pin_factory.pin(BEAM)
+        for called_late in (0.4, 900.0):  # the second is a stamp of another clock
+            pin._when_changed()(time.monotonic() - called_late, 0)
+            now = time.monotonic()
+            pin._when_changed()(now, 1)
+            time.sleep(0.05)
+            late = now - seen[-1]
+            assert late == pytest.approx(0.4 if called_late == 0.4 else 0.0, abs=0.1)
+    assert len(seen) == 2
 
 
 def test_systemd_is_told_that_it_runs_and_that_it_still_does(tmp_path, model, monkeypatch):

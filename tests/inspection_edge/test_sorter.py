@@ -89,6 +89,18 @@ def test_an_answer_that_comes_too_late_is_none(tmp_path, model):
     assert done[0].record.reason == "no answer in time"
 
 
+def test_a_model_that_is_too_slow_for_the_belt_still_judges_what_it_can(tmp_path, model):
+    def slow(body):
+        time.sleep(0.3)
+        return judge(body)
+
+    model(slow)
+    done = simulate(settings(tmp_path, belt={"travel_s": 0.9}), products(*["accept"] * 18), rate=6)
+    later = [each.record.verdict for each in done[9:]]  # the belt brings nearly twice as many as the model can judge
+    assert later.count("accept") >= 2
+    assert [each.pushed for each in done[9:] if each.record.verdict == "inspect"] == [True] * later.count("inspect")
+
+
 def test_a_camera_that_fails_or_is_behind_never_judges_an_item_by_anothers_photograph(tmp_path, model):
     judged = []
 

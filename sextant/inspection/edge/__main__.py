@@ -40,6 +40,8 @@ ExecStart={python} -m sextant.inspection.edge run --config {config}
 User={user}
 Restart=always
 RestartSec=1
+# The pusher has to be in time beside whatever else runs here.
+Nice=-10
 # Not told for so long that it works, it is started again.
 WatchdogSec=10
 TimeoutStopSec=90

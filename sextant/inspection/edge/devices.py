@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sextant.inspection.edge.settings import Camera as CameraSettings
 
 _PROGRAM_S = 10.0
+_CALLED_WITHIN_S = 2.0
 
 
 class CameraError(RuntimeError):
@@ -76,16 +77,22 @@ class Beam:
         """Calls `seen` with the time of each item from now on."""
 
         def broken() -> None:
-            at = time.monotonic()
+            at = _happened(self._button.active_time)
             if self._debounce.broken(at):
                 seen(at)
 
         def whole() -> None:
-            self._debounce.whole(time.monotonic())
+            self._debounce.whole(_happened(self._button.inactive_time))
 
         self._button.when_pressed, self._button.when_released = broken, whole
         if self._button.is_pressed and self.broken_since is None:  # it was before anybody watched
             broken()
+
+
+def _happened(ago: float | None) -> float:
+    """When an edge was: the kernel stamps it, and a busy machine calls later. Stamps of another clock are useless."""
+    now = time.monotonic()
+    return now - ago if ago is not None and 0 <= ago <= _CALLED_WITHIN_S else now
 
 
 @contextmanager
