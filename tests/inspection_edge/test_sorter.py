@@ -214,6 +214,22 @@ def test_an_item_that_the_pusher_missed_is_told_and_the_next_is_not_hit(sorter, 
     assert "s late" in found.reason
 
 
+def test_an_accepted_item_that_the_pusher_takes_along_is_told_as_pushed(sorter, tmp_path):
+    pictures = iter([b"reject 1", b"accept 2", b"accept 3"])
+    made = sorter(camera=lambda: next(pictures), belt={"pulse_s": 0.3})
+    time.sleep(0.65)
+    for ago in (0.35, 0.25, 0.0):  # the second comes 0.1 s after the first
+        made.seen(time.monotonic() - ago)
+        time.sleep(0.05 if ago else 0.8)
+    with closing(records.reader(tmp_path / "store.sqlite")) as connection:
+        found = [(each.verdict, each.state, each.reason) for each in reversed(records.latest(connection, 5))]
+    assert found == [
+        ("reject", "pushed", "seen as reject"),
+        ("accept", "pushed", "seen as accept; pushed along with its neighbour"),
+        ("accept", "passed", "seen as accept"),
+    ]
+
+
 def test_stopping_sorts_what_is_on_the_belt_and_sees_nothing_more(sorter, tmp_path):
     made = sorter(camera=lambda: b"reject 1")
     made.seen(time.monotonic())
