@@ -363,3 +363,36 @@ def test_short_pipe_ends_the_job_with_its_reason(tmp_path):
     code, _ = finished(launched(tmp_path))
     assert code != 0
     assert "rank 1 has records for 2 of 3 steps" in (tmp_path / "output/failure").read_text()
+
+
+@pytest.mark.parametrize("shares", [1, 4])
+def test_the_tfrecord_package_reads_a_shard_by_its_index(tmp_path, shares):
+    """PyPI's `tfrecord`, by other hands, splits a shard by the index beside it; it has no order of its own then."""
+    import tfrecord as reader
+
+    from sextant.slides import tfrecord
+    from sextant.slides.records import to_record
+
+    tiles = [tile("train", number, number % TILES) for number in range(17)]
+    shard, index = tmp_path / "part.tfrecord", tmp_path / "part.idx"
+    with shard.open("wb") as stream:
+        tfrecord.write(stream, map(to_record, tiles))
+    index.write_text("".join(f"{offset} {length}\n" for offset, length in tfrecord.index(shard)))
+    told = {"slide/id": "byte", "label": "int", "tile/x": "int", "tile/mpp": "float", "image/encoded": "byte"}
+
+    read = [
+        each
+        for share in range(shares)
+        for each in reader.tfrecord_loader(str(shard), str(index), told, shard=(share, shares))
+    ]
+
+    assert [
+        (
+            bytes(each["slide/id"]).decode(),
+            *each["label"],
+            *each["tile/x"],
+            *each["tile/mpp"],
+            bytes(each["image/encoded"]),
+        )
+        for each in read
+    ] == [(each.slide, each.label, each.x, each.mpp, each.parts[0]) for each in tiles]

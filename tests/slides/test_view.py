@@ -1,6 +1,7 @@
 """A slide's view: its index against an independent reader of TIFF, its pixels against OpenSlide's."""
 
 import base64
+import hashlib
 import io
 import itertools
 import os
@@ -15,6 +16,7 @@ import tifffile
 from PIL import Image
 
 from sextant import storage
+from sextant.slides import store
 from sextant.slides import view as writer
 from sextant.slides.cohort_tiling import tile_host
 from sextant.slides.errors import SlideError
@@ -191,3 +193,15 @@ def test_real_slides_have_openslides_colours(tmp_path, name, sources):
             off = found - np.asarray(region).astype(int)
             assert np.abs(off).mean() < (1 if level.source == "slide" else 8), "what is encoded anew loses a little"
             assert np.abs(off.mean((0, 1))).max() < 1, "but its colour stays"
+
+
+def test_other_bytes_are_another_version(slide, tmp_path):
+    """Runs share tiles and views by a digest that holds `TILES_VERSION`: whoever changes what is made raises it, or
+    runs go on with what the old code made. A newer JPEG library may change the sample slide itself: then only this.
+    """
+    view = viewed(slide, tmp_path)
+    made_of = (
+        (tmp_path / "S.tfrecord").read_bytes() + view.model_dump_json().encode() + (tmp_path / "S.jpg").read_bytes()
+    )
+
+    assert (store.TILES_VERSION, hashlib.sha256(made_of).hexdigest()[:16]) == (1, "f6006806a844ed08")
