@@ -354,6 +354,27 @@ def test_a_run_leads_to_what_it_has_made(open_page, site):
     assert f"run={RUN}" in page.url
 
 
+def test_a_failed_run_goes_on_and_one_that_succeeded_cannot(open_page, site):
+    page = open_page(f"{site.url}/#/runs/slides/{OLDER}")
+    page.get_by_role("button", name="Go on with this run").click()
+    page.wait_for_selector(".progress .badge.running")
+    page.get_by_role("button", name="Stop this run").wait_for()
+    assert page.get_by_role("button", name="Go on with this run").count() == 0
+    assert site.asked.count(f"/api/runs/slides/{OLDER}/resume") == 1
+    page = open_page(f"{site.url}/#/runs/slides/{RUN}")
+    page.wait_for_selector(".progress .badge.succeeded")
+    assert page.get_by_role("button", name="Go on with this run").count() == 0
+
+
+def test_a_run_that_cannot_go_on_says_why(open_page, site):
+    page = open_page(f"{site.url}/#/runs/slides/{OLDER}")
+    page.expected_errors = ["503"]
+    site.broken = {f"/api/runs/slides/{OLDER}/resume": 503}
+    page.get_by_role("button", name="Go on with this run").click()
+    page.get_by_role("alert").wait_for()
+    assert page.get_by_role("button", name="Go on with this run").is_enabled()
+
+
 def test_without_runs_a_page_says_how_to_begin(open_page, site):
     site.runs = []
     page = open_page(f"{site.url}/#/slides/cohort")
