@@ -61,7 +61,7 @@ class Size:
     dims_from: int
 
 
-FULL = Size({"bracket": (40, 20), "cloth": (30, 12)}, {"bracket": (16, 16), "cloth": (12, 12)}, 64, 9, 33)
+FULL = Size({"bracket": (32, 16), "cloth": (24, 10)}, {"bracket": (16, 16), "cloth": (10, 10)}, 64, 9, 33)
 """A belt with 7 % defects."""
 
 
