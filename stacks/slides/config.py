@@ -41,7 +41,8 @@ class SlidesConfig(Section):
     """`head` trains a classifier on the features of a frozen encoder, without PyTorch; `finetune` trains the network
     EfficientNet-Lite0 itself, with PyTorch under torchrun."""
     encoder: Annotated[
-        str, Field(max_length=256, pattern=r"^(lite0|onnx:s3://[^/]+/.+|timm:.+|python:[\w.]+:\w+)$")
+        str,
+        Field(max_length=256, pattern=r"^(lite0|onnx:s3://[a-z0-9][a-z0-9.-]+[a-z0-9]/\S+|timm:.+|python:[\w.]+:\w+)$"),
     ] = "lite0"
     """Of `training = "head"`: what turns a tile into features. An ONNX graph in S3, which the model's archive then
     holds; a model of timm, or a function of a module, where the image of the jobs has them (as it is, it has not)."""
