@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-VIEW_PX = 192
+VIEW_PX = 256
 """Longest side of the small view in which the object is looked for."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -57,10 +57,10 @@ Box: TypeAlias = tuple[int, int, int, int]
 
 
 def small_view(image: Image.Image) -> NDArray[np.float32]:
-    """The picture with its longest side at 192 px, shape (height, width, 3), 0 to 255."""
+    """The picture with its longest side at 256 px, shape (height, width, 3), 0 to 255."""
     scale = VIEW_PX / max(image.size)
     size = tuple(max(8, round(side * scale)) for side in image.size)
-    return np.asarray(image.resize((size[0], size[1]), Image.Resampling.BOX, reducing_gap=1.0), np.float32)
+    return np.asarray(image.resize((size[0], size[1]), Image.Resampling.BOX, reducing_gap=2.0), np.float32)
 
 
 def foreground(view: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -77,7 +77,7 @@ def view(image: Image.Image, box: Box, size: tuple[int, int]) -> NDArray[np.uint
     left, top, width, height = box
     box_px = (left, top, left + width, top + height)
     way = Image.Resampling.BOX if width >= size[0] else Image.Resampling.BILINEAR
-    return np.asarray(image.resize(size, way, box=box_px, reducing_gap=1.0))
+    return np.asarray(image.resize(size, way, box=box_px))
 
 
 def features(network: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
