@@ -8,19 +8,18 @@ import socket
 import threading
 import time
 
+import gpiozero
 import pytest
 
 from sextant.inspection.edge import running as running_module
-from sextant.inspection.edge.devices import CameraError, board, camera
+from sextant.inspection.edge.devices import BoardError, CameraError, board, camera
 from sextant.inspection.edge.judging import Answer
 from sextant.inspection.edge.running import running
-from sextant.inspection.edge.settings import Camera
+from sextant.inspection.edge.settings import Camera, ConfigurationError
 from tests.inspection_edge.stand import BEAM, settings
 
 
 def item(gap=0.1):
-    import gpiozero
-
     beam = gpiozero.Device.pin_factory.pin(BEAM)
     beam.drive_low()
     time.sleep(0.02)
@@ -87,9 +86,7 @@ def test_faults_are_told_with_what_to_do(tmp_path, model):
         works[0] = False
         for _ in range(3):
             item()
-        import gpiozero
-
-        gpiozero.Device.pin_factory.pin(BEAM).drive_low()
+            gpiozero.Device.pin_factory.pin(BEAM).drive_low()
         time.sleep(0.4)
         answer, body = get(found.port, "/health.json")
         assert answer.status == 503
@@ -112,8 +109,6 @@ def test_a_program_that_takes_no_photograph_is_told(command, told):
 
 
 def test_an_item_that_stands_in_the_beam_at_the_start_is_seen(tmp_path):
-    import gpiozero
-
     seen = []
     with board(settings(tmp_path).belt) as (beam, _):
         before = time.monotonic()
@@ -126,8 +121,6 @@ def test_an_item_that_stands_in_the_beam_at_the_start_is_seen(tmp_path):
 
 
 def test_an_item_counts_from_its_edge_and_not_from_when_a_busy_machine_calls(tmp_path):
-    import gpiozero
-
     seen = []
     with board(settings(tmp_path).belt) as (beam, _):
         beam.watch(seen.append)
@@ -166,6 +159,62 @@ def test_systemd_is_told_that_it_runs_and_that_it_still_does(tmp_path, model, mo
                 signal.signal(each, handler)
             listener.join()
         assert told == ["READY=1", "WATCHDOG=1", "WATCHDOG=1"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_sorter_whose_pusher_is_gone_ends_so_that_it_is_started_again(tmp_path, model, monkeypatch):
+    model()
+    monkeypatch.setattr(running_module, "_TELL_S", 0.1)
+
+    class Loose(gpiozero.DigitalOutputDevice):
+        def off(self):
+            raise OSError("no such chip")
+
+    monkeypatch.setattr(gpiozero, "DigitalOutputDevice", Loose)
+    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+    asked = settings(tmp_path, belt={"travel_s": 0.2}, camera={"kind": "command", "command": ["printf", "accept 1"]})
+    try:
+        with pytest.raises(running_module.EndedError, match="has ended"):
+            running_module.run(asked)
+    finally:
+        for each, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+            signal.signal(each, handler)
+
+
+def test_items_that_nobody_judges_are_a_fault(tmp_path, model):
+    hanging = threading.Event()
+    model()
+    with running(settings(tmp_path, belt={"travel_s": 0.3}), camera=lambda: hanging.wait(20) and b"accept 1") as found:
+        time.sleep(0.35)
+        for _ in range(5):
+            item()
+        time.sleep(0.5)
+        assert found.told()["faults"] == ["The last 5 items were not judged, and pushed: no answer in time."]
+        hanging.set()
+
+
+def test_a_port_or_pin_that_is_taken_and_a_cloud_without_region_are_told(tmp_path, model, monkeypatch):
+    model()
+    take = {"camera": lambda: b"accept 1"}
+    with running(settings(tmp_path), **take) as found:
+        (tmp_path / "other").mkdir()
+        other = settings(tmp_path / "other", belt={"beam_pin": 5, "pusher_pin": 6})
+        with (
+            pytest.raises(ConfigurationError, match=f"health_port {found.port} cannot be used"),
+            running(other.model_copy(update={"health_port": found.port}), **take),
+        ):
+            pass
+        with (
+            pytest.raises(BoardError, match="the pins 17 and 27 cannot be used"),
+            running(other.model_copy(update={"belt": found.sorter._belt}), **take),
+        ):
+            pass
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    for given in ({"endpoint": "http://127.0.0.1:9"}, {"endpoint": "not a url", "region": "eu-west-1"}):
+        with pytest.raises(ConfigurationError, match=r"\[cloud\]: "), running(settings(tmp_path, cloud=given), **take):
+            pass
 
 
 def test_a_program_takes_photographs():

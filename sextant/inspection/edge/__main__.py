@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from sextant.inspection.archive import ArchiveError
 from sextant.inspection.edge import settings as configuration
-from sextant.inspection.edge.devices import CameraError
+from sextant.inspection.edge.devices import BoardError, CameraError
 from sextant.inspection.edge.health import stored
 from sextant.inspection.edge.records import StoreError
 from sextant.inspection.edge.settings import ConfigurationError
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         found = configuration.load(given.config)
         code: int = given.command(found, given)
-    except (ConfigurationError, ArchiveError, StoreError, CameraError) as error:
+    except (ConfigurationError, ArchiveError, StoreError, CameraError, BoardError) as error:
         sys.stderr.write(f"sextant-edge: {error}\n")
         return 2 if isinstance(error, ConfigurationError) else 1
     except ModuleNotFoundError as error:
@@ -96,9 +96,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(found: Settings, _: argparse.Namespace) -> int:
-    from sextant.inspection.edge.running import run  # noqa: PLC0415
+    from sextant.inspection.edge.running import EndedError, run  # noqa: PLC0415
 
-    run(found)
+    try:
+        run(found)
+    except EndedError as error:
+        sys.stderr.write(f"sextant-edge: {error}\n")
+        return 1
     return 0
 
 

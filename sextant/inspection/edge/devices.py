@@ -24,6 +24,10 @@ class CameraError(RuntimeError):
     """There is no photograph; the message tells why."""
 
 
+class BoardError(RuntimeError):
+    """The board's pins cannot be used; the message tells why."""
+
+
 class Camera(Protocol):
     """Takes a photograph, JPEG or PNG."""
 
@@ -97,16 +101,25 @@ def _happened(ago: float | None) -> float:
 
 @contextmanager
 def board(belt: Belt) -> Iterator[tuple[Beam, Pusher]]:
-    """The beam and the pusher, which is in at the end."""
+    """The beam and the pusher, which is in at the end.
+
+    Raises:
+        BoardError: there are no pins.
+    """
     import gpiozero  # noqa: PLC0415  asks for a board
 
-    button, pusher = gpiozero.Button(belt.beam_pin, pull_up=True), gpiozero.DigitalOutputDevice(belt.pusher_pin)
+    try:
+        button, pusher = gpiozero.Button(belt.beam_pin, pull_up=True), gpiozero.DigitalOutputDevice(belt.pusher_pin)
+    except (gpiozero.exc.GPIOZeroError, OSError) as error:
+        raise BoardError(
+            f"the pins {belt.beam_pin} and {belt.pusher_pin} cannot be used ({error}): the user must be in the group "
+            "gpio, and no other program may have them. `simulate` needs no board"
+        ) from error
     try:
         yield Beam(button, Debounce(belt.debounce_s)), pusher
     finally:
         button.close()
-        pusher.off()
-        pusher.close()
+        pusher.close()  # which lets the pusher in
 
 
 @contextmanager

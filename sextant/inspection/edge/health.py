@@ -23,6 +23,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from sextant.inspection.edge import records
+from sextant.inspection.edge.settings import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +40,7 @@ SHOWN = 24
 _LOOKED_AT = 200
 _FAILURES = 3
 """Photographs in a row that fail until the camera counts as broken."""
+_UNJUDGED = 5
 _CROPS_LOST = 0.5
 _PAGE = {
     "/": ("index.html", "text/html"),
@@ -59,10 +61,8 @@ def stored(settings: Settings, path: Path) -> dict[str, Any]:
     """What the store alone tells: counts, the latest items, what waits, the circuits, how the photographs are."""
     with closing(records.reader(path)) as connection:
         found = records.latest(connection, _LOOKED_AT)
-        shown = [
-            {**asdict(each), "photograph": records.photograph(connection, each.item) is not None}
-            for each in found[:SHOWN]
-        ]
+        kept = records.photographed(connection)
+        shown = [{**asdict(each), "photograph": each.item in kept} for each in found[:SHOWN]]
         circuits = {
             str(name): json.loads(record)["state"]
             for name, record in connection.execute("SELECT name, record FROM circuits ORDER BY name")
@@ -91,6 +91,9 @@ def health(settings: Settings, store: Store, sorter: Sorter, beam: Beam, forward
         faults.append(f"The beam has been broken for {time.monotonic() - broken:.0f} s: no item is seen. Clear it.")
     if sorter.camera_faults >= _FAILURES:
         faults.append(f"The last {sorter.camera_faults} photographs failed: {sorter.camera_fault}")
+    ended = [each for each in told["latest"] if each["state"] in records.ENDS][:_UNJUDGED]
+    if len(ended) == _UNJUDGED and all(each["verdict"] == "inspect" for each in ended):
+        faults.append(f"The last {_UNJUDGED} items were not judged, and pushed: {ended[0]['reason']}.")
     if store.fault:
         faults.append(f"Records cannot be written ({store.fault}): every item is pushed off. Make room on the card.")
     if sorter.missed:
@@ -135,6 +138,9 @@ def serve(port: int, path: Path, told: Callable[[], dict[str, Any]]) -> Threadin
         port: 0 takes a free one.
         path: of the store, for photographs.
         told: what /health.json says.
+
+    Raises:
+        ConfigurationError: the port is taken.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -177,7 +183,10 @@ def serve(port: int, path: Path, told: Callable[[], dict[str, Any]]) -> Threadin
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  http.server's name
             pass  # the journal of systemd is for the belt
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except OSError as error:
+        raise ConfigurationError(f"health_port {port} cannot be used ({error.strerror}): set another one") from error
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
     return server
 

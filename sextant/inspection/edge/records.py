@@ -178,6 +178,11 @@ class Store:
             written.result()
         return ended
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread works."""
+        return self._thread.is_alive()
+
     def highest(self) -> int:
         """The number of the latest item, 0 in a new store."""
         with closing(self.read()) as connection:
@@ -276,6 +281,11 @@ def photograph(connection: sqlite3.Connection, item: str) -> bytes | None:
     """An item's photograph, while it is kept."""
     found = connection.execute("SELECT body FROM photographs WHERE item = ?", (item,)).fetchone()
     return None if found is None else bytes(found[0])
+
+
+def photographed(connection: sqlite3.Connection) -> set[str]:
+    """The items whose photographs are kept."""
+    return {str(item) for (item,) in connection.execute("SELECT item FROM photographs")}
 
 
 def totals(connection: sqlite3.Connection) -> dict[str, int]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sextant.inspection.edge import devices, judging
 from sextant.inspection.edge.health import health, serve
 from sextant.inspection.edge.records import Store
+from sextant.inspection.edge.settings import ConfigurationError
 from sextant.inspection.edge.sorter import Sorter
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from sextant.inspection.edge.records import Record
     from sextant.inspection.edge.settings import Settings
 
-_TELL_S = 2.0
+_TELL_S = 1.0
 """How often systemd is told that the sorter works; its unit says how long it may be silent."""
 _log = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ def running(
         told: called with each record that has ended.
 
     Raises:
-        StoreError, ArchiveError, CameraError: the store, the model or the camera cannot be used.
+        StoreError, ArchiveError, CameraError, BoardError: the store, the model, the camera or the pins cannot be used.
+        ConfigurationError: the page's port is taken, or no client can be made for the cloud.
     """
     with ExitStack() as stack:
         local = judging.local(settings.model) if settings.model else None
@@ -80,18 +82,29 @@ def running(
 def _network(settings: Settings, store: Store) -> tuple[Judge | None, Forwarder | None]:
     if settings.cloud is None:
         return None, None
-    from sextant.inspection.edge import cloud  # noqa: PLC0415  a sorter without it needs no boto3
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415  a sorter without [cloud] needs no boto3
+
+    from sextant.inspection.edge import cloud  # noqa: PLC0415
 
     circuits = cloud.Circuits(store)
-    judge = cloud.asking(settings, circuits) if settings.cloud.endpoint else None
-    forwarder = None
-    if settings.cloud.bucket:
-        forwarder = cloud.Forwarder(settings, store, circuits, cloud.s3_client(settings.cloud))
-    return judge, forwarder
+    try:
+        judge = cloud.asking(settings, circuits) if settings.cloud.endpoint else None
+        s3 = cloud.s3_client(settings.cloud) if settings.cloud.bucket else None
+    except (BotoCoreError, ValueError) as error:  # no region, or an endpoint that is no URL
+        raise ConfigurationError(f"[cloud]: {error}. Set region and endpoint") from error
+    return judge, cloud.Forwarder(settings, store, circuits, s3) if s3 else None
+
+
+class EndedError(RuntimeError):
+    """A part of the sorter has ended, which its log tells of. systemd starts it again."""
 
 
 def run(settings: Settings) -> None:
-    """Sorts until SIGTERM or SIGINT. systemd is told once it does, and then that it still does."""
+    """Sorts until SIGTERM or SIGINT. systemd is told once it does, and then that it still does.
+
+    Raises:
+        EndedError: a part of it has ended; and what `running` raises.
+    """
     ended = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: ended.set())
@@ -99,8 +112,9 @@ def run(settings: Settings) -> None:
         _log.info("sorting; page at http://127.0.0.1:%d", found.port)
         _tell("READY=1")
         while not ended.wait(_TELL_S):
-            if found.sorter.alive:
-                _tell("WATCHDOG=1")
+            if not found.sorter.alive:
+                raise EndedError("a part of the sorter has ended: its log tells why. Start it again")
+            _tell("WATCHDOG=1")
         _tell("STOPPING=1")
 
 

@@ -116,8 +116,8 @@ class Sorter:
 
     @property
     def alive(self) -> bool:
-        """Whether all of its threads work."""
-        return all(thread.is_alive() for thread in self._threads)
+        """Whether all of its threads work, and the store's."""
+        return self._store.alive and all(thread.is_alive() for thread in self._threads)
 
     @property
     def on_belt(self) -> int:
