@@ -60,7 +60,7 @@ def small_view(image: Image.Image) -> NDArray[np.float32]:
     """The picture with its longest side at 256 px, shape (height, width, 3), 0 to 255."""
     scale = VIEW_PX / max(image.size)
     size = tuple(max(8, round(side * scale)) for side in image.size)
-    return np.asarray(image.resize((size[0], size[1]), Image.Resampling.BOX, reducing_gap=2.0), np.float32)
+    return np.asarray(image.resize((size[0], size[1]), Image.Resampling.BOX), np.float32)
 
 
 def foreground(view: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -94,10 +94,11 @@ def foreground(view: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def _otsu(values: NDArray[np.float32]) -> float:
-    step = max(float(values.max()), 1e-6) / _BINS
-    bins = np.minimum((values.ravel() / step).astype(np.int64), _BINS - 1)
+    low = float(values.min())
+    step = max(float(values.max()) - low, 1e-6) / _BINS
+    bins = np.minimum(((values.ravel() - low) / step).astype(np.int64), _BINS - 1)
     weights = np.bincount(bins, minlength=_BINS) / values.size
-    centres = (np.arange(_BINS) + 0.5) * step
+    centres = low + (np.arange(_BINS) + 0.5) * step
     below = np.cumsum(weights)
     mean = np.cumsum(weights * centres)
     between = (mean[-1] * below - mean) ** 2 / np.maximum(below * (1 - below), 1e-9)
