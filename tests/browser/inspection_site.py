@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-from tests.handlers.inspection_world import load
+from tests.handlers.inspection_world import PROJECT, load
 from tests.handlers.serving import event
 from web.site import files, security_headers
 
@@ -20,8 +20,8 @@ class _Server(ThreadingHTTPServer):
 
 
 def serve(world, role="admin"):
-    """Gives the site with `url`, `role` (a test may change it), `broken` (path's beginning → status), `asked` (method and
-    path); `close()` ends it. After each change the functions run that nobody waits for.
+    """Gives the site with `url`, `role` (a test may change it), `broken` (path's beginning → status), `asked` (method
+    and path); `close()` ends it. After each change the functions run that nobody waits for.
     """
     pages = files()
     handlers = (
@@ -88,3 +88,21 @@ def serve(world, role="admin"):
 
     site.close = close
     return site
+
+
+def opened(open_page, site, path, query="", **options):
+    """A page about the project, once everything on it is drawn."""
+    page = open_page(f"{site.url}/#/inspection/{path}?project={PROJECT}{query}", reduced_motion="reduce", **options)
+    page.wait_for_function(
+        """() => document.querySelector('main h1') && !document.querySelector('main .loading')
+              && [...document.querySelectorAll('.plot')].every((each) => 'drawn' in each.dataset)"""
+    )
+    return page
+
+
+def pictured(page):
+    """Waits until every picture that is in sight has come."""
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('.picture')].every((each) => each.dataset.state === 'there'
+              || each.getBoundingClientRect().top > innerHeight)"""
+    )

@@ -25,7 +25,7 @@ function Content({ api, project, path }) {
     ${!answer.latest.length && html`<div class="empty page"><p>${said.none}</p></div>`}
     ${answer.latest.length > 0 &&
     html`<section class="card" aria-labelledby="latest"><header><h2 id="latest">${said.latest}</h2></header>
-      <div class="scroll" tabindex="0" role="region" aria-label=${said.latest}><table>
+      <div class="scroll" tabindex="0" role="region" aria-label=${text.reports.tableOf(said.latest)}><table>
         <thead><tr><th scope="col">${said.camera}</th><th scope="col">${said.measure}</th><th scope="col">${said.state}</th><th scope="col" class="wordy">${said.words}</th><th scope="col" class="number roomy">${said.n}</th><th scope="col" class="roomy">${said.until}</th></tr></thead>
         <tbody>${answer.latest.map(({ finding, until }) => html`<tr key=${`${finding.line} ${finding.camera} ${finding.measure}`}><th scope="row">${finding.line} / ${finding.camera}</th><td>${said.measures[finding.measure]}</td><td><${Badge} state=${finding.alarm ? "failed" : "succeeded"} label=${finding.alarm ? said.alarm : said.fine} /></td><td class="wordy">${finding.words}</td><td class="number roomy">${value(finding.n, "count")}</td><td class="roomy"><${Moment} at=${until} /></td></tr>`)}</tbody>
       </table></div></section>`}

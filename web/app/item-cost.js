@@ -35,14 +35,14 @@ export function ItemCost({ api, address, page }) {
     ${!shown && !fault && html`<p class="loading" role="status">${text.shared.loading}</p>`}
     ${shown &&
     html`<section class="card" aria-labelledby="costs"><header><h2 id="costs">${said.table(shown.rate)}</h2></header>
-        <div class="scroll tall" tabindex="0" role="region" aria-label=${said.table(shown.rate)}><table class="costs">
+        <div class="scroll tall" tabindex="0" role="region" aria-label=${text.reports.tableOf(said.table(shown.rate))}><table class="costs">
           <thead><tr><th scope="col">${said.backend}</th><th scope="col" class="number">${said.perItem}</th><th scope="col" class="number">${said.perThousand}</th><th scope="col" class="number roomy">${said.perMonth}</th><th scope="col" class="wordy">${said.assumed}</th></tr></thead>
           <tbody>${shown.costs.map((each) => html`<tr key=${each.backend}><th scope="row">${said.backends[each.backend] ?? each.backend}</th><td class="number">${money.format(each.usd_per_item)}</td><td class="number">${money.format(each.usd_per_thousand)}</td><td class="number roomy">${value(each.usd_per_month, "usd")}</td><td class="wordy quiet">${each.words}</td></tr>`)}</tbody>
         </table></div>
         <p class="quiet">${said.not}</p></section>
       <section class="card below" aria-labelledby="post"><h2 id="post">${said.post}</h2><ul>${post(1, "$0.001")}${post(5, "$0.0002")}</ul><p class="quiet">${said.postNote}</p></section>
       <section class="card below" aria-labelledby="prices"><h2 id="prices">${said.prices}</h2>
-        <div class="scroll" tabindex="0" role="region" aria-label=${said.prices}><table>
+        <div class="scroll" tabindex="0" role="region" aria-label=${text.reports.tableOf(said.prices)}><table>
           <thead><tr><th scope="col">${said.price}</th><th scope="col" class="number">${said.usd}</th><th scope="col">${said.of}</th><th scope="col" class="wordy">${said.source}</th></tr></thead>
           <tbody>${shown.prices.map((each) => html`<tr key=${each.name}><th scope="row">${said.names[each.name] ?? each.name}</th><td class="number">${money.format(each.usd)}</td><td>${day(each.of)}</td><td class="wordy quiet">${each.source}</td></tr>`)}</tbody>
         </table></div></section>`}`;

@@ -12,7 +12,7 @@ import { wilson } from "./version.js";
 
 const said = text.ratio;
 const SPANS = ["1d", "3d", "1w", "2w", "1m", "3m", "6m"];
-const HOUR = 3600 * 1000;
+const BY_HOUR = ["1d", "3d"]; // of longer windows the API tells days
 const SHARE = { unit: "share", adds: false, lower: null, upper: null, n: null };
 const COUNT = { unit: "count", adds: true, lower: null, upper: null, n: null };
 const NO_CHOICE = { offers: () => false, has: () => false, choose: () => {} };
@@ -38,15 +38,13 @@ export function reports(answer) {
       ),
     );
   if (answer.hours.length > 1) {
-    const unit = answer.hours.every((each) => each.at.endsWith("T00:00:00Z")) && answer.span !== "1d" && answer.span !== "3d" ? 24 * HOUR : HOUR;
-    const end = Date.parse(answer.as_of);
-    const before = (each) => -Math.max(0, Math.floor((end - Date.parse(each.at)) / unit));
+    const byHour = BY_HOUR.includes(answer.span);
     found.push(
       report(
-        { id: "time", type: "line", title: said.overTime, note: said.overTimeNote, rows: ["before"], measures: ["ratio"] },
-        { before: dimension(unit === HOUR ? said.hoursBefore : said.daysBefore, "number") },
+        { id: "time", type: "line", title: said.overTime, note: said.overTimeNote, rows: ["at"], measures: ["ratio"] },
+        { at: dimension(byHour ? said.hour : said.day, byHour ? "time" : "day") },
         { ratio: { ...SHARE, title: said.ratio, n: "items" }, items: { ...COUNT, title: said.items }, anomalies: { ...COUNT, title: said.anomalies } },
-        answer.hours.map((each) => ({ before: before(each), ratio: each.anomalies / each.items, items: each.items, anomalies: each.anomalies })),
+        answer.hours.map((each) => ({ at: byHour ? each.at : each.at.slice(0, 10), ratio: each.anomalies / each.items, items: each.items, anomalies: each.anomalies })),
         said.items.toLowerCase(),
         answer.as_of,
       ),
@@ -57,7 +55,7 @@ export function reports(answer) {
 
 /** @param {{ places: Dashboard["places"] }} props */
 const Places = ({ places }) => html`<section class="card span4" aria-labelledby="places"><header><h2 id="places">${said.places}</h2></header>
-  <div class="scroll" tabindex="0" role="region" aria-label=${said.places}><table>
+  <div class="scroll" tabindex="0" role="region" aria-label=${text.reports.tableOf(said.places)}><table>
     <thead><tr><th scope="col">${said.line}</th><th scope="col">${said.camera}</th>${["items", "anomalies", "rejects", "reviews", "ratio"].map((name) => html`<th key=${name} scope="col" class="number">${said[name]}</th>`)}<th scope="col" class="number">${text.reports.interval}</th></tr></thead>
     <tbody>${places.map((each) => html`<tr key=${`${each.line}/${each.camera}`}><th scope="row">${each.line || said.allLines}</th><td>${each.camera || said.allCameras}</td>${["items", "anomalies", "rejects", "reviews"].map((name) => html`<td key=${name} class="number">${value(each[name], "count")}</td>`)}<td class="number">${value(each.ratio, "share")}</td><td class="number">${interval(each.low, each.high, "share")}</td></tr>`)}</tbody>
   </table></div></section>`;
@@ -80,7 +78,7 @@ function Content({ api, project, path, chosen, address }) {
     ${!answer && !fault && html`<p class="loading" role="status">${text.shared.loading}</p>`}
     ${answer && !whole && html`<div class="empty page"><p>${said.nothing}</p></div>`}
     ${whole &&
-    html`<div class="grid below">
+    html`<div class="grid spaced">
       <section class="card kpi span2"><h2>${said.ratio}</h2><p class="figure">${value(whole.ratio, "share")}</p><p class="quiet">${text.reports.interval} ${interval(between[0], between[1], "share")}</p><p class="quiet">${text.reports.n(value(whole.items, "count"), said.items.toLowerCase())}</p></section>
       <section class="card kpi span2"><h2>${said.counts}</h2><dl>${figures.map(([name, count]) => html`<div key=${name}><dt>${said[name]}</dt><dd>${value(count, "count")}</dd></div>`)}</dl></section>
       ${reports(answer).map((each) => html`<${Card} key=${`${span}${each.visual.id}`} slug=${`${project}-${span}`} source=${said.source} visual=${each.visual} dataset=${each.dataset} outcome=${each.outcome} busy=${false} filtered=${false} titles=${{}} known=${known(each)} choice=${NO_CHOICE} drill=${() => ""} chips=${() => []} retry=${refresh} clear=${() => {}} />`)}

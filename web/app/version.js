@@ -105,7 +105,7 @@ const NO_CHOICE = { offers: () => false, has: () => false, choose: () => {} };
 /** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
 function Measurements({ api, project, version, measured, refresh }) {
   const [shown, setShown] = useState();
-  return html`<p role="status">${said.on[measured.on](value(measured.normals, "count"), value(measured.anomalies, "count"))}</p>
+  return html`<p role="status" class="measured">${said.on[measured.on](value(measured.normals, "count"), value(measured.anomalies, "count"))}</p>
     <div class="grid">
       <${Figure} name="auroc" found=${measured.auroc} between=${measured.auroc_interval} />
       <${Figure} name="f1" found=${measured.f1} note=${said.precisionRecall(value(measured.precision, "share"), value(measured.recall, "share"))} />
@@ -115,7 +115,7 @@ function Measurements({ api, project, version, measured, refresh }) {
       ${curves(measured).map((each) => html`<${Card} key=${each.visual.id} slug=${`${project}-${version}`} source=${said.source} visual=${each.visual} dataset=${each.dataset} outcome=${each.outcome} busy=${false} filtered=${false} titles=${{}} known=${(reference) => [...new Set(each.outcome.answer.rows.map((row) => row[each.outcome.answer.columns.findIndex((column) => column.name === reference)]))]} choice=${NO_CHOICE} drill=${() => ""} chips=${() => []} retry=${refresh} clear=${() => {}} />`)}
       ${measured.labels.length > 0 &&
       html`<section class="card span4" aria-labelledby="labels"><header><h2 id="labels">${said.byLabel}</h2></header>
-        <div class="scroll" tabindex="0" role="region" aria-label=${said.byLabel}><table>
+        <div class="scroll" tabindex="0" role="region" aria-label=${text.reports.tableOf(said.byLabel)}><table>
           <thead><tr><th scope="col">${said.label}</th><th scope="col" class="number">${said.photographs}</th><th scope="col" class="number">F1</th><th scope="col" class="number">IoU</th></tr></thead>
           <tbody>${measured.labels.map((each) => html`<tr key=${each.name}><th scope="row">${each.name}</th><td class="number">${each.photographs}</td><td class="number">${value(each.f1, "share")}</td><td class="number">${value(each.iou, "share")}</td></tr>`)}</tbody>
         </table></div></section>`}

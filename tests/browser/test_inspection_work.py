@@ -1,0 +1,162 @@
+"""People work with the inspection pages in Chromium: label, verify, train, promote, by keyboard; functions are real."""
+
+import pytest
+
+from sextant.inspection.loop.champion import champion
+from sextant.inspection.loop.journal import Journal
+from tests.browser.inspection_site import opened, serve
+from tests.handlers import inspection_world as there
+from tests.handlers.inspection_world import BUCKET, PROJECT
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def world():
+    with there.account():
+        yield there.make()
+
+
+@pytest.fixture
+def site(world):
+    running = serve(world)
+    yield running
+    running.close()
+
+
+def test_a_training_is_followed_live(open_page, world, site):
+    page = opened(open_page, site, "models")
+    third = page.locator("ol.versions > li").first
+    assert "Training" in third.inner_text()
+    job = next(each for each in world.sagemaker.jobs.values() if each["TrainingJobStatus"] == "InProgress")
+    job["SecondaryStatusTransitions"] = [{"Status": "Uploading", "StatusMessage": "Uploading the model"}]
+    third.get_by_text("Uploading the model").wait_for()
+    job |= {"TrainingJobStatus": "Failed", "FailureReason": "AlgorithmError: no photograph could be read"}
+    third.get_by_text("AlgorithmError: no photograph could be read").wait_for()
+
+
+def test_the_live_line_shows_what_comes(open_page, world, site):
+    page = opened(open_page, site, "live")
+    assert page.locator(".figure").all_inner_texts() == ["40", "6", "0", "4"]
+    Journal(world.services.table).record(there.record(41, verdict="review", is_anomalous=True), there.NOW)
+    page.wait_for_function("() => document.querySelector('.figure').innerText === '41'")
+    assert "Review" in page.locator(".belt > li").first.inner_text()
+    page.get_by_role("combobox", name="Line").select_option("b")
+    page.wait_for_function("() => document.querySelector('.figure')?.innerText === '20'")
+
+
+def test_labels_are_edited_by_keyboard_alone(open_page, site):
+    page = opened(open_page, site, "dataset", "&show=anomaly")
+    page.locator(".shot").first.focus()
+    page.keyboard.press("n")
+    page.keyboard.press("n")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("u")
+    assert page.locator(".shot:focus").count() == 1
+    page.get_by_text("1 label not saved yet").wait_for()
+    page.get_by_role("button", name="Save 1 label").focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("20 photographs: 15 normal, 5 anomalies, 0 unlabelled.").wait_for()
+    assert page.locator(".shot").count() == 5
+
+
+def test_predictions_are_verified_by_keyboard_added_and_trained_on(open_page, world, site):
+    page = opened(open_page, site, "trial")
+    cards = page.locator(".shot")
+    cards.first.focus()  # 0: scratched, taken for normal
+    page.keyboard.press("i")
+    page.keyboard.press("c")
+    page.keyboard.press("c")
+    page.get_by_text("3 verified photographs not in the training dataset yet.").wait_for()
+    assert page.get_by_text("6 of 9 photographs to verify.").count() == 1
+    first = cards.filter(has_text="0.jpg")
+    assert first.get_by_role("button", name="Incorrect").get_attribute("aria-pressed") == "true"
+    page.get_by_role("button", name="Add verified to dataset").click()
+    page.get_by_text("3 photographs are being added to the training dataset.").wait_for()
+    page.get_by_text("0 verified photographs not in the training dataset yet.").wait_for()
+    page.get_by_role("button", name="Train a new version").click()
+    page.get_by_text("Version 4 is being trained.").wait_for()
+    found = world.services.table.get(("PROJECT#bracket", "DATASET#train"))
+    assert (int(found["total"]), int(found["anomaly"])) == (23, 7)
+
+
+def test_the_review_queue_empties_while_what_was_said_stays_in_sight(open_page, site):
+    page = opened(open_page, site, "review")
+    assert page.locator(".shot").count() == 5
+    page.locator(".shot").first.focus()
+    for _ in range(5):
+        page.keyboard.press("c")
+    page.get_by_text("5 verified photographs not in the training dataset yet.").wait_for()
+    assert page.locator(".shot").count() == 5
+    page.reload()
+    page.get_by_text("Nothing waits for a person.").wait_for()
+
+
+def test_masks_can_be_taken_away(open_page, site):
+    page = opened(open_page, site, "trial")
+    page.locator(".picture img.mask").first.wait_for()
+    page.locator(".shot").first.focus()
+    page.keyboard.press("m")
+    page.wait_for_function("() => !document.querySelector('.picture img.mask')")
+
+
+def test_a_version_is_promoted_and_rolled_back(open_page, world, site):
+    page = opened(open_page, site, "models")
+    page.get_by_role("button", name="Promote").click()
+    page.get_by_role("button", name="Promote it").click()
+    page.get_by_text("Version 2 is the champion.").wait_for()
+    assert champion(world.services, PROJECT).version == 2
+    page.get_by_role("button", name="Roll back to version 1").click()
+    page.get_by_role("button", name="Roll back", exact=True).click()
+    page.get_by_text("Version 1 is the champion again.").wait_for()
+
+
+def test_a_project_is_made_and_filled(open_page, site):
+    page = opened(open_page, site, "projects")
+    page.get_by_label("New project").fill("plates")
+    page.get_by_role("button", name="Create").click()
+    card = page.locator("section.card").filter(has_text="plates")
+    page.expected_errors = ["404"]
+    card.get_by_role("link", name="None yet: import photographs").click()
+    page.get_by_text("Import photographs", exact=True).click()
+    page.get_by_label("S3 URI").fill(f"s3://{BUCKET}/photographs/train")
+    page.get_by_role("button", name="Import into Training").click()
+    page.get_by_text("20 photographs: 14 normal, 6 anomalies, 0 unlabelled.").wait_for()
+
+
+def test_an_analyst_looks_and_changes_nothing(open_page, site):
+    site.role = "analyst"
+    page = opened(open_page, site, "dataset")
+    page.get_by_text("Only administrators may do this.").wait_for()
+    page.locator(".shot").first.focus()
+    page.keyboard.press("a")
+    assert page.get_by_text("not saved yet").count() == 0
+    assert page.get_by_role("button", name="Anomaly").first.is_disabled()
+    for path, label in (
+        ("models", "Train a new version"),
+        ("trial", "Add verified to dataset"),
+        ("projects", "Create"),
+    ):
+        page = opened(open_page, site, path)
+        assert page.get_by_role("button", name=label).count() == 0, path
+    assert not any(each.startswith("POST") for each in site.asked)
+
+
+def test_an_answer_that_could_not_be_kept_is_told_and_said_again(open_page, site):
+    page = opened(open_page, site, "review")
+    page.expected_errors = ["503"]
+    site.broken = {f"/api/inspection/projects/{PROJECT}/verify": 503}
+    page.locator(".shot").first.focus()
+    page.keyboard.press("c")
+    alert = page.get_by_role("alert")
+    alert.get_by_text("1 answer could not be kept.").wait_for()
+    site.broken = {}
+    alert.get_by_role("button", name="Try again").click()
+    page.get_by_text("1 verified photograph not in the training dataset yet.").wait_for()
+
+
+def test_without_a_project_pages_say_how_to_begin(open_page, world, site):
+    world.services.table.remove_all([("PROJECTS", "empty"), ("PROJECTS", PROJECT)])
+    page = open_page(f"{site.url}/#/inspection/models")
+    page.get_by_role("link", name="Make one").click()
+    page.get_by_text("Make one here, or with the API of Lookout for Vision").wait_for()
