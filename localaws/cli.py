@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from samples.check import Check
 
 ROOT = assembly.ROOT
-SYSTEMS = ("labeling", "slides")
+SYSTEMS = ("labeling", "slides", "inspection")
 ENVIRONMENT = "local"
 _SHOWN = 20
 _INTERRUPTED = 130  # typer's exit code for Ctrl-C
@@ -222,7 +222,7 @@ def demo(
 @app.command()
 def run(
     system: Annotated[str, typer.Argument(help="The system to run.")],
-    inputs: Annotated[list[Path], typer.Argument(help="Folders of Ground Truth output, or of slides with slides.csv.")],
+    inputs: Annotated[list[Path], typer.Argument(help="Folders of Ground Truth output, of slides, or of photographs.")],
     folder: Annotated[Path, typer.Option("--out", help="Where the result files go.")] = Path("sextant-results"),
     page: Annotated[Path | None, typer.Option("--report", help="Write all reports as one HTML file to mail.")] = None,
     state: State = DEFAULT_STATE,

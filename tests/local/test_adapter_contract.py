@@ -369,3 +369,20 @@ def test_a_function_from_an_image_runs_its_build_context(embedded, tmp_path):
     assert invoke(embedded, settled()) == (None, "first")
     cloudformation.update_stack(StackName="from-image", TemplateBody=template(uris[1]))
     assert invoke(embedded, settled()) == (None, "second")
+
+
+def test_an_expression_that_waits_for_a_processor_is_no_endless_loop(monkeypatch):
+    """ministack gives an expression a second on the wall, whoever else has the processor meanwhile."""
+    import jsonata
+    from ministack.services import stepfunctions
+
+    monkeypatch.setattr(jsonata.Jsonata, "jsonata", staticmethod(jsonata.Jsonata.jsonata))  # put back afterwards
+    adapter._patch_jsonata()
+    register = stepfunctions._register_sfn_jsonata_functions
+
+    def registered(expression):
+        register(expression)
+        expression.register_lambda("wait", lambda: time.sleep(1.2) or "done")
+
+    monkeypatch.setattr(stepfunctions, "_register_sfn_jsonata_functions", registered)
+    assert stepfunctions._evaluate_jsonata("$wait()", {}) == "done"
