@@ -17,7 +17,7 @@ def settings(folder: Path, *, belt=None, camera=None, **more):
         "store": folder / "store.sqlite",
         "health_port": 0,
         "belt": times | (belt or {}),
-        "camera": {"within_s": 0.5} | (camera or {}),
+        "camera": {"within_s": 2.0} | (camera or {}),
     }
     return Settings.model_validate(given | more)
 

@@ -114,17 +114,17 @@ def test_a_camera_that_fails_or_is_behind_never_judges_an_item_by_anothers_photo
     def camera():
         number = next(calls)
         if number == 1:
-            time.sleep(0.5)
+            time.sleep(1.0)
         if number == 2:
             raise CameraError("the cable is loose")
         return b"accept"
 
-    with running(settings(tmp_path, camera={"within_s": 0.2}), camera=camera) as found:
-        found.sorter._threads[0].join(0.01)
-        for _ in range(2):  # while the first is photographed for 0.5 s, the second waits too long
+    asked = settings(tmp_path, belt={"travel_s": 1.6}, camera={"within_s": 0.4})
+    with running(asked, camera=camera) as found:
+        for _ in range(2):  # while the first is photographed for a second, the second waits too long
             item()
             time.sleep(0.15)
-        time.sleep(0.4)
+        time.sleep(0.9)
         item()
         time.sleep(0.3)
         assert found.told()["faults"] == []
@@ -204,7 +204,7 @@ def test_an_item_that_the_pusher_missed_is_told_and_the_next_is_not_hit(sorter, 
     made = sorter(camera=lambda: b"reject 1")
     time.sleep(0.7)
     before = len(made._pusher.told)
-    made.seen(time.monotonic() - 1.0)  # as if the machine had stood still: it was due 0.4 s ago
+    made.seen(time.monotonic() - 2.0)  # as if the machine had stood still: it was due 1.4 s ago
     time.sleep(0.2)
     assert len(made._pusher.told) == before
     assert made.missed == 1
