@@ -1,7 +1,10 @@
 """The demo's own judgement: it passes where the system is right, and fails where it is wrong."""
 
 import datetime as dt
+import io
+import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -93,6 +96,15 @@ def test_a_defect_in_review_is_held_back():
     of = truth()
     reviewed = {f"{at:04d}": "review" for at in range(81, 89)}
     assert failing(of, belt(of, **reviewed)) == []
+
+
+@pytest.mark.parametrize("area", [0.98, None])
+def test_the_auroc_is_where_the_service_wrote_it(area):
+    result = {"Version": 1, "AggregatedEvaluationResults": {"Metrics": {"ROCAUC": area, "F1Score": 0.9}}}
+    made = plant.Plant(None, {})
+    body = io.BytesIO(json.dumps(result).encode())
+    made.__dict__["s3"] = SimpleNamespace(get_object=lambda **_: {"Body": body})
+    assert demo._area(made, {"EvaluationResult": {"Bucket": "b", "Key": "k"}}) == area
 
 
 def test_folders_and_manifests_that_hold_labelled_photographs(tmp_path):
