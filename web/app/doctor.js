@@ -19,7 +19,7 @@ function Finding({ api, project, finding, at }) {
     <p class="quiet">${finding.remedy}</p>
     ${finding.sources.length > 0 &&
     html`<ul class="shots small">${finding.sources.map(
-      (source) => html`<li key=${source}><figure><${Picture} api=${api} project=${project} source=${source} alt=${nameOf(source)} px=${200} /><figcaption title=${source}>${nameOf(source)}</figcaption></figure></li>`,
+      (source) => html`<li key=${source}><figure><${Picture} api=${api} project=${project} source=${source} alt=${text.photographs.alt(nameOf(source))} px=${200} /><figcaption title=${source}>${nameOf(source)}</figcaption></figure></li>`,
     )}</ul>`}
     ${more > 0 && html`<p class="quiet">${said.more(value(more, "count"))}</p>`}
   </section>`;

@@ -14,7 +14,7 @@ const Alarm = ({ api, project, watch }) => html`<section class="card" aria-label
   <header><h3>${said.alarmOf(watch.finding.line, watch.finding.camera, said.measures[watch.finding.measure])}</h3><${Moment} at=${watch.until} /></header>
   <p>${watch.finding.words}</p>
   <p class="quiet">${said.numbers(value(watch.finding.size, "number"), watch.finding.p.toExponential(0), watch.finding.alpha.toExponential(0), value(watch.finding.n, "count"), value(watch.finding.reference, "count"))}</p>
-  <ul class="shots small">${(watch.finding.examples ?? []).map((source) => html`<li key=${source}><figure><${Picture} api=${api} project=${project} source=${source} alt=${nameOf(source)} px=${240} /><figcaption>${nameOf(source)}</figcaption></figure></li>`)}</ul>
+  <ul class="shots small">${(watch.finding.examples ?? []).map((source) => html`<li key=${source}><figure><${Picture} api=${api} project=${project} source=${source} alt=${text.photographs.alt(nameOf(source))} px=${240} /><figcaption>${nameOf(source)}</figcaption></figure></li>`)}</ul>
 </section>`;
 
 /** @param {{ api: import("../types/console").Api, [name: string]: any }} props */

@@ -42,7 +42,7 @@ function Content({ api, project, path, chosen, address }) {
     ${answer.verdicts.length > 0 && !answer.items && html`<p class="notice">${said.rests(answer.minutes)}</p>`}
     <ul class="shots belt" aria-label=${said.newest}>${answer.verdicts.map(
       (each) => html`<li key=${each.key} class=${`card shot ${each.verdict}`}>
-        <${Picture} api=${api} project=${project} source=${each.source} item=${each.item} masked=${each.masked} alt=${nameOf(each.source)} px=${240} />
+        <${Picture} api=${api} project=${project} source=${each.source} item=${each.item} masked=${each.masked} alt=${text.photographs.alt(nameOf(each.source))} px=${240} />
         <p><${Badge} state=${BADGES[each.verdict]} label=${said.verdicts[each.verdict]} /></p>
         <p class="quiet">${told(each)}${each.labels.length ? `: ${each.labels.join(", ")}` : ""}</p>
         <p class="quiet">${each.line} / ${each.camera} · <${Moment} at=${each.at} /></p>

@@ -561,6 +561,7 @@ export const text = {
   },
 
   photographs: {
+    alt: (name) => `Photograph ${name}`,
     notShown: (why) => `Cannot be shown: ${why}`,
     large: "Large",
     enlarge: (name) => `Show ${name} large`,
