@@ -17,6 +17,7 @@ _AGAIN = {
         "Lambda.ServiceException",
         "Lambda.TooManyRequestsException",
         "Lambda.SdkClientException",
+        "ApiError",  # of what hosts the model: busy, or at fault
         "ClientError",  # of an AWS API that the function calls; what is wrong with the photograph is no error
         "EndpointConnectionError",
         "ReadTimeoutError",

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from sextant.inspection import archive, detector, photograph
+from sextant.inspection import detector, photograph
 from sextant.inspection.api import limits
 from sextant.inspection.api.errors import ApiError
 from sextant.inspection.api.services import split
+from sextant.inspection.archive import load
 from sextant.inspection.crop import Crop
 from sextant.inspection.loop.arrival import PlaceError, arrival, item_of, told_time
 from sextant.inspection.loop.champion import NoModelError, answering
@@ -55,7 +56,7 @@ class Loaded:
         """The detector of a version's archive."""
         if version.name not in self.kept:
             bucket, key = split(version.archive)
-            self.kept[version.name] = archive.load(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+            self.kept[version.name] = load(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
             while len(self.kept) > _LOADED:
                 self.kept.popitem(last=False)
         self.kept.move_to_end(version.name)
