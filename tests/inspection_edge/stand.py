@@ -1,5 +1,6 @@
 """A belt for tests: photographs are words, and the model knows what they mean."""
 
+import time
 from pathlib import Path
 
 from sextant.inspection.edge.judging import Answer
@@ -26,6 +27,14 @@ def judge(body):
     """The local model: what the photograph's first word says."""
     verdict = body.decode().split()[0]
     return Answer(verdict, f"seen as {verdict}", 0.9, "model", brightness=100.0, sharpness=50.0, crop_ok=True)
+
+
+def wait_for(condition):
+    """What comes soon, and on a busy machine later."""
+    end = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)
 
 
 def products(*verdicts):

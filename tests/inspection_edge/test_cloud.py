@@ -17,7 +17,7 @@ from moto import mock_aws
 
 from sextant.inspection.edge import cloud, records
 from sextant.inspection.edge.records import WAITING, Record, Store
-from tests.inspection_edge.stand import settings
+from tests.inspection_edge.stand import settings, wait_for
 
 JPEG = b"\xff\xd8 a photograph"
 
@@ -177,13 +177,6 @@ def rejected(store, number):
     told = {"state": "pushed", "verdict": "reject", "judged_by": "local", "confidence": 0.9, "model": "m"}
     record = Record(f"item-{number}", number, at, forward=WAITING, **told)
     store.write(record, JPEG + bytes([number])).result()
-
-
-def wait_for(condition):
-    end = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def left(store):

@@ -16,7 +16,7 @@ from sextant.inspection.edge.devices import BoardError, CameraError, board, came
 from sextant.inspection.edge.judging import Answer
 from sextant.inspection.edge.running import running
 from sextant.inspection.edge.settings import Camera, ConfigurationError
-from tests.inspection_edge.stand import BEAM, settings
+from tests.inspection_edge.stand import BEAM, settings, wait_for
 
 
 def item(gap=0.1):
@@ -188,7 +188,7 @@ def test_items_that_nobody_judges_are_a_fault(tmp_path, model):
         time.sleep(0.35)
         for _ in range(5):
             item()
-        time.sleep(0.5)
+        wait_for(lambda: found.told()["faults"])
         assert found.told()["faults"] == ["The last 5 items were not judged, and pushed: no answer in time."]
         hanging.set()
 

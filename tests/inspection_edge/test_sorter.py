@@ -14,7 +14,7 @@ from sextant.inspection.edge.records import Store
 from sextant.inspection.edge.running import running
 from sextant.inspection.edge.simulation import simulate
 from sextant.inspection.edge.sorter import Sorter
-from tests.inspection_edge.stand import BEAM, PUSHER, judge, products, settings
+from tests.inspection_edge.stand import BEAM, PUSHER, judge, products, settings, wait_for
 
 
 def outcomes(done):
@@ -141,19 +141,19 @@ def test_what_cannot_be_recorded_does_not_pass_and_is_recorded_when_there_is_roo
     model()
     asked = settings(tmp_path)
     with running(asked, camera=lambda: b"accept") as found:
-        time.sleep(0.7)  # the belt is clear
+        wait_for(lambda: len(pin(PUSHER).states) == 3)  # the belt is clear
         pages = found.store._connection.execute("PRAGMA page_count").fetchone()[0]
         found.store._connection.execute(f"PRAGMA max_page_count = {pages}")
         found.sorter._camera = lambda: b"accept " + bytes(1 << 16)
         item()
-        time.sleep(0.3)
-        assert "full" in found.store.fault
+        wait_for(lambda: "full" in found.store.fault)
         assert found.told()["state"] == "fault"
-        time.sleep(0.5)
+        wait_for(lambda: len(pin(PUSHER).states) == 5)
         pushes = [bool(each.state) for each in pin(PUSHER).states]
         found.store._connection.execute("PRAGMA max_page_count = 1000000")
         item()
-        time.sleep(0.8)
+        wait_for(lambda: found.sorter.on_belt == 0)
+        time.sleep(0.2)
         assert found.told()["faults"] == []
     assert pushes == [False, True, False, True, False]  # while the belt clears, and once for the item
     with closing(records.reader(asked.store)) as connection:
