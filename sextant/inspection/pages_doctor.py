@@ -68,7 +68,8 @@ def examine(services: Services, name: str) -> model.Doctor:
     """Examines the datasets of a project and keeps what is found."""
     at = _now(services).isoformat(timespec="seconds")
     seen = _seen(services, name)
-    examples, left_out = {}, 0
+    examples: dict[str, list[Example]] = {}
+    left_out = 0
     for kind in KINDS:
         below = services.table.below(f"PROJECT#{name}", f"ENTRY#{kind}#")
         labelled = [item for _, item in below if item.get("label") is not None]
