@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
-from sextant.inspection import archive, detector, manifest, photograph
+from sextant.inspection import manifest
 from sextant.inspection.api.services import archive_uri, model_root, split
 from sextant.inspection.api.store import Put
 from sextant.inspection.loop.champion import champion, point
@@ -186,6 +186,9 @@ def freeze(services: Services, project: str, version: int) -> list[Entry]:
 
 
 def _compared(services: Services, load: Callable[[bytes], Detector], old: int, base: Mapping[str, Any]) -> Duel:
+    # Only the comparison itself looks at photographs: who reads or freezes has no numpy.
+    from sextant.inspection import archive, detector, photograph  # noqa: PLC0415
+
     project, new = base["project"], base["challenger"]
     if services.place.BACKEND in {"marketplace", "legacy"}:
         words = "What hosts the models of this environment keeps them to itself: compare and promote by hand."
