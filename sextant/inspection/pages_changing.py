@@ -27,7 +27,8 @@ _JOB = "sextant/console"
 """The job's name in the manifest lines of photographs that were labelled in the console."""
 _COPIERS = 16
 _MOST_OF_A_TRIAL = 500
-_MOST_ADDED = 5000
+_MOST_ADDED = 500
+"""Photographs at once: a request has half a minute. What is left over waits on, and the page says how many."""
 
 
 def create(desk: Desk, name: str) -> model.Done:
@@ -218,7 +219,7 @@ def verify(desk: Desk, name: str, asked: model.Verify, who: str) -> model.Done:
 
 
 def add(desk: Desk, name: str) -> model.Done:
-    """Adds every verified photograph of a project to its training dataset.
+    """Adds the verified photographs of a project to its training dataset, 500 at once.
 
     Raises:
         ApiError: there is no training dataset, or it is just being changed.

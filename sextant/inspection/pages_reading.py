@@ -7,6 +7,8 @@ import io
 import itertools
 import json
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from sextant.inspection.pages_desk import Desk
 
 KINDS: tuple[model.Kind, ...] = ("train", "test")
+_READERS = 16
 _COUNTED = 1000
 """What waits is counted up to here: a page that tells "1,000 or more" says enough."""
 _SHOWN = 200
@@ -51,7 +54,8 @@ VERIFIED = "VERIFIED#"
 
 def projects(desk: Desk) -> model.Projects:
     """All projects by name."""
-    return model.Projects(projects=tuple(_project(desk, name) for name in desk.journal.projects()))
+    with ThreadPoolExecutor(_READERS) as pool:
+        return model.Projects(projects=tuple(pool.map(partial(_project, desk), desk.journal.projects())))
 
 
 def project(desk: Desk, name: str) -> model.ProjectPage:

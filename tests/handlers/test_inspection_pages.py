@@ -209,3 +209,12 @@ def test_drift_tells_findings_and_alarms(ask):
     ]  # fmt: skip
     assert len(answer["alarms"]) == 1
     assert len(answer["alarms"][0]["finding"]["examples"]) == 3
+
+
+@pytest.mark.parametrize(("rate", "usd"), [(1, 0.001), (5, 0.0002)])
+def test_the_posts_cost_is_reproduced(world, rate, usd):
+    answer = json.loads(there.load(world)(event("GET", f"/api/inspection/costs?rate={rate}"))["body"])
+    service = next(each for each in answer["costs"] if each["backend"] == "lookoutvision")
+    assert service["usd_per_item"] == pytest.approx(usd)
+    assert {each["backend"] for each in answer["costs"]} >= {"lambda", "sagemaker", "edge"}
+    assert all(each["source"] and each["of"] for each in answer["prices"])

@@ -1,6 +1,6 @@
 // The versions of a project's model: trained live, compared with the champion, promoted, rolled back, hosted.
 import { useState } from "preact/hooks";
-import { value } from "./format.js";
+import { NOTHING, value } from "./format.js";
 import { html } from "./html.js";
 import { OfProject, Outcome } from "./of-project.js";
 import { Badge, Confirmed, Moment, Problem, Took, useAction } from "./parts.js";
@@ -76,7 +76,7 @@ function Content({ api, project, path }) {
         ${each.description && html`<p class="quiet">${each.description}</p>`}
         <dl>
           <div><dt>${said.created}</dt><dd><${Moment} at=${each.created} /></dd></div>
-          <div><dt>${said.took}</dt><dd><${Took} from=${each.created} seconds=${each.status === "TRAINING" ? null : (each.seconds ?? undefined) ?? 0} /></dd></div>
+          <div><dt>${said.took}</dt><dd>${each.status === "TRAINING" || each.seconds !== null ? html`<${Took} from=${each.created} seconds=${each.status === "TRAINING" ? null : each.seconds} />` : NOTHING}</dd></div>
           ${["f1", "precision", "recall"].map((name) => each[name] !== null && html`<div key=${name}><dt>${said.figures[name]}</dt><dd>${value(each[name], "share")}</dd></div>`)}
         </dl>
         ${each.status === "TRAINING" && html`<p role="status">${each.step ?? said.waiting} <a href=${link(["runs", "inspection", `${project}-${each.version}`])}>${said.follow}</a></p>`}
