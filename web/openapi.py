@@ -47,7 +47,9 @@ _SETTINGS: dict[str, object] = {
 # What the functions demand of their environment; nothing of it is in the document.
 _ENVIRONMENT = {
     **dict.fromkeys(("DATABASE", "WORKGROUP", "WORKFLOW", "BATCH_BUCKET", "RUNS_BUCKET"), "any"),
-    **dict.fromkeys(("TABLE", "BUCKET", "ACCOUNT_ID", "INGEST_FUNCTION", "PACKAGING_FUNCTION", "PREFIX", "IMAGE"), "any"),
+    **dict.fromkeys(
+        ("TABLE", "BUCKET", "ACCOUNT_ID", "INGEST_FUNCTION", "PACKAGING_FUNCTION", "PREFIX", "IMAGE"), "any"
+    ),
     **dict.fromkeys(("ROLE_ARN", "TRAINING_INSTANCE_TYPE", "METRICS", "AWS_REGION", "DOCTOR_FUNCTION"), "any"),
     "ENVIRONMENT": json.dumps(_SETTINGS),
     "AWS_DEFAULT_REGION": "eu-central-1",
