@@ -952,8 +952,8 @@ def _patch_jsonata() -> None:
     library = stepfunctions.jsonata.Jsonata
     compiled = library.jsonata
 
-    def patient(expression: str, timeout: int) -> Any:
-        return compiled(expression, timeout=timeout * JSONATA_PATIENCE)
+    def patient(expression: str, timeout: int | None = None) -> Any:  # none is given where it is only parsed
+        return compiled(expression, timeout=None if timeout is None else timeout * JSONATA_PATIENCE)
 
     library.jsonata = staticmethod(patient)
 

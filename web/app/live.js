@@ -33,8 +33,8 @@ function Content({ api, project, path, chosen, address }) {
     <div class="controls">${pick(said.line, "line", said.allLines, Object.keys(seen), line)}${pick(said.camera, "camera", said.allCameras, cameras, camera)}</div>
     ${answer &&
     html`<div class="grid">
-      ${[["items", answer.items], ["rejects", answer.rejects], ["reviews", answer.reviews]].map(
-        ([name, count]) => html`<section key=${name} class="card kpi span1"><h2>${said[name]}</h2><p class="figure">${value(count, "count")}${answer.cut && name === "items" ? "+" : ""}</p><p class="quiet">${name === "items" ? said.lastMinutes(answer.minutes) : share(Number(count), answer.items)}</p></section>`,
+      ${[["items", said.items, answer.items], ["rejects", said.rejects, answer.rejects], ["reviews", said.reviews, answer.reviews]].map(
+        ([name, title, count]) => html`<section key=${name} class="card kpi span1"><h2>${title}</h2><p class="figure">${value(count, "count")}${answer.cut && name === "items" ? "+" : ""}</p><p class="quiet">${name === "items" ? said.lastMinutes(answer.minutes) : share(Number(count), answer.items)}</p></section>`,
       )}
       <section class="card kpi span1"><h2>${said.rate}</h2><p class="figure">${value(answer.items / answer.minutes, "rate")}</p><p class="quiet">${said.perMinute}</p></section>
     </div>

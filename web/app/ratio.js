@@ -11,6 +11,7 @@ import { text } from "./strings.js";
 import { wilson } from "./version.js";
 
 const said = text.ratio;
+const COLUMNS = { items: said.items, anomalies: said.anomalies, rejects: said.rejects, reviews: said.reviews, ratio: said.ratio };
 const SPANS = ["1d", "3d", "1w", "2w", "1m", "3m", "6m"];
 const BY_HOUR = ["1d", "3d"]; // of longer windows the API tells days
 const SHARE = { unit: "share", adds: false, lower: null, upper: null, n: null };
@@ -56,7 +57,7 @@ export function reports(answer) {
 /** @param {{ places: Dashboard["places"] }} props */
 const Places = ({ places }) => html`<section class="card span4" aria-labelledby="places"><header><h2 id="places">${said.places}</h2></header>
   <div class="scroll" tabindex="0" role="region" aria-label=${text.reports.tableOf(said.places)}><table>
-    <thead><tr><th scope="col">${said.line}</th><th scope="col">${said.camera}</th>${["items", "anomalies", "rejects", "reviews", "ratio"].map((name) => html`<th key=${name} scope="col" class="number">${said[name]}</th>`)}<th scope="col" class="number">${text.reports.interval}</th></tr></thead>
+    <thead><tr><th scope="col">${said.line}</th><th scope="col">${said.camera}</th>${Object.entries(COLUMNS).map(([name, title]) => html`<th key=${name} scope="col" class="number">${title}</th>`)}<th scope="col" class="number">${text.reports.interval}</th></tr></thead>
     <tbody>${places.map((each) => html`<tr key=${`${each.line}/${each.camera}`}><th scope="row">${each.line || said.allLines}</th><td>${each.camera || said.allCameras}</td>${["items", "anomalies", "rejects", "reviews"].map((name) => html`<td key=${name} class="number">${value(each[name], "count")}</td>`)}<td class="number">${value(each.ratio, "share")}</td><td class="number">${interval(each.low, each.high, "share")}</td></tr>`)}</tbody>
   </table></div></section>`;
 
@@ -80,7 +81,7 @@ function Content({ api, project, path, chosen, address }) {
     ${whole &&
     html`<div class="grid spaced">
       <section class="card kpi span2"><h2>${said.ratio}</h2><p class="figure">${value(whole.ratio, "share")}</p><p class="quiet">${text.reports.interval} ${interval(between[0], between[1], "share")}</p><p class="quiet">${text.reports.n(value(whole.items, "count"), said.items.toLowerCase())}</p></section>
-      <section class="card kpi span2"><h2>${said.counts}</h2><dl>${figures.map(([name, count]) => html`<div key=${name}><dt>${said[name]}</dt><dd>${value(count, "count")}</dd></div>`)}</dl></section>
+      <section class="card kpi span2"><h2>${said.counts}</h2><dl>${figures.map(([name, count]) => html`<div key=${name}><dt>${COLUMNS[name]}</dt><dd>${value(count, "count")}</dd></div>`)}</dl></section>
       ${reports(answer).map((each) => html`<${Card} key=${`${span}${each.visual.id}`} slug=${`${project}-${span}`} source=${said.source} visual=${each.visual} dataset=${each.dataset} outcome=${each.outcome} busy=${false} filtered=${false} titles=${{}} known=${known(each)} choice=${NO_CHOICE} drill=${() => ""} chips=${() => []} retry=${refresh} clear=${() => {}} />`)}
       <${Places} places=${answer.places} />
     </div>`}`;
