@@ -77,7 +77,8 @@ suites: setup-dev
 	@touch $@
 
 extra-browser: .venv-browser/stamp setup-dev
-	.venv-browser/bin/pytest -m browser tests/browser tests/inspection_edge
+	.venv-browser/bin/pytest -m browser tests/browser
+	.venv-browser/bin/pytest -m browser tests/inspection_edge
 
 extra-spark: .venv-spark/stamp setup-dev
 	$(BIN)/pytest -m "spark and not slow"

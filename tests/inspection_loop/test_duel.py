@@ -9,9 +9,10 @@ from scipy.stats import mannwhitneyu
 
 from sextant.inspection.api.errors import ApiError
 from sextant.inspection.api.services import Place, Services
+from sextant.inspection.api.store import Put
 from sextant.inspection.loop import champion, shift
 from sextant.inspection.loop.champion import NoModelError
-from sextant.inspection.loop.duel import FEWEST, Answer, auroc, decide
+from sextant.inspection.loop.duel import FEWEST, Answer, Duel, auroc, decide, duels
 
 LABELS = [False] * 20 + [True] * 20
 
@@ -221,3 +222,9 @@ def test_a_shift_hosts_the_champion_and_its_end_stops_all(services):
 def test_a_shift_without_a_champion_hosts_the_newest_trained_version(services):
     shift.begin(services, "bracket", 1)
     assert services.backend.ready == {2}
+
+
+def test_a_duel_without_a_champion_is_read_again(services):
+    told = Duel(project="lego", challenger=1, decision="promote", words="It is the first.", at="2026-11-21T12:00:00Z")
+    services.table.commit(Put(("PROJECT#lego", "DUEL#000001"), told.model_dump(exclude_none=True), absent=False))
+    assert list(duels(services, "lego")) == [told]

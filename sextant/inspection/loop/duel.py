@@ -51,7 +51,7 @@ class Duel(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     project: str
-    champion: int | None
+    champion: int | None = None  # the first version has none to beat; the table keeps no empty members
     challenger: int
     decision: Decision
     words: str
