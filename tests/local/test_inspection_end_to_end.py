@@ -204,7 +204,8 @@ def test_the_time_of_taking_is_the_uploaders(plant, stream):
 
 @pytest.mark.usefixtures("stream")
 def test_what_cannot_be_used_is_in_quarantine_with_its_reason(plant):
-    found = {key: each.reason for key, each in plant.quarantine().items()}
+    # Other tests of this session leave photographs of trials there.
+    found = {key: each.reason for key, each in plant.quarantine().items() if key.startswith("incoming/")}
     assert found == plant.truth.corrupt
     assert all(each.detail for each in plant.quarantine().values())
 
@@ -268,7 +269,7 @@ def test_a_lamp_that_dims_is_found_and_no_other_camera(plant):
 
 def test_athena_counts_what_the_journal_holds(plant, stream):
     plant.call("Upkeep")
-    rows = query(plant, "SELECT * FROM anomaly_ratio WHERE span = '6m' ORDER BY line, camera")
+    rows = query(plant, "SELECT * FROM anomaly_ratio WHERE span = '6m' AND project = 'bracket' ORDER BY line, camera")
     records = plant.records().values()
 
     total = rows[0]
