@@ -262,7 +262,9 @@ def bench(
     for record in records:
         unit = record["unit"]
         peer = "" if record["peer"] is None else f"{record['peer']:.3g} {unit} ({record['peer_name']})"
-        ratio = "" if record["ratio"] is None else f"{record['ratio']:.2f} ± {record['spread']:.2f}"
+        ratio = "" if record["ratio"] is None else f"{record['ratio']:.2f}"
+        if ratio and record["spread"] is not None:  # none of what was measured once
+            ratio += f" ± {record['spread']:.2f}"
         ours, kept = f"{record['ours']:.3g} {unit}", "yes" if record["ok"] else "no"
         table.add_row(record["system"], record["name"], ours, peer, ratio, str(record["floor"]), kept)
     out.print(table)
