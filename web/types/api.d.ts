@@ -82,7 +82,7 @@ export type Download = { url: string; seconds: number };
 export type Drift = { latest: (Watch)[]; alarms: (Watch)[] };
 
 /** The outcome. `missed` and `false_rejects` are counts of champion and challenger; `p` is McNemar's exact one. `wins` are photographs that only the challenger gets right, `losses` those that only the champion does. */
-export type Duel = { project: string; champion: number | null; challenger: number; decision: "promote" | "keep"; words: string; at: string; normals?: number; anomalies?: number; left_out?: number; missed?: [number, number]; false_rejects?: [number, number]; auroc?: [number, number] | null; wins?: number; losses?: number; p?: number | null; promoted?: boolean };
+export type Duel = { project: string; champion?: number | null; challenger: number; decision: "promote" | "keep"; words: string; at: string; normals?: number; anomalies?: number; left_out?: number; missed?: [number, number]; false_rejects?: [number, number]; auroc?: [number, number] | null; wins?: number; losses?: number; p?: number | null; promoted?: boolean };
 
 /** A page of a dataset's photographs; `next` is the token of the following one. */
 export type Entries = { dataset: InspectionDataset; photographs: (Photograph)[]; next: string | null; may_change?: boolean };
