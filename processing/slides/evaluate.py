@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from sextant.slides import container, measuring, model
+from sextant import container
+from sextant.slides import measuring, model
 from sextant.slides.scores import ScoresError
 from sextant.storage import GoneError
 

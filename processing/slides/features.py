@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from sextant.slides import container, encoder, features
+from sextant import container
+from sextant.slides import encoder, features
 from sextant.slides.errors import RecordError
 
 

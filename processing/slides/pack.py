@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from sextant.slides.container import failing
+from sextant.container import failing
 from sextant.slides.pack import FEWEST_SHARDS, pack
 
 

@@ -8,9 +8,9 @@ import sys
 from pydantic import ValidationError
 
 from sextant import storage
+from sextant.container import InputError, failing
 from sextant.slides.cohort import gather, read_table
 from sextant.slides.cohort_tiling import clear_plan, publish_plan, quarantine
-from sextant.slides.container import InputError, failing
 from sextant.slides.plan import FRACTIONS, SALT, make_plan
 from sextant.slides.settings import TileSettings
 

@@ -8,8 +8,8 @@ import signal
 import sys
 import threading
 
+from sextant.container import failing, hosts
 from sextant.slides.cohort_tiling import tile_host
-from sextant.slides.container import failing, hosts
 from sextant.slides.pack import read_plan
 
 STOPPED = 128 + signal.SIGTERM

@@ -17,9 +17,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sextant import storage
+from sextant.container import InputError
 from sextant.slides.cohort_headers import EXTENSIONS, check_header
 from sextant.slides.companions import companions
-from sextant.slides.container import InputError
 from sextant.slides.errors import SlideError
 from sextant.slides.plan import Finding
 

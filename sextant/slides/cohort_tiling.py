@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 from sextant import storage
+from sextant.container import InputError
 from sextant.slides import store
 from sextant.slides.cohort import is_name
 from sextant.slides.companions import companions, fetch
-from sextant.slides.container import InputError
 from sextant.slides.errors import SlideError
 from sextant.slides.plan import Finding
 from sextant.slides.store import TiledSlide

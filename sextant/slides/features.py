@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from sextant import storage
-from sextant.slides import container, records, store, tfrecord, training_input
+from sextant import container, storage
+from sextant.container import InputError
 from sextant.slides import encoder as encoders
-from sextant.slides.container import InputError
+from sextant.slides import records, store, tfrecord, training_input
 from sextant.slides.manifest import Manifest
 
 if TYPE_CHECKING:

@@ -32,8 +32,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from sextant import storage
+from sextant.container import InputError
 from sextant.slides import store, tfrecord
-from sextant.slides.container import InputError
 from sextant.slides.errors import RecordError
 from sextant.slides.manifest import Manifest, ManifestSplit, Shard
 from sextant.slides.plan import Plan, PlannedSlide, Split, check_trainable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sextant.slides.container import InputError
+from sextant.container import InputError
 from sextant.slides.settings import TileSettings
 
 if TYPE_CHECKING:

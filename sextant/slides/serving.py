@@ -28,6 +28,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from PIL import Image
 
 from sextant import storage
+from sextant.model_server import JSON, Answer, RequestError
 from sextant.slides import encoder as encoders
 from sextant.slides import records, scores, tfrecord
 from sextant.slides.errors import RecordError
@@ -45,27 +46,10 @@ if TYPE_CHECKING:
     from sextant.slides.scores import TileScores
 
 TFRECORD = "application/x-tfrecord"
-JSON = "application/json"
 JSON_LINES = "application/jsonlines"
 IMAGES = ("image/jpeg", "image/png")
 WHITE = 255
 _TILES = 4  # dimensions: tile, row, column, colour
-
-
-class RequestError(Exception):
-    """A request that cannot be answered: `status` is HTTP's; the message names what was sent, reason and remedy."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer's body and its content type."""
-
-    content_type: str
-    body: bytes
 
 
 @dataclass(frozen=True, eq=False)

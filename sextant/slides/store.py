@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sextant import storage
-from sextant.slides.container import InputError
+from sextant.container import InputError
 from sextant.slides.summary import TileSummary  # noqa: TC001  pydantic reads the types of fields
 
 if TYPE_CHECKING:

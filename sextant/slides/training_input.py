@@ -10,7 +10,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from sextant.slides import container, tfrecord
+from sextant import container
+from sextant.slides import tfrecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

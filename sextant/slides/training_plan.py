@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sextant.slides import container, training_input
+from sextant import container
+from sextant.slides import training_input
 from sextant.slides.aggregate import Aggregation  # noqa: TC001  pydantic reads the types of fields
 from sextant.slides.manifest import Manifest, steps_per_epoch
 
@@ -47,10 +48,8 @@ def settings() -> FinetuneSettings:
     Raises:
         InputError: a hyperparameter is unknown or out of range.
     """
-    # The SDK adds hyperparameters of its own.
-    given = {name: each for name, each in container.hyperparameters().items() if not name.startswith("sagemaker_")}
     try:
-        found = FinetuneSettings.model_validate(given)
+        found = FinetuneSettings.model_validate(container.hyperparameters())
     except ValidationError as error:
         raise container.InputError(f"hyperparameters: {_told(error)}") from error
     if found.aggregation == "attention":

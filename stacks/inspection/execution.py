@@ -10,6 +10,7 @@ import aws_cdk.aws_iam as iam
 from constructs import Construct
 
 from stacks.building_blocks.grants import as_finding
+from stacks.building_blocks.jobs import grant_interfaces, grant_telling, vpc_config
 from stacks.building_blocks.nag import acknowledge
 from stacks.building_blocks.network import network
 from stacks.building_blocks.python_code import ROOT, image_context
@@ -48,15 +49,11 @@ class Execution(Construct):
         storage.grant_sources(self.role)
         storage.grant_data(self.role, writes=("projects/",))
         image.repository.grant_pull(self.role)
-        self._grant_telling()
+        grant_telling(self.role)
         place = network(self, environment)
-        self.network = (
-            {"SecurityGroupIds": [place.security_group.security_group_id], "Subnets": list(place.subnet_ids)}
-            if place
-            else {}
-        )
+        self.network = vpc_config(place) if place else {}
         if place:
-            self._grant_network()
+            grant_interfaces(self.role)
 
     def grant_manage(self, role: iam.Role) -> None:
         """Trainings, and with the backends that need them endpoints: made, asked about, deleted."""
@@ -120,52 +117,4 @@ class Execution(Construct):
             role,
             "Models of the service in this account: their projects are not known beforehand.",
             f"AwsSolutions-IAM5[Resource::{as_finding(role, models)}]",
-        )
-
-    def _grant_telling(self) -> None:
-        """Logs and metrics of jobs: SageMaker names the groups, and metrics have no resources at all."""
-        groups = cdk.Stack.of(self).format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name="/aws/sagemaker/*",
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-        self.role.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
-                resources=[groups],
-            )
-        )
-        self.role.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=["cloudwatch:PutMetricData"],
-                resources=["*"],
-                conditions={"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}},
-            )
-        )
-        acknowledge(
-            self.role,
-            "Metrics have no resource (their namespace is bound); a registry's token is the account's; SageMaker names "
-            "the log groups of its jobs.",
-            "AwsSolutions-IAM5[Resource::*]",
-            f"AwsSolutions-IAM5[Resource::{as_finding(self.role, groups)}]",
-        )
-
-    def _grant_network(self) -> None:
-        """SageMaker makes the jobs' network interfaces in the role's name."""
-        self.role.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=[
-                    "ec2:CreateNetworkInterface",
-                    "ec2:CreateNetworkInterfacePermission",
-                    "ec2:DeleteNetworkInterface",
-                    "ec2:DeleteNetworkInterfacePermission",
-                    "ec2:DescribeDhcpOptions",
-                    "ec2:DescribeNetworkInterfaces",
-                    "ec2:DescribeSecurityGroups",
-                    "ec2:DescribeSubnets",
-                    "ec2:DescribeVpcs",
-                ],
-                resources=["*"],  # an interface has no name before it exists
-            )
         )

@@ -11,8 +11,8 @@ import aws_cdk.aws_s3_assets as assets
 from aws_cdk.region_info import FactName
 from constructs import Construct
 
-from stacks.building_blocks.grants import as_finding, grant_read, grant_read_write
-from stacks.building_blocks.nag import acknowledge
+from stacks.building_blocks.grants import grant_read, grant_read_write
+from stacks.building_blocks.jobs import grant_interfaces, grant_telling, vpc_config
 from stacks.building_blocks.network import network
 from stacks.building_blocks.python_code import ROOT, archive, image_context
 from stacks.slides.steps import Jobs
@@ -57,18 +57,16 @@ class Execution(Construct):
         grant_read(self.role, slides)
         grant_read_write(self.role, runs)
         image.repository.grant_pull(self.role)
-        self._grant_telling()
+        grant_telling(self.role)
         place = network(self, environment)
         if place:
-            self._grant_network()
+            grant_interfaces(self.role)
         self._grant_encoder(environment.slides.encoder)
         self.torch = self._torch(environment.slides) if environment.slides.training == "finetune" else None
         self.jobs = Jobs(
             image=image.image_uri,
             role=self.role.role_arn,
-            network={"SecurityGroupIds": [place.security_group.security_group_id], "Subnets": list(place.subnet_ids)}
-            if place
-            else None,
+            network=vpc_config(place) if place else None,
         )
 
     def _grant_encoder(self, encoder: str) -> None:
@@ -102,51 +100,3 @@ class Execution(Construct):
             iam.PolicyStatement(actions=["s3:ListBucket"], resources=[code.bucket.bucket_arn])
         )
         return Torch(image=f"{registry}/{_REPOSITORY}:{_GPU if gpus else _CPU}", code=code.s3_object_url)
-
-    def _grant_telling(self) -> None:
-        """Logs and metrics of jobs: SageMaker names the groups, and metrics have no resources at all."""
-        groups = cdk.Stack.of(self).format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name="/aws/sagemaker/*",
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-        self.role.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
-                resources=[groups],
-            )
-        )
-        self.role.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=["cloudwatch:PutMetricData"],
-                resources=["*"],
-                conditions={"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}},
-            )
-        )
-        acknowledge(
-            self.role,
-            "Metrics have no resource (their namespace is bound); a registry's token is the account's; SageMaker names "
-            "the log groups of its jobs.",
-            "AwsSolutions-IAM5[Resource::*]",
-            f"AwsSolutions-IAM5[Resource::{as_finding(self.role, groups)}]",
-        )
-
-    def _grant_network(self) -> None:
-        """SageMaker makes the jobs' network interfaces in the role's name."""
-        self.role.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=[
-                    "ec2:CreateNetworkInterface",
-                    "ec2:CreateNetworkInterfacePermission",
-                    "ec2:DeleteNetworkInterface",
-                    "ec2:DeleteNetworkInterfacePermission",
-                    "ec2:DescribeDhcpOptions",
-                    "ec2:DescribeNetworkInterfaces",
-                    "ec2:DescribeSecurityGroups",
-                    "ec2:DescribeSubnets",
-                    "ec2:DescribeVpcs",
-                ],
-                resources=["*"],  # an interface has no name before it exists
-            )
-        )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from sextant.container import InputError
 from sextant.slides.cohort import Row, gather, read_table, slide_name
 from sextant.slides.cohort_headers import check_header
-from sextant.slides.container import InputError
 from sextant.slides.errors import SlideError
 from sextant.slides.plan import Plan, make_plan
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from sextant.container import InputError
 from sextant.slides import cohort_tiling, store
 from sextant.slides.cohort_tiling import clear_plan, publish_plan, quarantine, tile_host
 from sextant.slides.companions import fetch
-from sextant.slides.container import InputError
 from sextant.slides.plan import Finding, Plan, PlannedSlide
 from sextant.slides.settings import TileSettings
 from sextant.slides.tiling import TileSummary

@@ -9,8 +9,9 @@ import pytest
 import simplejpeg
 
 from processing.slides import features as step
-from sextant.slides import container, features, tfrecord
-from sextant.slides.container import InputError
+from sextant import container
+from sextant.container import InputError
+from sextant.slides import features, tfrecord
 from sextant.slides.errors import RecordError
 from sextant.slides.manifest import Manifest, ManifestSplit, Shard
 from sextant.slides.records import Tile, features_from_record, to_record

@@ -12,9 +12,9 @@ from dataclasses import replace
 import pytest
 
 from sextant import storage
+from sextant.container import InputError
 from sextant.slides import pack as packing
 from sextant.slides import tfrecord
-from sextant.slides.container import InputError
 from sextant.slides.manifest import Manifest
 from sextant.slides.pack import _passes, _shard_count, pack
 from sextant.slides.plan import Plan, PlannedSlide

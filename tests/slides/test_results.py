@@ -271,7 +271,7 @@ def test_scores_that_were_lost_are_noticed(tmp_path, left):
 
 def test_entry_point_tells_the_result_and_failures(tmp_path, monkeypatch, capsys):
     from processing.slides import evaluate
-    from sextant.slides import container
+    from sextant import container
 
     trained = run(tmp_path)
     model.save(trained, tmp_path / "model")

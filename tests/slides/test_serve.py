@@ -1,3 +1,4 @@
+import functools
 import hashlib
 import http.client
 import io
@@ -16,8 +17,8 @@ import pytest
 import simplejpeg
 from PIL import Image
 
-from sextant import storage
-from sextant.slides import container, features, measuring, model, scores, serving, tfrecord, training_input
+from sextant import container, model_server, storage
+from sextant.slides import features, measuring, model, scores, serving, tfrecord, training_input
 from sextant.slides.manifest import Manifest, ManifestSplit, Shard
 from sextant.slides.plan import Plan, PlannedSlide
 from sextant.slides.records import Tile, to_record
@@ -402,7 +403,8 @@ def test_model_is_refused_where_its_encoder_is_another(fitted, monkeypatch):
 
 @pytest.fixture
 def listening(service):
-    running = serve.Server(("127.0.0.1", 0), service, 1 << 20)
+    answer = functools.partial(serve.answer, service)
+    running = model_server.Server(("127.0.0.1", 0), answer, max_bytes=1 << 20, at_once=1)
     thread = threading.Thread(target=running.serve_forever)
     thread.start()
     yield running.server_address[1]

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from sextant.container import InputError
 from sextant.slides import training_plan
-from sextant.slides.container import InputError
 from sextant.slides.manifest import Manifest, ManifestSplit, Shard
 from sextant.slides.settings import TileSettings
 

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from sextant import storage
+from sextant import container, storage
 from sextant.inspection import manifest, mask_image, photograph, saving, training
 from sextant.inspection.examples import Example, InputError
 from sextant.inspection.patches import BackboneError
 from sextant.inspection.settings import DetectorSettings
-from training.inspection import container, serve
-from training.inspection.container import JobError
+from training.inspection import serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,9 +53,9 @@ def train() -> None:
             trained = training.train(examples, settings, report=_progress(), test=test)
         except ValidationError as error:
             told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-            raise JobError(f"{error.title}: {told}") from error
+            raise container.InputError(f"{error.title}: {told}") from error
         except (InputError, BackboneError, manifest.ManifestError) as error:
-            raise JobError(str(error)) from error
+            raise container.InputError(str(error)) from error
     saving.save(trained, container.opt_ml() / "model", project=project, version=version, model_arn=arn)
     _tell(trained)
 
@@ -67,7 +66,7 @@ def _settings(given: dict[str, str], folder: Path) -> DetectorSettings:
         try:
             values["rules"] = json.loads(values["rules"])
         except ValueError as error:
-            raise JobError(f"hyperparameter rules is no JSON: {error}") from error
+            raise container.InputError(f"hyperparameter rules is no JSON: {error}") from error
     settings = DetectorSettings.model_validate(values)
     if not storage.is_s3(settings.backbone):
         return settings
@@ -75,7 +74,7 @@ def _settings(given: dict[str, str], folder: Path) -> DetectorSettings:
     try:
         storage.download(settings.backbone, path)
     except storage.GoneError as error:
-        raise JobError(f"backbone {settings.backbone} is not there: give an object that exists") from error
+        raise container.InputError(f"backbone {settings.backbone} is not there: give an object that exists") from error
     return settings.model_copy(update={"backbone": f"file:{path}"})
 
 
@@ -85,7 +84,7 @@ def _entries(channel: str) -> list[Entry]:
     if not files and channel == "test":
         return []
     if len(files) != 1:
-        raise JobError(f"channel {channel} has {len(files)} files: give it one manifest")
+        raise container.InputError(f"channel {channel} has {len(files)} files: give it one manifest")
     with files[0].open("rb") as lines:
         return [_placed(each, folder) for each in manifest.entries(lines)]
 
@@ -99,7 +98,7 @@ def _placed(entry: Entry, folder: Path) -> Entry:
 
 def _example(entry: Entry, labels: Labels) -> Example:
     if entry.label is None:  # the caller left those out
-        raise JobError(f"{entry.source} has no label")
+        raise container.InputError(f"{entry.source} has no label")
     mask = _mask(entry, labels) if entry.mask and labels else None
     return Example(entry.source, entry.label, _body(entry.source), mask, labels if mask else {})
 

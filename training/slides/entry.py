@@ -7,7 +7,8 @@ import sys
 
 from pydantic import ValidationError
 
-from sextant.slides import container, encoder, features, model, training
+from sextant import container
+from sextant.slides import encoder, features, model, training
 from sextant.slides.errors import RecordError
 from sextant.slides.manifest import Manifest
 from training.slides import serve
@@ -21,10 +22,8 @@ def train() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     if container.hosts().count > 1:
         raise container.InputError("a head is trained on one instance: set InstanceCount to 1")
-    # The SDK adds hyperparameters of its own.
-    given = {name: each for name, each in container.hyperparameters().items() if not name.startswith("sagemaker_")}
     try:
-        settings = training.HeadSettings.model_validate(given)
+        settings = training.HeadSettings.model_validate(container.hyperparameters())
         manifest = Manifest.model_validate_json(_only_json("manifest"))
         network = encoder.load(settings.encoder)
         accounts = features.check_accounts(container.channel("accounts"), manifest, network)

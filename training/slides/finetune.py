@@ -29,7 +29,8 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
-from sextant.slides import container, metrics, model, training, training_input, training_plan
+from sextant import container
+from sextant.slides import metrics, model, training, training_input, training_plan
 from sextant.slides.aggregate import slide_scores, softmax, tempered
 from sextant.slides.evaluation import metric_line
 from sextant.slides.features import image_of

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
-from sextant.slides import container, training_plan
+from sextant import container
+from sextant.slides import training_plan
 
 PORT = "7777"
 """SageMaker's own launchers use it."""

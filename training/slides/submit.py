@@ -51,7 +51,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))  # of a program started by its path, Python knows the file's own folder only
 
 from sextant import storage  # noqa: E402
-from sextant.slides.container import InputError  # noqa: E402
+from sextant.container import InputError  # noqa: E402
 from sextant.slides.evaluation import METRIC_DEFINITIONS  # noqa: E402
 from sextant.slides.manifest import Manifest, steps_per_epoch  # noqa: E402
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sextant.slides import container
+from sextant import container
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_torn_configuration_is_told_with_its_path(root):
 
 
 def test_channels_and_hyperparameters(root):
-    put(root / "input/config/hyperparameters.json", {"epochs": "5"})
+    put(root / "input/config/hyperparameters.json", {"epochs": "5", "sagemaker_program": "the SDK's own"})
     put(root / "input/config/inputdataconfig.json", {"train": {"TrainingInputMode": "Pipe"}, "manifest": {}})
     assert container.hyperparameters() == {"epochs": "5"}
     assert container.input_mode("train") == "Pipe"

@@ -61,9 +61,16 @@ def hosts() -> Hosts:
 
 
 def hyperparameters() -> dict[str, str]:
-    """The training job's hyperparameters, all strings as SageMaker hands them over; empty without a job."""
+    """The training job's hyperparameters, all strings as SageMaker hands them over; empty without a job.
+
+    Those that SageMaker's SDK adds for containers of its own are left out.
+
+    Raises:
+        InputError: their file is no JSON object.
+    """
     path = opt_ml() / "input" / "config" / "hyperparameters.json"
-    return {str(name): str(value) for name, value in _json(path).items()} if path.is_file() else {}
+    given = _json(path) if path.is_file() else {}
+    return {str(name): str(value) for name, value in given.items() if not name.startswith("sagemaker_")}
 
 
 def channel(name: str) -> Path:
