@@ -210,7 +210,7 @@ def _epoch(job: Job, progress: Progress, pipe: int, save: Callable[[], None]) ->
     batches = _batches(job, _shuffled(_records(job, "train", pipe), seed))
     for _ in islice(batches, progress.step):
         """What was done before the stop is read again and passed over."""
-    started, losses = time.monotonic(), []
+    started, losses = time.monotonic(), list[float]()
     first = progress.step
     for step in range(first, job.steps):
         tiles = next(batches, None)
@@ -308,7 +308,7 @@ def _class_weights(packed: Manifest) -> NDArray[np.float64]:
 def _validated(job: Job, pipe: int) -> tuple[Validation, float]:
     """The validation split measured from all ranks' shares, and its temperature; the same on every rank."""
     job.network.eval()
-    found: list[tuple[TileFeatures, list[float]]] = []
+    found: list[TileFeatures] = []
     tiles = _records(job, "valid", pipe)
     with torch.inference_mode(), _precision(job.rank.device):
         while batch := _take(tiles, job.settings.batch_size):
@@ -452,7 +452,7 @@ def _check_export(job: Job, best: Best, graph: bytes, head: Head) -> None:
     with torch.inference_mode():  # in float32, as the graph
         expected = job.network(_input(images, job.rank.device)).float().cpu().numpy()
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    features = session.run([session.get_outputs()[0].name], {session.get_inputs()[0].name: images})[0]
+    features = np.asarray(session.run([session.get_outputs()[0].name], {session.get_inputs()[0].name: images})[0])
     largest = float(np.abs(head.outputs(features).logits - expected).max() / max(1.0, np.abs(expected).max()))
     _log.info("the exported graph's logits differ from the network's by %.2g of the largest", largest)
     if not largest <= EXPORT_TOLERANCE:
