@@ -393,6 +393,8 @@ def test_metrics_have_their_intervals_n_and_charts(open_page, site):
     titles = ["AUC by class", "Confusion matrix", "ROC curves", "Reliability", "Training"]
     assert page.locator("section.card:not(.kpi) h2").all_inner_texts() == titles
     assert page.locator(".plot svg").count() == len(titles)
+    axes = page.locator(".plot svg .role-axis-label text").all_text_contents()
+    assert not [each for each in axes if re.search(r"\de[+-]", each)], "numbers in full"
 
 
 def test_every_chart_has_its_table(open_page, site):

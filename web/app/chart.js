@@ -298,7 +298,7 @@ function lines(visual, dataset, report, series, width, look, peers) {
     ...(between[i] && { low: between[i][0] / by, high: between[i][1] / by }),
     tip: `${named(dataset, reference, each.key)}${each.entry.name ? `, ${each.entry.name}` : ""}: ${told(dataset, name, each.row)}`,
   }));
-  const x = { field: "k", ...(days ? dayAxis(report.order, width, days) : number ? { type: "quantitative", scale: { zero: false }, axis: { title: groupTitle(dataset, reference), grid: false, format: "~g", ...(report.order.every((each) => Number.isInteger(Number(each))) && { tickMinStep: 1 }) } } : nameAxis(report.order.map((each) => named(dataset, reference, each)), width, groupTitle(dataset, reference))) };
+  const x = { field: "k", ...(days ? dayAxis(report.order, width, days) : number ? { type: "quantitative", scale: { zero: false }, axis: { title: groupTitle(dataset, reference), grid: false, format: ",~f", ...(report.order.every((each) => Number.isInteger(Number(each))) && { tickMinStep: 1 }) } } : nameAxis(report.order.map((each) => named(dataset, reference, each)), width, groupTitle(dataset, reference))) };
   const y = { field: "y", ...channel, axis: { ...channel.axis, grid: true } };
   return {
     ...base(look),
