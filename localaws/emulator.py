@@ -324,7 +324,8 @@ def _process_environment(state: Path, port: int, console_port: int, *, auth: boo
     # The caller's own AWS settings must not reach the emulator: it would talk to a real account.
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     temporary = state / "tmp"
-    temporary.mkdir(exist_ok=True)
+    shutil.rmtree(temporary, ignore_errors=True)  # what functions unpacked, where they were killed
+    temporary.mkdir()
     return {
         **inherited,
         "AUTH": "true" if auth else "false",

@@ -166,9 +166,11 @@ def test_a_kill_loses_no_object_and_no_engine_record(state):
     for number in range(50):
         s3.put_object(Bucket="kept", Key=f"n/{number}", Body=str(number).encode())
     kill(running)  # at once: nothing had time for a snapshot
+    (state / "tmp" / "unpacked by a function").mkdir()
 
     again = start(state)
 
+    assert not (state / "tmp" / "unpacked by a function").exists()
     listed = client(again, "s3").list_objects_v2(Bucket="kept")["Contents"]
     assert len(listed) == 50
     assert client(again, "s3").get_object(Bucket="kept", Key="n/7")["Body"].read() == b"7"
