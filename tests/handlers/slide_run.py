@@ -41,7 +41,10 @@ OTHERS = {
     "T3": ("LUSC", "train", "P6"),
     "V1": ("LUAD", "valid", "P7"),
 }
-HISTORY = [{"step": 10, "train_loss": 0.7, "val_slide_auc": 0.6}, {"step": 100, "train_loss": 0.4, "val_slide_auc": 0.8}]
+HISTORY = [
+    {"step": 10, "train_loss": 0.7, "val_slide_auc": 0.6},
+    {"step": 100, "train_loss": 0.4, "val_slide_auc": 0.8},
+]
 
 
 def colour(column, row):

@@ -3,6 +3,7 @@
 import base64
 import datetime as dt
 import io
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ from sextant.inspection.loop import detection
 from sextant.inspection.loop.champion import NoModelError
 from sextant.inspection.loop.detection import SURE, Loaded, answered, examine
 from sextant.inspection.loop.journal import Quarantined, Record
+from sextant.inspection.settings import RejectRules
 
 KEY = "incoming/bracket/a/top/1.jpg"
 QUALITY = SimpleNamespace(brightness=100.0, sharpness=50.0)
@@ -30,10 +32,15 @@ def jpeg(width=120, height=90):
 class Store:
     """S3 with one photograph; what is put is kept."""
 
-    def __init__(self, body, fault="", size=None):
+    def __init__(self, body, fault="", size=None, settings=None):
         self.body, self.fault, self.size, self.asked, self.kept = body, fault, size, {}, {}
+        self.settings = settings
 
     def get_object(self, **asked):
+        if asked["Key"] == "projects/bracket/settings.json":
+            if self.settings is None:
+                raise ClientError({"Error": {"Code": "NoSuchKey", "Message": ""}}, "GetObject")
+            return {"Body": io.BytesIO(self.settings)}
         self.asked = asked
         if self.fault:
             raise ClientError({"Error": {"Code": self.fault, "Message": ""}}, "GetObject")
@@ -113,9 +120,23 @@ def test_the_mask_of_what_is_not_accepted_is_kept(monkeypatch):
     [(True, SURE, "reject"), (True, SURE - 0.01, "review"), (False, SURE, "accept"), (False, 0.4, "review")],
 )
 def test_an_answer_without_a_verdict_that_is_not_sure_goes_to_a_person(anomalous, confidence, verdict):
-    found = answered({"IsAnomalous": anomalous, "Confidence": confidence, "AnomalyMask": b"png"}, QUALITY)
+    answer = {"IsAnomalous": anomalous, "Confidence": confidence, "AnomalyMask": b"png"}
+    found = answered(answer, QUALITY, RejectRules())
     assert found.told["verdict"] == verdict
     assert (found.mask is None) == (verdict == "accept")
+
+
+def test_the_projects_own_rules_decide_where_the_answer_has_no_verdict(monkeypatch):
+    anomalies = [
+        {"Name": "background", "PixelAnomaly": {"TotalPercentageArea": 0.99, "Color": "#FFFFFF"}},
+        {"Name": "scratch", "PixelAnomaly": {"TotalPercentageArea": 0.01, "Color": "#FF0000"}},
+    ]
+    answer = {"IsAnomalous": True, "Confidence": 0.7, "Anomalies": anomalies}
+    verdicts = {}
+    for rules in ({}, {"min_confidence": 0.6}, {"min_confidence": 0.6, "min_area": {"scratch": 0.02}}):
+        store = Store(jpeg(), settings=json.dumps({"rules": rules}).encode())
+        verdicts[json.dumps(rules)] = look(monkeypatch, store, answer)["record"]["verdict"]
+    assert list(verdicts.values()) == ["review", "reject", "accept"]
 
 
 @pytest.mark.parametrize(
@@ -128,6 +149,7 @@ def test_an_answer_without_a_verdict_that_is_not_sure_goes_to_a_person(anomalous
         (Store(jpeg(), fault="NoSuchKey"), {}, "gone"),
         (Store(jpeg(), fault="PreconditionFailed"), {}, "gone"),
         (Store(jpeg()), {"key": "incoming/1.jpg"}, "wrong_place"),
+        (Store(jpeg(), settings=b'{"rules": {"min_labels": 0}}'), {}, "settings"),
         (Store(jpeg()), {"nobody": NoModelError("none hosted")}, "no_model_running"),
         (Store(jpeg()), {"nobody": NoModelError("no project", missing=True)}, "no_such_project"),
         (Store(jpeg()), {"answer": ApiError("ValidationException", 400, "a photograph it does not take")}, "refused"),

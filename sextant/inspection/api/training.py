@@ -50,11 +50,12 @@ def start(services: Services, version: Version, kinds: Iterable[str], kms_key: s
     root = model_root(services.place, version.project, version.number)
     channels = {"train": "training", "test": "test"}
     named = {"project_name": version.project, "model_version": str(version.number), "model_arn": version.arn}
-    settings = _settings(services, version.project)
+    given = settings(services, version.project)
+    told = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
     services.sagemaker.create_training_job(
         TrainingJobName=version.name,
         AlgorithmSpecification={"TrainingImage": services.place.IMAGE, "TrainingInputMode": "File"},
-        HyperParameters={**settings, **named},
+        HyperParameters={**told, **named},
         InputDataConfig=[_channel(channels[kind], f"{root}/{kind}.manifest") for kind in kinds],
         OutputDataConfig={"S3OutputPath": f"{root}/output"},
         ResourceConfig={
@@ -67,6 +68,19 @@ def start(services: Services, version: Version, kinds: Iterable[str], kms_key: s
         StoppingCondition={"MaxRuntimeInSeconds": limits.TRAINING_SECONDS},
         **({"VpcConfig": services.place.NETWORK} if services.place.NETWORK else {}),
     )
+
+
+def settings(services: Services, project: str) -> Document:
+    """The detector's settings that a project has of its own, by name."""
+    key = f"projects/{project}/settings.json"
+    try:
+        body = services.s3.get_object(Bucket=services.place.BUCKET, Key=key)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchKey":
+            raise
+        return {}
+    given: Document = json.loads(body)
+    return given
 
 
 def free_slot(services: Services) -> int | None:
@@ -201,15 +215,6 @@ def _end(job: Mapping[str, Any]) -> float:
 
 def _below(prefix: str, name: str) -> str:
     return f"{prefix.rstrip('/')}/{name}" if prefix else name
-
-
-def _settings(services: Services, project: str) -> dict[str, str]:
-    key = f"projects/{project}/settings.json"
-    try:
-        body = services.s3.get_object(Bucket=services.place.BUCKET, Key=key)["Body"].read()
-    except services.s3.exceptions.NoSuchKey:
-        return {}
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in json.loads(body).items()}
 
 
 def _channel(name: str, uri: str) -> Document:

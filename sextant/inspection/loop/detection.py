@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from sextant.inspection import detector, photograph
-from sextant.inspection.api import limits
+from sextant.inspection.api import limits, training
 from sextant.inspection.api.errors import ApiError
 from sextant.inspection.api.services import split
 from sextant.inspection.archive import load
@@ -20,6 +20,8 @@ from sextant.inspection.crop import Crop
 from sextant.inspection.loop.arrival import PlaceError, arrival, item_of, told_time
 from sextant.inspection.loop.champion import NoModelError, answering
 from sextant.inspection.loop.journal import NO_MODEL, Quarantined, Record
+from sextant.inspection.rules import verdict as verdict_of
+from sextant.inspection.settings import RejectRules
 
 if TYPE_CHECKING:
     from sextant.inspection.api.services import Document, Services, Version
@@ -169,7 +171,11 @@ def _examined(services: Services, loaded: Loaded, version: Version, body: bytes)
         if error.status != 400:
             raise
         raise UnusableError("refused", error.message) from error
-    return answered(answer, detector.see(pixels, _WHOLE, _SIZE).quality)
+    try:
+        rules = RejectRules.model_validate(training.settings(services, version.project).get("rules", {}))
+    except ValueError as error:
+        raise UnusableError("settings", f"settings.json of project {version.project}: {error}") from error
+    return answered(answer, detector.see(pixels, _WHOLE, _SIZE).quality, rules)
 
 
 def told(detection: Detection) -> Examined:
@@ -189,26 +195,41 @@ def told(detection: Detection) -> Examined:
     return Examined(found, detector.mask_png(detection) if shown else None)
 
 
-def answered(answer: Document, quality: Quality) -> Examined:
-    """What a record keeps of a DetectAnomalyResult, which tells no verdict: below `SURE` a person looks.
+def answered(answer: Document, quality: Quality, rules: RejectRules) -> Examined:
+    """What a record keeps of a DetectAnomalyResult, which tells no verdict: the project's rules give it.
 
     Args:
         answer: IsAnomalous and Confidence, and of segmentation Anomalies and AnomalyMask.
         quality: of the photograph.
+        rules: of the project; where they name no confidence, a person looks below `SURE`.
     """
     is_anomalous, confidence = bool(answer["IsAnomalous"]), float(answer["Confidence"])
-    verdict = "review" if confidence < SURE else "reject" if is_anomalous else "accept"
+    anomalies = [(each["Name"], *_painted(each)) for each in answer.get("Anomalies", [])]
+    sure = SURE if rules.min_confidence is None else rules.min_confidence
+    verdict, reason = verdict_of(
+        rules.model_copy(update={"min_confidence": sure}),
+        is_anomalous=is_anomalous,
+        confidence=confidence,
+        anomalies=anomalies,
+        product_found=True,  # such a model tells nothing of where it looked
+    )
     found = {
         "is_anomalous": is_anomalous,
         "confidence": confidence,
         "verdict": verdict,
-        "reason": f"confidence below {SURE:.0%}" if verdict == "review" else "",
-        "labels": [each["Name"] for each in answer.get("Anomalies", []) if each["Name"] != "background"],
+        "reason": reason,
+        "labels": [name for name, _, _ in anomalies[1:]],
         "brightness": quality.brightness,
         "sharpness": quality.sharpness,
-        "crop_ok": True,  # such a model tells nothing of where it looked
+        "crop_ok": True,
     }
     mask = answer.get("AnomalyMask")
     # Of our own endpoint it is base64 text, of the service's client bytes.
     body = base64.b64decode(mask) if isinstance(mask, str) else mask
     return Examined(found, body if body and verdict != "accept" else None)
+
+
+def _painted(anomaly: Document) -> tuple[str, float]:
+    """Colour and share of the photograph, from 0 to 1, of one of a segmentation's Anomalies."""
+    told = anomaly.get("PixelAnomaly", {})
+    return str(told.get("Color", "")), float(told.get("TotalPercentageArea", 0))
