@@ -1,6 +1,7 @@
 """The embedded AWS with the local stage deployed, shared by every suite that needs the whole of it."""
 
 import json
+import os
 import shutil
 import socket
 from dataclasses import dataclass
@@ -24,9 +25,10 @@ def pytest_configure(config):
         settings.load_profile("patient")
 
 
-def pytest_collection_modifyitems(config, items):
+@pytest.hookimpl(tryfirst=True)  # xdist's own reads the marks
+def pytest_collection_modifyitems(items):
     """Where several workers share the suite, one has all tests of what takes long to make, and others go by file."""
-    if not config.getoption("numprocesses", default=None):
+    if "PYTEST_XDIST_WORKER" not in os.environ:
         return
     for item in items:
         file = item.nodeid.partition("::")[0]

@@ -184,7 +184,7 @@ def test_a_sorter_whose_pusher_is_gone_ends_so_that_it_is_started_again(tmp_path
 def test_items_that_nobody_judges_are_a_fault(tmp_path, model):
     hanging = threading.Event()
     model()
-    with running(settings(tmp_path, belt={"travel_s": 0.3}), camera=lambda: hanging.wait(20) and b"accept 1") as found:
+    with running(settings(tmp_path, belt={"travel_s": 0.3}), camera=lambda: hanging.wait(90) and b"accept 1") as found:
         time.sleep(0.35)
         for _ in range(5):
             item()
