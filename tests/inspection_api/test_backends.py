@@ -129,6 +129,11 @@ def described(aws, status=None, **told):
     aws.told.add_response("describe_endpoint", answer, ENDPOINT)
 
 
+def parts_deleted(aws):
+    aws.told.add_response("delete_endpoint_config", {}, {"EndpointConfigName": VERSION.name})
+    aws.told.add_response("delete_model", {}, {"ModelName": VERSION.name})
+
+
 def test_an_endpoint_is_made_for_a_start_and_deleted_with_all_its_parts_for_a_stop(aws):
     backend = endpoint(aws)
     container = {"Image": PLACE.IMAGE, "ModelDataUrl": VERSION.archive}
@@ -145,16 +150,61 @@ def test_an_endpoint_is_made_for_a_start_and_deleted_with_all_its_parts_for_a_st
     aws.told.add_response("create_endpoint", {"EndpointArn": ARN}, ENDPOINT | {"EndpointConfigName": VERSION.name})
     assert backend.start(VERSION, 2) == "STARTING_HOSTING"
     described(aws, "Creating")
-    assert backend.state(VERSION, "STARTING_HOSTING") == ("STARTING_HOSTING", "")
+    assert backend.settle(VERSION, "STARTING_HOSTING") == ("STARTING_HOSTING", "")
     described(aws, "InService")
-    assert backend.state(VERSION, "STARTING_HOSTING") == ("HOSTED", "")
+    assert backend.settle(VERSION, "STARTING_HOSTING") == ("HOSTED", "")
+    described(aws, "InService")
     aws.told.add_response("delete_endpoint", {}, ENDPOINT)
-    aws.told.add_response("delete_endpoint_config", {}, {"EndpointConfigName": VERSION.name})
-    aws.told.add_response("delete_model", {}, {"ModelName": VERSION.name})
-    described(aws, "Deleting")
+    parts_deleted(aws)
     assert backend.stop(VERSION) == "STOPPING_HOSTING"
+    described(aws, "Deleting")
+    parts_deleted(aws)
+    assert backend.settle(VERSION, "STOPPING_HOSTING") == ("STOPPING_HOSTING", "")
     described(aws)
-    assert backend.state(VERSION, "STOPPING_HOSTING") == ("TRAINED", "")
+    parts_deleted(aws)
+    assert backend.settle(VERSION, "STOPPING_HOSTING") == ("TRAINED", "")
+
+
+IN_PROGRESS = f'Cannot update in-progress endpoint "{ARN}".'
+
+
+def test_an_endpoint_that_is_stopped_while_it_is_made_is_deleted_as_soon_as_sagemaker_lets_one(aws):
+    backend = endpoint(aws)
+    for status in ("Creating", "Updating"):
+        described(aws, status)
+        aws.told.add_client_error("delete_endpoint", "ValidationException", IN_PROGRESS)
+        assert backend.settle(VERSION, "STOPPING_HOSTING") == ("STOPPING_HOSTING", ""), "its configuration stays, too"
+    described(aws, "InService")
+    aws.told.add_response("delete_endpoint", {}, ENDPOINT)
+    parts_deleted(aws)
+    assert backend.settle(VERSION, "STOPPING_HOSTING") == ("STOPPING_HOSTING", "")
+
+
+def test_a_deletion_that_was_throttled_is_done_by_whoever_asks_next(aws):
+    backend = endpoint(aws)
+    described(aws, "InService")
+    aws.told.add_client_error("delete_endpoint", "ThrottlingException", "Rate exceeded")
+    with pytest.raises(ClientError, match="Throttling"):
+        backend.stop(VERSION)
+    described(aws, "Failed")
+    aws.told.add_response("delete_endpoint", {}, ENDPOINT)
+    parts_deleted(aws)
+    assert backend.settle(VERSION, "STOPPING_HOSTING") == ("STOPPING_HOSTING", "")
+
+
+@pytest.mark.parametrize("status", ["Creating", "InService", "Failed", None])
+@pytest.mark.parametrize("state", ["STARTING_HOSTING", "STOPPING_HOSTING"])
+def test_who_only_asks_changes_nothing(aws, status, state):
+    described(aws, status)  # any other call has no answer here
+    assert (
+        endpoint(aws).state(GROWING, state)[0]
+        in {
+            "Creating": {state},
+            "InService": {"HOSTED" if state == "STARTING_HOSTING" else state},
+            "Failed": {"HOSTING_FAILED" if state == "STARTING_HOSTING" else state},
+            None: {"HOSTING_FAILED" if state == "STARTING_HOSTING" else "TRAINED"},
+        }[status]
+    )
 
 
 def test_a_start_that_comes_again_uses_what_is_there_and_a_stop_what_is_gone(aws):
@@ -162,19 +212,25 @@ def test_a_start_that_comes_again_uses_what_is_there_and_a_stop_what_is_gone(aws
     for call in ("create_model", "create_endpoint_config", "create_endpoint"):
         aws.told.add_client_error(call, "ValidationException", "Cannot create already existing thing")
     assert backend.start(VERSION, 1) == "STARTING_HOSTING"
-    for call in ("delete_endpoint", "delete_endpoint_config", "delete_model"):
-        aws.told.add_client_error(call, "ValidationException", "Could not find it")
     described(aws)
+    for call in ("delete_endpoint_config", "delete_model"):
+        aws.told.add_client_error(call, "ValidationException", "Could not find it")
     assert backend.stop(VERSION) == "TRAINED"
+    described(aws)
+    aws.told.add_client_error("delete_endpoint_config", "ValidationException", "It is in use")
+    with pytest.raises(ClientError, match="in use"):
+        backend.stop(VERSION)
 
 
 def test_an_endpoint_that_fails_is_deleted_and_tells_why(aws):
     backend = endpoint(aws)
     described(aws, "Failed", FailureReason="no capacity")
     aws.told.add_response("delete_endpoint", {}, ENDPOINT)
-    assert backend.state(VERSION, "STARTING_HOSTING") == ("HOSTING_FAILED", "no capacity")
+    parts_deleted(aws)
+    assert backend.settle(VERSION, "STARTING_HOSTING") == ("HOSTING_FAILED", "no capacity")
     described(aws)
-    assert backend.state(VERSION, "STARTING_HOSTING")[0] == "HOSTING_FAILED"
+    parts_deleted(aws)
+    assert backend.settle(VERSION, "STARTING_HOSTING")[0] == "HOSTING_FAILED"
 
 
 GROWING = dataclasses.replace(VERSION, units=2, most_units=5)
@@ -196,26 +252,28 @@ def test_instances_follow_the_requests_up_to_the_most_inference_units(aws):
               "TargetTrackingScalingPolicyConfiguration":
               {"TargetValue": 300.0, "PredefinedMetricSpecification": tracked}}  # fmt: skip
     aws.scaled.add_response("put_scaling_policy", {"PolicyARN": ARN, "Alarms": []}, VARIANT | policy)
-    assert backend.state(GROWING, "STARTING_HOSTING") == ("HOSTED", "")
+    assert backend.settle(GROWING, "STARTING_HOSTING") == ("HOSTED", "")
     described(aws, "InService", **SERVING)
     aws.scaled.add_response("deregister_scalable_target", {}, VARIANT)
-    for call in ("delete_endpoint", "delete_endpoint_config", "delete_model"):
-        aws.told.add_response(call, {})
-    described(aws)
-    assert backend.stop(GROWING) == "TRAINED"
+    aws.told.add_response("delete_endpoint", {}, ENDPOINT)
+    parts_deleted(aws)
+    assert backend.stop(GROWING) == "STOPPING_HOSTING"
+    described(aws, "Creating")  # without variants
+    aws.told.add_client_error("delete_endpoint", "ValidationException", IN_PROGRESS)
+    assert backend.stop(GROWING) == "STOPPING_HOSTING"
 
 
 def test_scaling_that_is_refused_costs_neither_start_nor_stop(aws):
     backend = endpoint(aws)
     described(aws, "InService", **SERVING)
     aws.scaled.add_client_error("register_scalable_target", "AccessDeniedException", "no", 400)
-    state, told = backend.state(GROWING, "STARTING_HOSTING")
+    state, told = backend.settle(GROWING, "STARTING_HOSTING")
     assert (state, "stays at 2 units" in told, "AccessDenied" in told) == ("HOSTED", True, True)
-    described(aws)
-    for call in ("delete_endpoint", "delete_endpoint_config", "delete_model"):
-        aws.told.add_response(call, {})
-    described(aws)
-    assert backend.stop(GROWING) == "TRAINED"
+    described(aws, "InService", **SERVING)
+    aws.scaled.add_client_error("deregister_scalable_target", "ObjectNotFoundException", "no", 400)
+    aws.told.add_response("delete_endpoint", {}, ENDPOINT)
+    parts_deleted(aws)
+    assert backend.stop(GROWING) == "STOPPING_HOSTING"
 
 
 def answers(aws, document):
@@ -245,9 +303,9 @@ def test_awss_algorithm_is_hosted_by_its_own_configuration(aws):
     backend = endpoint(aws, BACKEND="marketplace", ENDPOINT_CONFIG="aws-defects")
     aws.told.add_response("create_endpoint", {"EndpointArn": ARN}, ENDPOINT | {"EndpointConfigName": "aws-defects"})
     assert backend.start(VERSION, 1) == "STARTING_HOSTING"
+    described(aws, "InService")
     aws.told.add_response("delete_endpoint", {}, ENDPOINT)
-    described(aws)
-    assert backend.stop(VERSION) == "TRAINED"
+    assert backend.stop(VERSION) == "STOPPING_HOSTING"
 
 
 class Service:
@@ -283,7 +341,7 @@ def test_the_old_service_answers_by_its_own_words():
     assert backend.detect(VERSION, JPEG, "image/jpeg") == RESULT
     with pytest.raises(ApiError, match="ValidationException: no image"):
         backend.detect(VERSION, b"", "image/jpeg")
-    assert backend.stop(VERSION) == "TRAINED"
+    assert backend.stop(VERSION) == "HOSTED", "what it refuses to stop is as it tells"
 
 
 def test_requests_are_signed_for_api_gateway_and_for_the_old_service_as_it_was(monkeypatch):

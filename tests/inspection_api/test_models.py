@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from sextant.inspection.api import packaging, training
+from sextant.inspection.api import models, packaging, training
 from tests.inspection_api.stand import ACCOUNT, JPEG, PLACE, PNG, REGION, RESULT, client_error, refused
 
 ONE = {"ProjectName": "lego", "ModelVersion": "1"}
@@ -233,6 +233,103 @@ def test_hosting_that_takes_its_time_is_asked_about(api):
     api.client.start_model(**ONE, MinInferenceUnits=1)
     api.backend.told = ("HOSTED", "")
     assert api.client.detect_anomalies(**ONE, Body=PNG, ContentType="image/png")
+
+
+class Slow:
+    """A backend whose endpoint SageMaker is still making: it cannot be deleted yet."""
+
+    def __init__(self, api):
+        self.endpoint, self.settled = None, []
+        api.backend.start, api.backend.stop = self.start, self.stop
+        api.backend.state, api.backend.settle = self.state, self.settle
+
+    def start(self, _version, _units):
+        self.endpoint = "Creating"
+        return "STARTING_HOSTING"
+
+    def stop(self, version):
+        return self.settle(version, "STOPPING_HOSTING")[0]
+
+    def state(self, _version, state):
+        if self.endpoint is None:
+            return ("TRAINED" if state == "STOPPING_HOSTING" else "HOSTING_FAILED"), ""
+        return ("HOSTED" if (self.endpoint, state) == ("InService", "STARTING_HOSTING") else state), ""
+
+    def settle(self, version, state):
+        self.settled.append(state)
+        reached = self.state(version, state)
+        if state == "STOPPING_HOSTING" and self.endpoint == "InService":
+            self.endpoint = None
+        return reached
+
+
+def test_a_model_that_is_stopped_while_it_starts_ends_without_an_endpoint(api):
+    api.project("lego", normal=12)
+    api.trained()
+    slow = Slow(api)
+    api.client.start_model(**ONE, MinInferenceUnits=1)
+    for _ in range(2):  # the second time because the first may have been lost
+        assert api.client.stop_model(**ONE)["Status"] == "STOPPING_HOSTING"
+    assert status(api) == "STOPPING_HOSTING"
+    slow.endpoint = "InService"
+    models.settle_hosting(api.services, "lego")
+    assert slow.endpoint is None
+    models.settle_hosting(api.services, "lego")
+    assert status(api) == "TRAINED"
+    before = len(slow.settled)
+    models.settle_hosting(api.services, "lego")
+    assert len(slow.settled) == before, "nothing is on its way"
+
+
+@pytest.mark.parametrize("meanwhile", ["stop_model", "describe_model"])
+def test_an_endpoint_that_comes_after_its_version_was_stopped_or_given_up_goes_again(api, meanwhile):
+    api.project("lego", normal=12)
+    api.trained()
+    slow = Slow(api)
+
+    def start(version, units):
+        getattr(api.client, meanwhile)(**ONE)  # before SageMaker has anything
+        return slow.start(version, units)
+
+    api.backend.start = start
+    api.client.start_model(**ONE, MinInferenceUnits=1)
+    assert status(api) == "STOPPING_HOSTING"
+    slow.endpoint = "InService"
+    status(api)
+    assert (slow.endpoint, status(api)) == (None, "TRAINED")
+
+
+def test_a_model_whose_endpoint_is_still_there_is_not_deleted(api, monkeypatch):
+    api.project("lego", normal=12)
+    api.trained()
+    slow = Slow(api)
+    failing = client_error("ThrottlingException", "slow down", "CreateEndpoint")
+    with monkeypatch.context() as patch:
+        patch.setattr(api.backend, "start", lambda *_: (_ for _ in ()).throw(failing))
+        refused("InternalServerException", lambda: api.client.start_model(**ONE, MinInferenceUnits=1))
+    slow.endpoint = "Creating"  # SageMaker had begun all the same
+    refused("ConflictException", lambda: api.client.delete_model(**ONE), "still being stopped")
+    assert status(api) == "STOPPING_HOSTING"
+    slow.endpoint = "InService"
+    status(api)
+    api.client.delete_model(**ONE)
+    refused("ResourceNotFoundException", lambda: api.client.describe_model(**ONE))
+
+
+def test_who_may_only_look_sees_what_is_hosted_and_changes_nothing(api):
+    api.project("lego", normal=12)
+    api.trained()
+    slow = Slow(api)
+    api.client.start_model(**ONE, MinInferenceUnits=1)
+    slow.endpoint = "InService"
+    version, item = models.observed(api.services, "lego", "1")
+    assert (version.number, item["status"]) == (1, "HOSTED")
+    assert slow.settled == []
+    assert [each["Status"] for each in api.client.list_models(ProjectName="lego")["Models"]] == ["STARTING_HOSTING"]
+    api.train()
+    api.finish(list(api.sagemaker.jobs)[-1])
+    assert models.observed(api.services, "lego", "2")[1]["status"] == "TRAINING", "others bring it to its end"
+    assert status(api, "2") == "TRAINED"
 
 
 def test_hosting_that_is_refused_fails_and_may_be_tried_again(api, monkeypatch):

@@ -93,6 +93,8 @@ class Hosting:
     def state(self, version, _state):
         return ("HOSTED" if version.number in self.ready else "TRAINED"), ""
 
+    settle = state
+
 
 @pytest.fixture
 def services(table):
@@ -173,6 +175,8 @@ class _Slow:
 
     def state(self, _version, state):
         return state, ""
+
+    settle = state
 
 
 def test_a_champion_is_promoted_without_hosting_where_nothing_runs(services):

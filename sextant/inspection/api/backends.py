@@ -66,6 +66,8 @@ class Lambda:
         """A start or stop that was interrupted is at its end all the same."""
         return _ENDED.get(state, state), ""
 
+    settle = state
+
     def detect(self, version: Version, body: bytes, content_type: str) -> Document:  # noqa: ARG002 - it is checked
         """See `Backend.detect`."""
         # Only where photographs are answered: the API's other functions have no onnxruntime.
@@ -113,32 +115,22 @@ class SageMakerEndpoint:
         return "STARTING_HOSTING"
 
     def stop(self, version: Version) -> HostingState:
-        """Deletes the endpoint and what was made for it."""
-        if version.most_units > version.units:
-            self._unscaled(version)
-        _gone(self._sagemaker.delete_endpoint, EndpointName=version.name)
-        if not self._foreign:
-            _gone(self._sagemaker.delete_endpoint_config, EndpointConfigName=version.name)
-            _gone(self._sagemaker.delete_model, ModelName=version.name)
-        return self.state(version, "STOPPING_HOSTING")[0]
+        """Deletes the endpoint and what was made for it; while it is still being made, `settle` must do it later."""
+        return self.settle(version, "STOPPING_HOSTING")[0]
 
     def state(self, version: Version, state: HostingState) -> tuple[HostingState, str]:
-        """See `Backend.state`; an endpoint that could not be made is deleted, so that it can be made again."""
-        try:
-            found = self._sagemaker.describe_endpoint(EndpointName=version.name)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ValidationException":
-                raise
-            lost = "The endpoint is not there any more."
-            return ("TRAINED", "") if state == "STOPPING_HOSTING" else ("HOSTING_FAILED", lost)
-        match found["EndpointStatus"]:
-            case "InService" if state == "STARTING_HOSTING":
-                return "HOSTED", self._scaled(version, found)
-            case "Failed":
-                _gone(self._sagemaker.delete_endpoint, EndpointName=version.name)
-                return "HOSTING_FAILED", str(found.get("FailureReason", ""))
-            case _:
-                return state, ""
+        """See `Backend.state`."""
+        return _reached(self._endpoint(version), state)
+
+    def settle(self, version: Version, state: HostingState) -> tuple[HostingState, str]:
+        """Has an endpoint that came up scale, and deletes one that failed or is to be stopped: as often as it takes."""
+        found = self._endpoint(version)
+        reached, told = _reached(found, state)
+        if state == "STOPPING_HOSTING" or reached == "HOSTING_FAILED":
+            self._delete(version, found)
+        elif reached == "HOSTED" and found is not None:
+            told = self._scaled(version, found)
+        return reached, told
 
     def detect(self, version: Version, body: bytes, content_type: str) -> Document:
         """See `Backend.detect`."""
@@ -152,6 +144,33 @@ class SageMakerEndpoint:
                 raise invalid(f"The photograph cannot be used: {told}") from error
             raise internal(f"The endpoint failed: {told}") from error
         return _result(json.loads(answer["Body"].read()))
+
+    def _endpoint(self, version: Version) -> Mapping[str, Any] | None:
+        """The endpoint as SageMaker describes it, None where there is none."""
+        try:
+            found: Mapping[str, Any] = self._sagemaker.describe_endpoint(EndpointName=version.name)
+        except ClientError as error:
+            if not _not_there(error):
+                raise
+            return None
+        return found
+
+    def _delete(self, version: Version, found: Mapping[str, Any] | None) -> None:
+        """Deletes an endpoint, and once that is accepted what was made for it."""
+        if found is not None and found["EndpointStatus"] != "Deleting":
+            if version.most_units > version.units:
+                self._unscaled(version, found)
+            try:
+                self._sagemaker.delete_endpoint(EndpointName=version.name)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ValidationException":
+                    raise
+                # SageMaker deletes none that it is just making or changing: whoever asks next tries again. The
+                # configuration stays until then, for SageMaker needs it.
+                return
+        if not self._foreign:
+            _gone(self._sagemaker.delete_endpoint_config, EndpointConfigName=version.name)
+            _gone(self._sagemaker.delete_model, ModelName=version.name)
 
     def _scaled(self, version: Version, endpoint: Mapping[str, Any]) -> str:
         """Has the instances follow the requests, up to MaxInferenceUnits; tells why it does not, where it cannot."""
@@ -174,11 +193,11 @@ class SageMakerEndpoint:
             return f"The model is hosted, but stays at {version.units} units: scaling was refused ({code})."
         return ""
 
-    def _unscaled(self, version: Version) -> None:
+    def _unscaled(self, version: Version, endpoint: Mapping[str, Any]) -> None:
         """Takes the endpoint out of scaling. SageMaker does the same when it deletes one, but later."""
         try:
-            found = self._sagemaker.describe_endpoint(EndpointName=version.name)["ProductionVariants"]
-            self._scaling.deregister_scalable_target(**_variant(version, found[0]["VariantName"]))
+            for variant in endpoint.get("ProductionVariants", []):  # one that is being made tells none
+                self._scaling.deregister_scalable_target(**_variant(version, variant["VariantName"]))
         except ClientError as error:  # neither may it keep an endpoint from being deleted
             _log.warning("%s stays registered for scaling: %s", version.name, error)
 
@@ -233,14 +252,18 @@ class Legacy:
         known = self._service.exceptions
         try:
             state: HostingState = self._service.stop_model(**_named(version))["Status"]
-        except (known.ConflictException, known.ResourceNotFoundException):  # it is stopped already
+        except known.ResourceNotFoundException:
             return "TRAINED"
+        except known.ConflictException:  # it is stopped already, or just being stopped
+            return self.state(version, "STOPPING_HOSTING")[0]
         return state
 
     def state(self, version: Version, state: HostingState) -> tuple[HostingState, str]:  # noqa: ARG002
         """DescribeModel of the service."""
         found = self._service.describe_model(**_named(version))["ModelDescription"]
         return found["Status"], found.get("StatusMessage", "")
+
+    settle = state
 
     def detect(self, version: Version, body: bytes, content_type: str) -> Document:
         """DetectAnomalies of the service."""
@@ -280,9 +303,29 @@ def _words(answer: str) -> str:
     return str(document.get("error", answer)) if isinstance(document, dict) else answer
 
 
+def _reached(endpoint: Mapping[str, Any] | None, state: HostingState) -> tuple[HostingState, str]:
+    """How far a start or stop in `state` has come, by its endpoint, and why it failed."""
+    if endpoint is None:
+        lost = "The endpoint is not there any more."
+        return ("TRAINED", "") if state == "STOPPING_HOSTING" else ("HOSTING_FAILED", lost)
+    match endpoint["EndpointStatus"]:
+        case "InService" if state == "STARTING_HOSTING":
+            return "HOSTED", ""
+        case "Failed" if state == "STARTING_HOSTING":
+            return "HOSTING_FAILED", str(endpoint.get("FailureReason", ""))
+        case _:
+            return state, ""
+
+
 def _gone(delete: Any, **request: Any) -> None:
     try:
         delete(**request)
-    except ClientError as error:  # an earlier attempt deleted it
-        if error.response["Error"]["Code"] != "ValidationException":
+    except ClientError as error:
+        if not _not_there(error):
             raise
+
+
+def _not_there(error: ClientError) -> bool:
+    """Whether what SageMaker was asked for does not exist; it refuses for other reasons by the same code."""
+    told = error.response["Error"]
+    return told["Code"] == "ValidationException" and told.get("Message", "").startswith("Could not find")

@@ -13,7 +13,9 @@ from sextant.inspection.api.services import (
     Version,
     after,
     archive_uri,
+    champion_key,
     dataset_key,
+    empty,
     job_name,
     model_arn,
     model_key,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 5
 _STARTABLE = ("TRAINED", "HOSTING_FAILED")
 _MOVING = ("STARTING_HOSTING", "STOPPING_HOSTING")
+_STOPPABLE = ("HOSTED", "STARTING_HOSTING", "HOSTING_FAILED", "STOPPING_HOSTING")
 
 
 def create_model(services: Services, request: Mapping[str, Any]) -> Document:
@@ -89,14 +92,17 @@ def delete_model(services: Services, request: Mapping[str, Any]) -> Document:
     if item["status"] not in {"TRAINED", "TRAINING_FAILED", "HOSTING_FAILED", "DELETING"}:
         remedy = "Wait for its end" if item["status"] == "TRAINING" else "Stop it first: StopModel"
         raise conflict("MODEL", named, f"Version {named} is {item['status']} and cannot be deleted. {remedy}.")
-    if services.table.commit(Change(key, {"status": "DELETING"}, {"status": [item["status"]]})):
+    pointer = services.table.get(champion_key(version.project))
+    points = pointer is not None and int(pointer["version"]) == version.number
+    # What answered the belts by that pointer is not there any more: the next comparison must not look for it.
+    dropped = [Remove(champion_key(version.project), {"version": [version.number]})] if points else []
+    if services.table.commit(Change(key, {"status": "DELETING"}, {"status": [item["status"]]}), *dropped):
         raise conflict("MODEL", named, f"Version {named} is just being changed. Try again.")
-    services.backend.stop(version)
-    bucket, prefix = split(model_root(services.place, version.project, version.number) + "/")
-    for found in services.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        keys = [{"Key": each["Key"]} for each in found.get("Contents", [])]
-        if keys:
-            services.s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+    if services.backend.stop(version) != "TRAINED":
+        # An endpoint of a start that failed is still on its way up or down: nobody could delete it without the version.
+        _arrive(services, version, "DELETING", "STOPPING_HOSTING", "")
+        raise conflict("MODEL", named, f"The hosting of version {named} is still being stopped. Try again in a minute.")
+    empty(services, model_root(services.place, version.project, version.number) + "/")
     services.table.remove_all(tag_keys(services, version.arn))
     services.table.commit(Remove(key))
     return {"ModelArn": version.arn}
@@ -115,14 +121,18 @@ def start_model(services: Services, request: Mapping[str, Any]) -> Document:
         refused = _refused(error, f"The hosting of version {version.project}/{version.number}")
         _arrive(services, version, "STARTING_HOSTING", "HOSTING_FAILED", refused.message)
         raise refused from error
-    _arrive(services, version, "STARTING_HOSTING", state, "")
+    key, told = model_key(version.project, version.number), {"status": state, "message": _MESSAGES[state]}
+    if services.table.commit(Change(key, told, {"status": ["STARTING_HOSTING"]})):
+        # It was stopped, or given up as lost, before there was an endpoint to see: what there is since must go.
+        stopping = {"status": "STOPPING_HOSTING", "message": _MESSAGES["STOPPING_HOSTING"]}
+        services.table.commit(Change(key, stopping, {"status": ["TRAINED", "HOSTING_FAILED"]}))
     return {"Status": "STARTING_HOSTING"}
 
 
 def stop_model(services: Services, request: Mapping[str, Any]) -> Document:
-    """StopModel: also one that is still starting, or whose start has failed half-way."""
+    """StopModel: also one that is still starting, whose start has failed half-way, or whose stop has."""
     version, item = settled(services, request["ProjectName"], request["ModelVersion"])
-    _move(services, version, item, ("HOSTED", "STARTING_HOSTING", "HOSTING_FAILED"), {"status": "STOPPING_HOSTING"})
+    _move(services, version, item, _STOPPABLE, {"status": "STOPPING_HOSTING"})
     state = services.backend.stop(version)
     _arrive(services, version, "STOPPING_HOSTING", state, "")
     return {"Status": "STOPPING_HOSTING"}
@@ -150,11 +160,31 @@ def settled(services: Services, project: str, asked: str) -> tuple[Version, Item
     if item["status"] == "TRAINING":
         training.settle(services, version)
     elif item["status"] in _MOVING:
-        state, told = services.backend.state(version, item["status"])
+        state, told = services.backend.settle(version, item["status"])
         _arrive(services, version, item["status"], state, told)
     else:
         return version, item
     return version, _the_model(services, project, str(number))[1]
+
+
+def observed(services: Services, project: str, asked: str) -> tuple[Version, Item]:
+    """A version and its item with the status that its hosting has now. Nothing is changed: for who may only look.
+
+    Raises:
+        ApiError: there is none.
+    """
+    number, item = _the_model(services, project, asked)
+    version = version_of(services, project, number, item)
+    if item["status"] not in _MOVING:
+        return version, item
+    return version, {**item, "status": services.backend.state(version, item["status"])[0]}
+
+
+def settle_hosting(services: Services, project: str) -> None:
+    """Brings what is left of starts and stops of a project's versions to its end, though nobody asks about them."""
+    for _, item in list(services.table.below(f"PROJECT#{project}", "MODEL#")):
+        if item["status"] in _MOVING:
+            settled(services, project, str(item["number"]))
 
 
 def version_of(services: Services, project: str, number: int, item: Mapping[str, Any]) -> Version:

@@ -81,11 +81,15 @@ class Backend(Protocol):
         ...
 
     def stop(self, version: Version) -> HostingState:
-        """Ends it, and with it what it costs; the same again changes nothing."""
+        """Begins to end it, and with it what it costs; the same again changes nothing. TRAINED: nothing is left."""
         ...
 
     def state(self, version: Version, state: HostingState) -> tuple[HostingState, str]:
-        """How far a start or stop has come that was in `state`, and why it failed."""
+        """How far a start or stop has come that was in `state`, and why it failed. Asking changes nothing."""
+        ...
+
+    def settle(self, version: Version, state: HostingState) -> tuple[HostingState, str]:
+        """The same, and what is still to be done for that start or stop is done."""
         ...
 
     def detect(self, version: Version, body: bytes, content_type: str) -> Document:
@@ -146,6 +150,11 @@ def job_key(project: str, job: str) -> Key:
     return f"PROJECT#{project}", f"JOB#{job}"
 
 
+def champion_key(project: str) -> Key:
+    """The item that points to the version which answers a project's belts."""
+    return f"PROJECT#{project}", "CHAMPION"
+
+
 def slot_key(number: int) -> Key:
     """The item that a training under way holds: there are as many as may run at once."""
     return "TRAININGS", f"SLOT#{number}"
@@ -182,6 +191,15 @@ def split(uri: str) -> tuple[str, str]:
     """Bucket and key of an s3:// URI."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bucket, key
+
+
+def empty(services: Services, uri: str) -> None:
+    """Deletes every object whose URI begins with an s3:// URI; older versions stay as long as the bucket keeps them."""
+    bucket, prefix = split(uri)
+    for found in services.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        keys = [{"Key": each["Key"]} for each in found.get("Contents", [])]
+        if keys:
+            services.s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
 
 
 def the_project(services: Services, project: str) -> Item:
