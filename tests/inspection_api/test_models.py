@@ -4,9 +4,10 @@ import datetime as dt
 import json
 
 import pytest
+from botocore.exceptions import ClientError
 
 from sextant.inspection.api import models, packaging, training
-from tests.inspection_api.stand import ACCOUNT, JPEG, PLACE, PNG, REGION, RESULT, client_error, refused
+from tests.inspection_api.stand import ACCOUNT, JPEG, PLACE, PNG, REGION, RESULT, archive, client_error, refused
 
 ONE = {"ProjectName": "lego", "ModelVersion": "1"}
 
@@ -106,6 +107,51 @@ def test_a_bucket_that_refuses_the_evaluation_does_not_cost_the_model(api):
     assert "elsewhere refused it (NoSuchBucket)" in told["StatusMessage"]
 
 
+BAD_RESULT = {training.RESULT: b"[]", training.MANIFEST: b""}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"no gzip", archive({"x": b"y" * 9000})[:-30], archive(BAD_RESULT), archive({**BAD_RESULT, training.RESULT: b"{"}),
+     archive({**BAD_RESULT, training.RESULT: b"{}"}), None],
+    ids=["no gzip", "cut off", "a list", "no JSON", "no metrics", "missing"],
+)  # fmt: skip
+def test_an_archive_that_cannot_be_read_fails_its_training_only(api, body):
+    api.project("lego", normal=12)
+    api.project("other", normal=12)
+    api.train()
+    (job,) = api.sagemaker.jobs
+    api.finish(job)
+    bucket, _, key = api.sagemaker.jobs[job]["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").partition("/")
+    if body is None:
+        api.s3.delete_object(Bucket=bucket, Key=key)
+    else:
+        api.s3.put_object(Bucket=bucket, Key=key, Body=body)
+    for _ in range(2):
+        assert api.train("other")["Status"] == "TRAINING", "both places are free"
+    told = described(api)
+    assert told["Status"] == "TRAINING_FAILED"
+    assert f"s3://{bucket}/{key}, cannot be used (" in told["StatusMessage"]
+    assert "Contents" not in api.s3.list_objects_v2(Bucket="data", Prefix="projects/lego/models/1/model.tar.gz")
+    api.client.delete_model(**ONE)
+
+
+def test_an_archive_that_may_not_be_read_now_is_tried_again(api, monkeypatch):
+    api.project("lego", normal=12)
+    api.train()
+    (job,) = api.sagemaker.jobs
+    api.finish(job)
+    for denied in (
+        client_error("AccessDenied", "no", "GetObject", 403),
+        client_error("SlowDown", "x", "GetObject", 503),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(api.services.s3, "get_object", lambda error=denied, **_: (_ for _ in ()).throw(error))
+            with pytest.raises(ClientError):
+                training.ended(api.services, job)
+    assert status(api) == "TRAINED"
+
+
 def test_a_test_without_anomalies_measures_no_f1(api):
     api.project("lego", normal=12)
     api.train()
@@ -175,6 +221,44 @@ def test_a_projects_settings_are_hyperparameters(api):
     (job,) = api.sagemaker.jobs.values()
     given = {"input_px": "448", "crop": "none", "false_reject_budget": "0.02"}
     assert given.items() <= job["HyperParameters"].items()
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"input_px": 448', "Expecting ',' delimiter"),
+        (b"[448]", "a JSON object is wanted, not list"),
+        (b"\xff", "codec can't decode"),
+        (b'{"input_pixels": 448}', "input_pixels: Extra inputs are not permitted"),
+        (b'{"input_px": 5000, "rules": {"min_labels": 0}}', "input_px: .*; rules.min_labels: "),
+    ],
+)
+def test_settings_that_cannot_be_used_are_told_and_take_no_place(api, body, told):
+    api.s3.put_object(Bucket="data", Key="projects/lego/settings.json", Body=body)
+    api.project("lego", normal=12)
+    api.project("other", normal=12)
+    for _ in range(3):
+        refused("ValidationException", api.train, f"s3://data/projects/lego/settings.json cannot be used: .*{told}")
+    assert api.client.list_models(ProjectName="lego")["Models"] == []
+    for _ in range(2):
+        api.train("other")
+
+
+def test_a_training_that_is_settled_late_leaves_the_place_to_whoever_has_it_now(api):
+    for name in ("lego", "b", "c", "d"):
+        api.project(name, normal=12)
+    api.train()
+    (job,) = api.sagemaker.jobs
+    held = models.observed(api.services, "lego", "1")[0]
+    api.finish(job)
+    assert training.ended(api.services, job) == "TRAINED"
+    api.train("b")
+    api.train("c")
+    assert training.settle(api.services, held) == "TRAINED", "by whoever read it while it was training"
+    refused("ServiceQuotaExceededException", lambda: api.train("d"), "2 trainings are under way")
+    api.client.delete_model(**ONE)
+    assert training.settle(api.services, held) == "gone"
+    refused("ServiceQuotaExceededException", lambda: api.train("d"), "2 trainings are under way")
 
 
 def test_a_model_that_trains_is_not_deleted(api):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+from pydantic import ValidationError
 
 from sextant.inspection.api import datasets, limits, training
 from sextant.inspection.api.errors import ApiError, conflict, internal, invalid, missing, over_quota
@@ -26,6 +27,7 @@ from sextant.inspection.api.services import (
     the_project,
 )
 from sextant.inspection.api.store import Change, Put, Remove
+from sextant.inspection.settings import DetectorSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +45,7 @@ def create_model(services: Services, request: Mapping[str, Any]) -> Document:
     """CreateModel: a training job on copies of the datasets' manifests."""
     name = request["ProjectName"]
     sets = _manifests(services, name)
+    settings = _settings(services, name)
     number, item = _take(services, request)
     version = version_of(services, name, number, item)
     try:
@@ -51,7 +54,7 @@ def create_model(services: Services, request: Mapping[str, Any]) -> Document:
             services.s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/jsonlines")
         if request.get("Tags"):
             put_tags(services, version.arn, request["Tags"])
-        training.start(services, version, sets, request.get("KmsKeyId"))
+        training.start(services, version, sets, request.get("KmsKeyId"), settings)
     except (ClientError, ApiError) as error:
         services.table.remove_all(tag_keys(services, version.arn))
         services.table.commit(Remove(model_key(name, number)), Remove(slot_key(int(item["slot"]))))
@@ -238,6 +241,28 @@ def _manifests(services: Services, project: str) -> dict[str, str]:
             )
         found[kind] = "".join(f"{line}\n" for _, line in lines)
     return found
+
+
+def _settings(services: Services, project: str) -> Document:
+    """The project's own settings of the detector, which its training is told.
+
+    Raises:
+        ApiError: they cannot be used.
+    """
+    try:
+        given = training.settings(services, project)
+        DetectorSettings.model_validate(given)
+    except ValueError as error:
+        uri = f"s3://{services.place.BUCKET}/{training.settings_key(project)}"
+        raise invalid(f"The project's settings {uri} cannot be used: {_words(error)}. Mend or delete them.") from error
+    return given
+
+
+def _words(error: ValueError) -> str:
+    """What is wrong, on one line."""
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    return str(error)
 
 
 def _take(services: Services, request: Mapping[str, Any]) -> tuple[int, Item]:

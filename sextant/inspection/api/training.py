@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import tarfile
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -36,13 +37,19 @@ _ENDED = {"Completed", "Failed", "Stopped"}
 _STARTS_WITHIN = 120.0
 """Seconds from a version's item to its job: the function that makes both ends within 30."""
 _LARGEST_FILE = 256 << 20
+_UNREADABLE = (tarfile.TarError, zlib.error, EOFError, ValueError, LookupError, TypeError, AttributeError)
+"""What reading an archive or an evaluation raises that is not as a training of ours leaves it."""
+_GONE = frozenset({"NoSuchKey", "NoSuchBucket", "InvalidRequest", "InvalidObjectState", "404"})
+"""What S3 answers of an archive that is not there or cannot be copied, whoever asks and however often. A refusal for
+want of rights is none of it: another function has them, or somebody gives them."""
 
 
-def start(services: Services, version: Version, kinds: Iterable[str], kms_key: str | None) -> None:
+def start(
+    services: Services, version: Version, kinds: Iterable[str], kms_key: str | None, given: Mapping[str, Any]
+) -> None:
     """Starts the training job of a version whose manifests lie below its root as `{kind}.manifest`.
 
-    The hyperparameters of a project, `projects/{project}/settings.json` in the API's bucket, are those of the
-    detector's settings; without the object they have their defaults.
+    `given` are the project's `settings`, the job's hyperparameters.
 
     Raises:
         ClientError: SageMaker refused.
@@ -50,7 +57,6 @@ def start(services: Services, version: Version, kinds: Iterable[str], kms_key: s
     root = model_root(services.place, version.project, version.number)
     channels = {"train": "training", "test": "test"}
     named = {"project_name": version.project, "model_version": str(version.number), "model_arn": version.arn}
-    given = settings(services, version.project)
     told = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
     services.sagemaker.create_training_job(
         TrainingJobName=version.name,
@@ -71,16 +77,28 @@ def start(services: Services, version: Version, kinds: Iterable[str], kms_key: s
 
 
 def settings(services: Services, project: str) -> Document:
-    """The detector's settings that a project has of its own, by name."""
-    key = f"projects/{project}/settings.json"
+    """The fields of DetectorSettings that a project has of its own: `projects/{project}/settings.json`, if it is there.
+
+    Raises:
+        ValueError: it is no JSON object.
+        ClientError: of S3.
+    """
+    key = settings_key(project)
     try:
         body = services.s3.get_object(Bucket=services.place.BUCKET, Key=key)["Body"].read()
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchKey":
             raise
         return {}
-    given: Document = json.loads(body)
+    given = json.loads(body)
+    if not isinstance(given, dict):
+        raise ValueError(f"a JSON object is wanted, not {type(given).__name__}")  # noqa: TRY004 - as of other content
     return given
+
+
+def settings_key(project: str) -> str:
+    """The object of a project's own settings in the API's bucket."""
+    return f"projects/{project}/settings.json"
 
 
 def free_slot(services: Services) -> int | None:
@@ -111,6 +129,9 @@ def settle(services: Services, version: Version) -> str:
 
     Called by events, which come twice and late, and by whoever asks: each step is the same the second time.
 
+    What a job left that cannot be read makes the training failed: it would be no better next time, and the version
+    would keep its place among the trainings for ever.
+
     Raises:
         ClientError: of the table, of SageMaker, and of S3 in the API's own bucket; it is tried again then.
     """
@@ -123,7 +144,7 @@ def settle(services: Services, version: Version) -> str:
     if job["TrainingJobStatus"] not in _ENDED:
         return "TRAINING"
     if job["TrainingJobStatus"] == "Completed":
-        state, told = "TRAINED", _evaluated(services, version, item, job)
+        state, told = _completed(services, version, item, job)
     else:
         reason = job.get("FailureReason") or f"The training job was {job['TrainingJobStatus'].lower()}."
         state, told = "TRAINING_FAILED", {"message": reason}
@@ -161,15 +182,32 @@ def _version(services: Services, held: Mapping[str, Any]) -> Version:
     return Version(project, number, model_arn(place, project, number), archive_uri(place, project, number), name)
 
 
+def _completed(services: Services, version: Version, item: Item, job: Mapping[str, Any]) -> tuple[str, Document]:
+    """The state of a version whose job was completed, and what is told of it."""
+    uri = job.get("ModelArtifacts", {}).get("S3ModelArtifacts", "")
+    try:
+        return "TRAINED", _evaluated(services, version, item, job)
+    except _UNREADABLE as error:
+        reason = f"{type(error).__name__}: {error}"
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _GONE:
+            raise
+        reason = f"{error.operation_name}: {error.response['Error']['Code']}"
+    told = f"The training job was completed, but what it put out, {uri or 'nothing'}, cannot be used ({reason})."
+    return "TRAINING_FAILED", {"message": f"{told} Train again; the job's log tells more."}
+
+
 def _evaluated(services: Services, version: Version, item: Item, job: Mapping[str, Any]) -> Document:
-    """Puts the archive to its place and the evaluation where the request asked for it."""
+    """Puts the archive to its place, once it is read, and the evaluation where the request asked for it."""
     source = split(job["ModelArtifacts"]["S3ModelArtifacts"])
+    files = _evaluation(services.s3.get_object(Bucket=source[0], Key=source[1])["Body"])
+    whole = RESULT in files and MANIFEST in files
+    performance = _performance(files[RESULT]) if whole else None
     bucket, key = split(version.archive)
     services.s3.copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": source[0], "Key": source[1]})
-    files = _evaluation(services.s3.get_object(Bucket=bucket, Key=key)["Body"])
-    if RESULT not in files or MANIFEST not in files:
+    if not whole:
         return {"message": f"{TRAINED} Its archive holds no evaluation."}
-    told: Document = {"message": TRAINED, "performance": _performance(files[RESULT]), "evaluated": _end(job)}
+    told: Document = {"message": TRAINED, "performance": performance, "evaluated": _end(job)}
     target = item["output"]["S3Location"]
     own = model_root(services.place, version.project, version.number)
     for kept, name, body in (
