@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sextant.inspection.api import models, packaging, training
+from sextant.inspection.api.services import champion_key
 from tests.inspection_api.stand import ACCOUNT, JPEG, PLACE, PNG, REGION, RESULT, archive, client_error, refused
 
 ONE = {"ProjectName": "lego", "ModelVersion": "1"}
@@ -272,6 +273,18 @@ def test_a_model_that_trains_is_not_deleted(api):
     assert left == []
     assert api.s3.head_object(Bucket="customer", Key="out/EvaluationResult-lego-1.json")
     assert api.train()["ModelVersion"] == "2"
+
+
+@pytest.mark.parametrize(("points", "left"), [(1, None), (2, 2)])
+def test_a_champion_that_is_deleted_is_none_any_more(api, points, left):
+    api.project("lego", normal=12)
+    api.trained()
+    api.trained()
+    pointer = champion_key("lego")
+    api.services.table.put_all([(pointer, {"version": points, "before": 1, "since": "x", "by": "x", "reason": "x"})])
+    api.client.delete_model(**ONE)
+    found = api.services.table.get(pointer)
+    assert (found and found["version"]) == left
 
 
 def test_a_project_made_anew_gets_jobs_of_new_names(api):

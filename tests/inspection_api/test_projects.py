@@ -1,5 +1,6 @@
 """Projects, models' tags, pages and requests that come twice, as boto3 sees them."""
 
+import base64
 import datetime as dt
 
 import pytest
@@ -43,8 +44,24 @@ def test_pages_hold_everything_once(api):
     assert "NextToken" not in exactly
 
 
-def test_a_foreign_token_is_told(api):
-    refused("ValidationException", lambda: api.client.list_projects(NextToken="abc"), "NextToken is not a token")
+@pytest.mark.parametrize("token", ["abc", "/+8=", base64.b64encode(b"x" * 1025).decode()])
+def test_a_foreign_token_is_told(api, token):
+    refused("ValidationException", lambda: api.client.list_projects(NextToken=token), "NextToken is not a token")
+
+
+def test_a_token_of_another_list_is_told(api):
+    """DynamoDB refuses to begin outside of a list, which moto does not."""
+    api.project("lego", normal=12)
+    api.client.create_dataset(ProjectName="lego", DatasetType="test")
+    train, test = ({"ProjectName": "lego", "DatasetType": kind} for kind in ("train", "test"))
+    token = api.client.list_dataset_entries(**train, MaxResults=2)["NextToken"]
+    assert len(api.client.list_dataset_entries(**train, NextToken=token)["DatasetEntries"]) == 10
+    for ask in (
+        lambda: api.client.list_dataset_entries(**test, NextToken=token),
+        lambda: api.client.list_models(ProjectName="lego", NextToken=token),
+        lambda: api.client.list_model_packaging_jobs(ProjectName="lego", NextToken=token),
+    ):
+        refused("ValidationException", ask, "NextToken is not a token of this list")
 
 
 def test_a_project_with_datasets_or_models_stays(api):
@@ -61,6 +78,26 @@ def test_a_project_with_datasets_or_models_stays(api):
         ExpressionAttributeValues={":t": {"S": "TOKEN#"}})["Items"] == []  # fmt: skip
 
 
+def test_a_project_made_anew_has_nothing_of_the_one_before(api):
+    api.client.create_project(ProjectName="lego")
+    api.client.create_project(ProjectName="lego-2")
+    table = api.services.table
+    kept = [(f"{prefix}{name}", "x") for prefix in ("REVIEW#", "VERIFIED#", "CAMERA#", "DRIFT#", "ALARM#")
+            for name in ("lego", "lego-2")]  # fmt: skip
+    kept += [(f"PROJECT#{name}", sort) for sort in ("CHAMPION", "DUEL#000001", "JOB#j", "COMPONENT#c#1")
+             for name in ("lego", "lego-2")]  # fmt: skip
+    verdict = "ITEMS#lego#2026-11-21", "x"
+    table.put_all((key, {"version": 1}) for key in (*kept, verdict))
+    for key in ("projects/lego/settings.json", "projects/lego/frozen-test.manifest", "projects/lego-2/settings.json",
+                "incoming/lego/1.jpg"):  # fmt: skip
+        api.s3.put_object(Bucket="data", Key=key, Body=b"{}")
+    api.client.delete_project(ProjectName="lego")
+    left = [key for key in (*kept, verdict) if table.get(key)]
+    assert left == [each for each in kept if each[0].endswith("lego-2")] + [verdict]
+    objects = [each["Key"] for each in api.s3.list_objects_v2(Bucket="data")["Contents"]]
+    assert objects == ["incoming/lego/1.jpg", "projects/lego-2/settings.json"]
+
+
 def test_a_project_that_is_changed_meanwhile_is_not_deleted(api, monkeypatch):
     api.client.create_project(ProjectName="lego")
     last = type(api.services.table).last
@@ -74,6 +111,17 @@ def test_a_project_that_is_changed_meanwhile_is_not_deleted(api, monkeypatch):
     monkeypatch.setattr(type(api.services.table), "last", slow)
     refused("ConflictException", lambda: api.client.delete_project(ProjectName="lego"), "just being changed")
     assert api.client.describe_project(ProjectName="lego")["ProjectDescription"]["Datasets"]
+
+
+def test_a_deletion_that_died_half_way_is_ended_by_the_next_and_nothing_is_put_in_between(api, monkeypatch):
+    api.client.create_project(ProjectName="lego")
+    with monkeypatch.context() as patch:
+        patch.setattr(api.services.s3, "get_paginator", lambda _: 1 / 0)
+        refused("InternalServerException", lambda: api.client.delete_project(ProjectName="lego"))
+    dataset = {"ProjectName": "lego", "DatasetType": "train"}
+    refused("ConflictException", lambda: api.client.create_dataset(**dataset), "is being deleted")
+    api.client.delete_project(ProjectName="lego")
+    api.project("lego", normal=12)
 
 
 def test_the_same_token_makes_one_project(api):
@@ -138,3 +186,5 @@ def test_models_have_tags(api):
     refused("ValidationException", lambda: api.client.list_tags_for_resource(ResourceArn=other), "no ARN of a model")
     none = arn.replace("lego/1", "lego/7")
     refused("ResourceNotFoundException", lambda: api.client.list_tags_for_resource(ResourceArn=none))
+    for foreign in (arn.replace(ACCOUNT, "999988887777"), arn.replace(REGION, "eu-west-3")):
+        refused("ResourceNotFoundException", lambda: api.client.tag_resource(ResourceArn=foreign, Tags=more[:1]))  # noqa: B023

@@ -96,7 +96,8 @@ def list_dataset_entries(services: Services, request: Mapping[str, Any]) -> Docu
     """ListDatasetEntries."""
     name, kind = request["ProjectName"], request["DatasetType"]
     the_dataset(services, name, kind)
-    found = services.table.below(f"PROJECT#{name}", f"ENTRY#{kind}#", after(request))
+    prefix = f"ENTRY#{kind}#"
+    found = services.table.below(f"PROJECT#{name}", prefix, after(request, prefix))
     results, token = page(((key, item) for key, item in found if _wanted(item, request)), request)
     return {"DatasetEntries": [item["line"] for item in results], "NextToken": token}
 

@@ -30,11 +30,6 @@ def invalid(message: str) -> ApiError:
     return ApiError("ValidationException", 400, message)
 
 
-def denied(message: str) -> ApiError:
-    """What the request names may not be read or written."""
-    return ApiError("AccessDeniedException", 403, message)
-
-
 def missing(kind: Resource, name: str, message: str) -> ApiError:
     """What the request names is not there."""
     return ApiError("ResourceNotFoundException", 404, message, ResourceId=name, ResourceType=kind)

@@ -66,7 +66,7 @@ def list_models(services: Services, request: Mapping[str, Any]) -> Document:
     """ListModels, from the first version on."""
     name = request["ProjectName"]
     the_project(services, name)
-    results, token = page(services.table.below(f"PROJECT#{name}", "MODEL#", after(request)), request)
+    results, token = page(services.table.below(f"PROJECT#{name}", "MODEL#", after(request, "MODEL#")), request)
     told = [_metadata(version_of(services, name, int(item["number"]), item), item) for item in results]
     return {"Models": told, "NextToken": token}
 

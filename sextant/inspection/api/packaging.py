@@ -73,7 +73,7 @@ def list_model_packaging_jobs(services: Services, request: Mapping[str, Any]) ->
     """ListModelPackagingJobs."""
     name = request["ProjectName"]
     the_project(services, name)
-    results, token = page(services.table.below(f"PROJECT#{name}", "JOB#", after(request)), request)
+    results, token = page(services.table.below(f"PROJECT#{name}", "JOB#", after(request, "JOB#")), request)
     return {"ModelPackagingJobs": [_metadata(services, name, item) for item in results], "NextToken": token}
 
 

@@ -10,7 +10,9 @@ from sextant.inspection.api.errors import conflict, invalid, missing, over_quota
 from sextant.inspection.api.services import (
     after,
     dataset_key,
+    empty,
     listed_key,
+    model_arn,
     model_key,
     page,
     project_arn,
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from sextant.inspection.api.store import Item, Key
 
 KINDS = ("train", "test")
+_DELETING = "DELETING"
+_KEPT_BY_NAME = ("REVIEW#", "VERIFIED#", "CAMERA#", "DRIFT#", "ALARM#")
+"""Partitions that the belt's loop and the console's pages keep of each project, besides its verdicts."""
 
 
 def create_project(services: Services, request: Mapping[str, Any]) -> Document:
@@ -54,7 +59,10 @@ def describe_project(services: Services, request: Mapping[str, Any]) -> Document
 
 
 def delete_project(services: Services, request: Mapping[str, Any]) -> Document:
-    """DeleteProject: only one without datasets and models; photographs stay."""
+    """DeleteProject: only one without datasets and models. Photographs and verdicts stay.
+
+    What else is kept by the project's name goes, or a project made anew would have its champion, settings and cameras.
+    """
     name = request["ProjectName"]
     item = the_project(services, name)
     for kind in KINDS:
@@ -62,18 +70,27 @@ def delete_project(services: Services, request: Mapping[str, Any]) -> Document:
             raise conflict("PROJECT", name, f"Project {name} has a {kind} dataset. Delete it first: DeleteDataset.")
     if services.table.last(f"PROJECT#{name}", "MODEL#"):
         raise conflict("PROJECT", name, f"Project {name} has models. Delete each first: DeleteModel.")
-    for prefix in ("JOB#", "COMPONENT#"):
-        below = services.table.below(f"PROJECT#{name}", prefix)
-        services.table.remove_all((f"PROJECT#{name}", key) for key, _ in below)
-    # A dataset or model made meanwhile has touched the project.
-    unchanged = Remove(project_key(name), {"touched": [item["touched"]]})
-    if services.table.commit(unchanged, Remove(listed_key(name))):
+    own = project_key(name)
+    # A dataset or model made meanwhile has touched the project; from now on none can be made.
+    if services.table.commit(Change(own, {"touched": _DELETING}, {"touched": [item["touched"]]})):
         raise conflict("PROJECT", name, f"Project {name} is just being changed. Try again.")
+    for partition in (own[0], *(f"{prefix}{name}" for prefix in _KEPT_BY_NAME)):
+        keys = ((partition, key) for key, _ in services.table.below(partition))
+        services.table.remove_all(key for key in keys if key != own)
+    empty(services, f"s3://{services.place.BUCKET}/projects/{name}/")
+    services.table.commit(Remove(own), Remove(listed_key(name)))
     return {"ProjectArn": project_arn(services.place, name)}
 
 
 def touch(services: Services, item: Item, **changes: Any) -> Change:
-    """What a transaction that puts something into a project holds, so that the project is not deleted meanwhile."""
+    """What a transaction that puts something into a project holds, so that the project is not deleted meanwhile.
+
+    Raises:
+        ApiError: it is being deleted.
+    """
+    if item["touched"] == _DELETING:
+        message = f"Project {item['name']} is being deleted. Wait until it is gone, or delete it again: DeleteProject."
+        raise conflict("PROJECT", item["name"], message)
     where = {"touched": [item["touched"]]}
     return Change(project_key(item["name"]), {"touched": services.identifier(), **changes}, where)
 
@@ -140,7 +157,9 @@ def _tagged(services: Services, arn: str) -> str:
         raise invalid(
             f"{arn} is no ARN of a model: tags belong to models, arn:aws:lookoutvision:…:model/PROJECT/VERSION"
         )
-    if services.table.get(model_key(matched[1], int(matched[2]))) is None:
+    project, number = matched[1], int(matched[2])
+    # Another account's or region's model of that name is none of ours.
+    if arn != model_arn(services.place, project, number) or services.table.get(model_key(project, number)) is None:
         raise missing("MODEL", arn, f"There is no model {arn}. ListModels tells which there are.")
     return arn
 

@@ -26,6 +26,8 @@ Task: TypeAlias = Literal["ingest", "packaging"]
 HostingState: TypeAlias = Literal["STARTING_HOSTING", "HOSTED", "HOSTING_FAILED", "STOPPING_HOSTING", "TRAINED"]
 BackendName: TypeAlias = Literal["lambda", "sagemaker", "marketplace", "legacy"]
 T: TypeAlias = tuple[str, "Item"]
+_LONGEST_KEY = 1024
+"""Bytes of a sort key in DynamoDB."""
 
 
 class Place(BaseModel):
@@ -232,13 +234,23 @@ def page(found: Iterator[T], request: Mapping[str, Any]) -> tuple[list[Item], st
     return results, None
 
 
-def after(request: Mapping[str, Any]) -> str:
+def after(request: Mapping[str, Any], prefix: str = "") -> str:
     """The sort key that the request's page comes after, empty for the first.
 
+    Args:
+        request: has NextToken where the caller gave one.
+        prefix: of the list's sort keys. DynamoDB refuses to begin with a key outside of it.
+
     Raises:
-        ApiError: the token is not one of ours.
+        ApiError: the token is not one of this list.
     """
+    given = request.get("NextToken", "")
+    if not given:
+        return ""
     try:
-        return base64.b64decode(request.get("NextToken", ""), validate=True).decode()
+        sort = base64.b64decode(given, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
-        raise invalid("NextToken is not a token of this list: give the one that the page before ended with") from None
+        sort = ""
+    if not sort or not sort.startswith(prefix) or len(sort.encode()) > _LONGEST_KEY:
+        raise invalid("NextToken is not a token of this list: give the one that the page before ended with")
+    return sort
