@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ def verdict(
         product_found: whether a product lies where it is looked for.
         promised: whether a rejection keeps the promise of the false-reject budget.
     """
+    if not all(map(math.isfinite, (confidence, *(share for _, _, share in anomalies)))):
+        # Every comparison with NaN is False: an item would pass each of the rules below.
+        return "review", "the model gives no number: its files are damaged, or its backbone overflows"
     if not product_found:
         return "review", "no whole product was found in the photograph"
     if not is_anomalous and confidence < 0.5:

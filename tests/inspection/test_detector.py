@@ -1,6 +1,7 @@
 import base64
 import io
 import json
+import math
 import subprocess
 import sys
 import tarfile
@@ -16,6 +17,9 @@ from sextant.inspection.settings import DetectorSettings, RejectRules
 from tests.inspection.made import COLOUR, SIZE, examples, jpeg, plate, texture
 
 SMALL = DetectorSettings(input_px=192, bank_patches=500)
+
+
+PAINTED_NAN = (("background", "#FFFFFF", 0.95), ("crack", "#111111", math.nan))
 
 
 @pytest.fixture(scope="module")
@@ -279,6 +283,9 @@ def test_int8_is_kept_only_where_it_detects_as_well(monkeypatch):
         ({"is_anomalous": True, "confidence": 0.9}, {"min_area": {"*": 0.05, "crack": 0.01}}, "reject"),
         ({"is_anomalous": True, "confidence": 0.9}, {"min_labels": 2}, "reject"),
         ({"is_anomalous": True, "confidence": 0.9}, {"min_labels": 3}, "accept"),
+        ({"is_anomalous": False, "confidence": math.nan}, {}, "review"),
+        ({"is_anomalous": False, "confidence": math.inf}, {"min_confidence": 0.8}, "review"),
+        ({"is_anomalous": True, "confidence": 0.9, "anomalies": PAINTED_NAN}, {"min_area": {"*": 0.05}}, "review"),
     ],
 )
 def test_rules(given, settings, expected):

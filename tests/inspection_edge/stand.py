@@ -37,6 +37,17 @@ def wait_for(condition):
         time.sleep(0.02)
 
 
+def written(store):
+    """Waits until what the store was given is on the disk: a busy one takes its time."""
+    store._later(lambda _: None).result(60)
+
+
+def sorted_by(sorter):
+    """Waits until no item is on the belt, and what became of them is on the disk."""
+    wait_for(lambda: sorter.on_belt == 0)
+    written(sorter._store)
+
+
 def products(*verdicts):
     return [
         Product(f"{at}", f"{verdict} {at}".encode(), verdict == "reject")

@@ -164,6 +164,22 @@ def test_an_answer_that_is_not_sure_goes_to_review(tmp_path, anomalous, confiden
     assert cloud.answer_of(result, asked(tmp_path).cloud).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ('{"IsAnomalous": false, "Confidence": NaN}', "no probability"),
+        ('{"IsAnomalous": false, "Confidence": 1.5}', "no probability"),
+        ('{"IsAnomalous": null, "Confidence": 0.99}', "IsAnomalous"),
+        ('{"Confidence": 0.99}', "IsAnomalous"),
+    ],
+)
+def test_what_tells_no_probability_is_no_answer(tmp_path, store, answer, told):
+    with api_at(f'{{"DetectAnomalyResult": {answer}}}'.encode()) as (url, _):
+        ask = cloud.asking(asked(tmp_path, endpoint=url, min_confidence=0), cloud.Circuits(store))
+        with pytest.raises((KeyError, ValueError), match=told):
+            ask(JPEG)
+
+
 @pytest.fixture
 def bucket():
     with mock_aws():

@@ -1,5 +1,6 @@
 """The page on the device: what it says, and to whom."""
 
+import datetime as dt
 import http.client
 import json
 import os
@@ -191,6 +192,19 @@ def test_items_that_nobody_judges_are_a_fault(tmp_path, model):
         wait_for(lambda: found.told()["faults"])
         assert found.told()["faults"] == ["The last 5 items were not judged, and pushed: no answer in time."]
         hanging.set()
+
+
+def test_a_missed_item_is_a_fault_for_ten_minutes_and_says_when_it_was(tmp_path, model):
+    model()
+    with running(settings(tmp_path, belt={"travel_s": 0.2}), camera=lambda: b"accept 1") as found:
+        found.sorter.missed, found.sorter.missed_at = 2, time.monotonic() - 590
+        at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=590)
+        (told,) = found.told()["faults"]
+        assert told.startswith("2 of the items since the start were to be pushed and were not, the latest at ")
+        named = dt.datetime.combine(at, dt.time.fromisoformat(told.split(" at ")[1][:8]), dt.UTC)
+        assert abs((named - at).total_seconds()) % 86_400 < 5
+        found.sorter.missed_at -= 20
+        assert found.told()["faults"] == []
 
 
 def test_a_port_or_pin_that_is_taken_and_a_cloud_without_region_are_told(tmp_path, model, monkeypatch):

@@ -10,11 +10,12 @@ import pytest
 
 from sextant.inspection.edge import records
 from sextant.inspection.edge.devices import CameraError, Debounce
-from sextant.inspection.edge.records import Store
+from sextant.inspection.edge.judging import Answer
+from sextant.inspection.edge.records import Record, Store
 from sextant.inspection.edge.running import running
 from sextant.inspection.edge.simulation import simulate
-from sextant.inspection.edge.sorter import Sorter
-from tests.inspection_edge.stand import BEAM, PUSHER, judge, products, settings, wait_for
+from sextant.inspection.edge.sorter import Item, Sorter
+from tests.inspection_edge.stand import BEAM, PUSHER, judge, products, settings, sorted_by, wait_for, written
 
 
 def outcomes(done):
@@ -163,6 +164,26 @@ def test_what_cannot_be_recorded_does_not_pass_and_is_recorded_when_there_is_roo
     assert "not on the disk" in earlier.reason
 
 
+def test_a_confidence_that_is_no_number_lets_nothing_pass(tmp_path, model):
+    model(lambda _body: Answer("accept", "normal", float("nan"), "model"))
+    done = simulate(settings(tmp_path), products("accept"), rate=1)
+    assert outcomes(done) == [("1", "inspect", "pushed", True)]
+    assert done[0].record.reason == "the model does not answer: the confidence nan is no probability"
+
+
+def test_a_pusher_that_is_out_while_its_pin_is_low_is_out_without_the_sorter(tmp_path, model):
+    """Low is what a pulled down wire is where nobody drives it: no power, or a process that was killed."""
+    model()
+    asked = settings(tmp_path, belt={"pusher_active_high": False})
+    done = simulate(asked, products("reject", "accept"), rate=2)
+    assert outcomes(done) == [("1", "reject", "pushed", True), ("2", "accept", "passed", False)]
+    rests = pin(PUSHER)
+    assert rests.function == "input"  # and so is a pin whose process is gone
+    with running(asked, camera=lambda: b"accept 1"):
+        wait_for(lambda: rests.function == "output" and not rests.state)  # everything is pushed at first
+        wait_for(lambda: rests.state)
+
+
 class Pins:
     """A pusher that keeps what it was told and when."""
 
@@ -195,17 +216,17 @@ def sorter(tmp_path):
 def test_everything_is_pushed_until_what_lay_on_the_belt_at_the_start_is_through(sorter):
     start = time.monotonic()
     made = sorter(belt={"travel_s": 0.4})
-    time.sleep(0.6)
+    wait_for(lambda: len(made._pusher.told) == 2)
     assert [what for what, _ in made._pusher.told] == ["on", "off"]
     assert made._pusher.told[1][1] - start >= 0.4
 
 
 def test_an_item_that_the_pusher_missed_is_told_and_the_next_is_not_hit(sorter, tmp_path):
     made = sorter(camera=lambda: b"reject 1")
-    time.sleep(0.7)
+    wait_for(lambda: len(made._pusher.told) == 2)  # the belt is clear
     before = len(made._pusher.told)
     made.seen(time.monotonic() - 2.0)  # as if the machine had stood still: it was due 1.4 s ago
-    time.sleep(0.2)
+    sorted_by(made)
     assert len(made._pusher.told) == before
     assert made.missed == 1
     with closing(records.reader(tmp_path / "store.sqlite")) as connection:
@@ -214,13 +235,74 @@ def test_an_item_that_the_pusher_missed_is_told_and_the_next_is_not_hit(sorter, 
     assert "s late" in found.reason
 
 
+def test_an_answer_after_the_end_changes_nothing(sorter, tmp_path):
+    """The pusher's thread stood still until the item was due, and the model answers when it is gone."""
+    asked, gone = threading.Event(), threading.Event()
+
+    def late(body):
+        asked.set()
+        gone.wait(60)
+        return judge(body)
+
+    made = sorter(local=late, cloud=lambda body: late(body) and judge(b"reject 1"))
+    wait_for(lambda: len(made._pusher.told) == 2)  # the belt is clear
+    push = made._pusher.on
+    made._pusher.on = lambda: (asked.wait(60), push())
+    made._told = lambda _record: gone.set()
+    made.seen(time.monotonic() - 0.62)  # it was due 0.02 s ago
+    made.stop()
+    written(made._store)
+    with closing(records.reader(tmp_path / "store.sqlite")) as connection:
+        (found,) = records.latest(connection, 5)
+        totals = records.totals(connection)
+    assert gone.is_set()
+    assert (found.verdict, found.state, found.reason) == ("inspect", "pushed", "no answer in time")
+    assert totals == {"items": 1, "pushed": 1, "verdict inspect": 1}
+
+
+@pytest.mark.parametrize(("late", "state"), [(0.0, "pushed"), (2.0, "missed")])
+def test_an_accepted_item_whose_record_came_to_the_disk_after_it_was_due_does_not_count_as_passed(sorter, late, state):
+    made = sorter()
+    wait_for(lambda: len(made._pusher.told) == 2)  # the belt is clear
+    due = time.monotonic() - late
+    told = []
+    made._told = told.append
+    item = Item(Record("a", 1, "", state="judged", verdict="accept"), due - 0.6, due, threading.Lock())
+    item.kept = item.kept_photograph = made._store.write(item.record, b"accept 1")
+    wait_for(item.kept.done)
+    made._act(item, out=False)
+    assert told[0].state == state
+
+
+def test_an_item_that_comes_while_the_sorter_ends_is_sorted_or_not_seen(sorter, tmp_path):
+    made = sorter(belt={"travel_s": 0.1, "settle_s": 0.01})
+    time.sleep(0.2)
+    stopping = threading.Thread(target=made.stop)
+    write, at = made._store.write, []
+
+    def slowly(record, *photograph):
+        if not at:
+            at.append(record)
+            stopping.start()
+            time.sleep(0.2)  # as if this thread were not let on
+        return write(record, *photograph)
+
+    made._store.write = slowly
+    made.seen(time.monotonic())
+    stopping.join()
+    written(made._store)
+    with closing(records.reader(tmp_path / "store.sqlite")) as connection:
+        assert [each.state in records.ENDS for each in records.latest(connection, 5)] == [True]
+
+
 def test_an_accepted_item_that_the_pusher_takes_along_is_told_as_pushed(sorter, tmp_path):
     pictures = iter([b"reject 1", b"accept 2", b"accept 3"])
     made = sorter(camera=lambda: next(pictures), belt={"pulse_s": 0.3})
-    time.sleep(0.65)
+    wait_for(lambda: len(made._pusher.told) == 2)  # the belt is clear
     for ago in (0.35, 0.25, 0.0):  # the second comes 0.1 s after the first
         made.seen(time.monotonic() - ago)
-        time.sleep(0.05 if ago else 0.8)
+        time.sleep(0.05)
+    sorted_by(made)
     with closing(records.reader(tmp_path / "store.sqlite")) as connection:
         found = [(each.verdict, each.state, each.reason) for each in reversed(records.latest(connection, 5))]
     assert found == [
@@ -235,6 +317,7 @@ def test_stopping_sorts_what_is_on_the_belt_and_sees_nothing_more(sorter, tmp_pa
     made.seen(time.monotonic())
     made.stop()
     made.seen(time.monotonic())
+    written(made._store)
     with closing(records.reader(tmp_path / "store.sqlite")) as connection:
         (found,) = records.latest(connection, 5)
     assert found.state == "pushed"
@@ -259,13 +342,13 @@ def test_the_cloud_is_asked_first_and_the_model_answers_where_it_does_not(sorter
         if cloud == "down":
             raise TimeoutError("no route")
         if cloud == "slow":
-            free.wait(3)
+            free.wait(60)
         return judge(cloud.encode() if cloud != "slow" else b"reject")
 
     made = sorter(cloud=asked, local=None if local == "none" else judge)
-    time.sleep(0.65)
+    wait_for(lambda: len(made._pusher.told) == 2)  # the belt is clear
     made.seen(time.monotonic())
-    time.sleep(0.75)
+    sorted_by(made)
     free.set()
     with closing(records.reader(tmp_path / "store.sqlite")) as connection:
         (found,) = records.latest(connection, 5)
@@ -314,3 +397,52 @@ def test_old_items_are_forgotten_but_not_those_that_wait(tmp_path):
         assert connection.execute("SELECT count(*) FROM photographs").fetchone() == (len(numbers),)
         assert records.totals(connection)["items"] == 300
     assert numbers == [7, *range(201, 301)]
+
+
+def test_what_does_not_fit_costs_nothing_else_and_waits_for_no_forwarding(tmp_path):
+    """The card has room for records and none for photographs; then there is some again."""
+    store = Store(tmp_path / "store.sqlite", keep=100)
+    body = bytes(1 << 20)
+    store.write(Record("a", 1, "")).result()
+    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+    store._connection.execute(f"PRAGMA max_page_count = {pages + 8}")
+    ended = {"state": "pushed", "verdict": "reject", "forward": records.WAITING}
+    done = store.keep_photograph("a", body), store.write(Record("a", 1, "", **ended))
+    assert "full" in str(done[0].exception())
+    assert done[1].result() <= time.monotonic()
+    store._connection.execute("PRAGMA max_page_count = 1000000")
+    store.keep_photograph("b", body)
+    store.write(Record("b", 2, "", **ended)).result()
+    with closing(store.read()) as connection:
+        assert [(each.item, each.state) for each in records.latest(connection, 5)] == [("b", "pushed"), ("a", "pushed")]
+        assert [record.item for record, _ in records.waiting(connection, 5)] == ["b"]
+        assert records.queued(connection) == 1
+    store.close()
+
+
+def test_a_photograph_that_did_not_fit_is_kept_when_there_is_room_at_the_end(sorter, tmp_path):
+    made = sorter(camera=lambda: b"reject " + bytes(1 << 20), cloud=None)
+    pages = made._store._connection.execute("PRAGMA page_count").fetchone()[0]
+    made._store._connection.execute(f"PRAGMA max_page_count = {pages + 8}")
+    made.seen(time.monotonic())
+    wait_for(lambda: made._store.fault or made.on_belt == 0)
+    made._store._connection.execute("PRAGMA max_page_count = 1000000")
+    made.stop()
+    written(made._store)
+    with closing(records.reader(tmp_path / "store.sqlite")) as connection:
+        (found,) = records.latest(connection, 5)
+        assert found.state == "pushed"
+        assert records.photograph(connection, found.item) == b"reject " + bytes(1 << 20)
+
+
+def test_a_reason_that_is_no_text_ends_nothing(tmp_path):
+    """A library's message may hold a file name in bytes of its own (`surrogateescape`)."""
+    store = Store(tmp_path / "store.sqlite", keep=100)
+    store.write(Record("a", 1, "", state="pushed", verdict="inspect", reason="no \udcff.jpg")).result()
+    broken = store._later(lambda _: "\udcff".encode())  # whatever else a write may meet
+    store.write(Record("b", 2, "")).result()
+    assert isinstance(broken.exception(), UnicodeEncodeError)
+    with closing(store.read()) as connection:
+        assert [each.reason for each in records.latest(connection, 5)] == ["", "no ?.jpg"]
+    assert store.alive
+    store.close()

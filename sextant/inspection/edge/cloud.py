@@ -118,7 +118,11 @@ def asking(settings: Settings, circuits: Circuits) -> Judge:
 
 
 def answer_of(result: dict[str, Any], cloud: Cloud) -> Answer:
-    """A DetectAnomalyResult as a verdict: one that is not sure enough goes to review."""
+    """A DetectAnomalyResult as a verdict: one that is not sure enough goes to review.
+
+    Raises:
+        KeyError, ValueError: it is none, or tells no probability: then there is no answer.
+    """
     confidence, anomalous = float(result["Confidence"]), bool(result["IsAnomalous"])
     labels = tuple(str(each["Name"]) for each in result.get("Anomalies", ())[1:])
     if confidence < cloud.min_confidence:

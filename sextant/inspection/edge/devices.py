@@ -101,7 +101,7 @@ def _happened(ago: float | None) -> float:
 
 @contextmanager
 def board(belt: Belt) -> Iterator[tuple[Beam, Pusher]]:
-    """The beam and the pusher, which is in at the end.
+    """The beam and the pusher. At the end its pin is released: what pulls the wire decides where it rests then.
 
     Raises:
         BoardError: there are no pins.
@@ -109,7 +109,8 @@ def board(belt: Belt) -> Iterator[tuple[Beam, Pusher]]:
     import gpiozero  # noqa: PLC0415  asks for a board
 
     try:
-        button, pusher = gpiozero.Button(belt.beam_pin, pull_up=True), gpiozero.DigitalOutputDevice(belt.pusher_pin)
+        button = gpiozero.Button(belt.beam_pin, pull_up=True)
+        pusher = gpiozero.DigitalOutputDevice(belt.pusher_pin, active_high=belt.pusher_active_high)
     except (gpiozero.exc.GPIOZeroError, OSError) as error:
         raise BoardError(
             f"the pins {belt.beam_pin} and {belt.pusher_pin} cannot be used ({error}): the user must be in the group "
@@ -119,7 +120,7 @@ def board(belt: Belt) -> Iterator[tuple[Beam, Pusher]]:
         yield Beam(button, Debounce(belt.debounce_s)), pusher
     finally:
         button.close()
-        pusher.close()  # which lets the pusher in
+        pusher.close()
 
 
 @contextmanager

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import statistics
 import threading
@@ -41,6 +42,8 @@ _LOOKED_AT = 200
 _FAILURES = 3
 """Photographs in a row that fail until the camera counts as broken."""
 _UNJUDGED = 5
+_MISSED_S = 600.0
+"""So long an item that the pusher missed is a fault: long enough to be seen, and the next one is seen, too."""
 _CROPS_LOST = 0.5
 _PAGE = {
     "/": ("index.html", "text/html"),
@@ -96,8 +99,12 @@ def health(settings: Settings, store: Store, sorter: Sorter, beam: Beam, forward
         faults.append(f"The last {_UNJUDGED} items were not judged, and pushed: {ended[0]['reason']}.")
     if store.fault:
         faults.append(f"Records cannot be written ({store.fault}): every item is pushed off. Make room on the card.")
-    if sorter.missed:
-        faults.append(f"{sorter.missed} items were to be pushed and were not since the start: look for them.")
+    if sorter.missed_at is not None and (ago := time.monotonic() - sorter.missed_at) < _MISSED_S:
+        at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=ago)
+        faults.append(
+            f"{sorter.missed} of the items since the start were to be pushed and were not, the latest at "
+            f"{at:%H:%M:%S} UTC: look for it."
+        )
     if not sorter.alive or (forwarder is not None and not forwarder.alive):
         faults.append("A part of the sorter has ended: see its log. Start it again.")
     looked = told["photographs"]

@@ -14,9 +14,16 @@ if TYPE_CHECKING:
     from sextant.inspection.edge.settings import Verdict
 
 
+_VERDICTS = ("accept", "reject", "review")
+
+
 @dataclass(frozen=True)
 class Answer:
-    """A verdict on a photograph; the last four are known where the device's own model looked."""
+    """A verdict on a photograph; the last four are known where the device's own model looked.
+
+    Raises:
+        ValueError: the verdict is none of a judge's, or the confidence is no probability: that is no answer.
+    """
 
     verdict: Verdict
     reason: str
@@ -26,6 +33,12 @@ class Answer:
     brightness: float | None = None
     sharpness: float | None = None
     crop_ok: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.verdict not in _VERDICTS:
+            raise ValueError(f"{self.verdict!r} is no verdict of a judge")
+        if self.confidence is not None and not 0 <= self.confidence <= 1:  # so is every NaN
+            raise ValueError(f"the confidence {self.confidence!r} is no probability")
 
 
 class Judge(Protocol):

@@ -12,16 +12,20 @@ import json
 import queue
 import sqlite3
 import threading
+import time
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from sextant.inspection.edge.settings import Verdict
+
+    _Kind: TypeAlias = Literal["record", "photograph"]
+    _Write: TypeAlias = tuple[Callable[[sqlite3.Connection], Any], Future[float], _Kind]
 
 State: TypeAlias = Literal["seen", "photographed", "judged", "pushed", "passed", "missed", "recovered"]
 """The last four are ends. `missed`: it should have been pushed, and the pusher came too late."""
@@ -91,7 +95,10 @@ _UPSERT = (
 
 
 class Store:
-    """The open store. Records are written whole, so that one write which failed is mended by the next."""
+    """The open store. Records are written whole, so that one write which failed is mended by the next.
+
+    What writes is in a queue, and its future has the `time.monotonic` at which it was on the disk.
+    """
 
     def __init__(self, path: Path, *, keep: int) -> None:
         """Opens or makes the store and takes it for this process.
@@ -116,31 +123,41 @@ class Store:
         except sqlite3.DatabaseError as error:
             self._lock.close()
             raise StoreError(f"{path} cannot be used ({error}): move it away, and a new one is made") from error
-        self._waiting: queue.SimpleQueue[tuple[Callable[[sqlite3.Connection], Any], Future[Any]] | None]
-        self._waiting = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._since_pruned = 0
-        self.fault = ""
-        """Why the last write failed, empty after one that did not."""
+        self._faults: dict[_Kind, str] = {}  # a full card may have room for records and none for photographs
         self._thread = threading.Thread(target=self._work, name="store", daemon=True)
         self._thread.start()
 
-    def write(self, record: Record, photograph: bytes | None = None) -> Future[None]:
-        """Keeps the record as it is now; done when it is on the disk."""
+    def write(self, record: Record, photograph: bytes | None = None) -> Future[float]:
+        """Keeps the record as it is now; done when it is on the disk. Without a photograph it is not forwarded."""
 
         def statements(connection: sqlite3.Connection) -> None:
-            row = asdict(record) | {"labels": json.dumps(record.labels)}
+            row = asdict(record) | {"labels": json.dumps(record.labels), "reason": _storable(record.reason)}
             before = connection.execute("SELECT state FROM items WHERE item = ?", (record.item,)).fetchone()
             connection.execute(_UPSERT, tuple(row.values()))
             if photograph is not None:
                 connection.execute("INSERT OR REPLACE INTO photographs VALUES (?, ?)", (record.item, photograph))
+            if record.forward == WAITING:
+                connection.execute(
+                    "UPDATE items SET forward = 0 WHERE item = ? AND item NOT IN (SELECT item FROM photographs)",
+                    (record.item,),
+                )
             if record.state in ENDS and (before is None or before[0] not in ENDS):
                 for name in ("items", record.state, f"verdict {record.verdict}"):
                     _count(connection, name)
                 self._prune(connection)
 
-        return self._later(statements)
+        return self._later(statements, "record" if photograph is None else "photograph")
 
-    def forwarded(self, item: str) -> Future[None]:
+    def keep_photograph(self, item: str, body: bytes) -> Future[float]:
+        """Keeps an item's photograph if it is not there: when it was taken the card may have been full."""
+        return self._later(
+            lambda connection: connection.execute("INSERT OR IGNORE INTO photographs VALUES (?, ?)", (item, body)),
+            "photograph",
+        )
+
+    def forwarded(self, item: str) -> Future[float]:
         """Marks an item's photograph as put into the bucket."""
 
         def statements(connection: sqlite3.Connection) -> None:
@@ -179,6 +196,11 @@ class Store:
         return ended
 
     @property
+    def fault(self) -> str:
+        """Why the last record, or the last photograph, could not be written; empty where both were."""
+        return next(iter(self._faults.copy().values()), "")
+
+    @property
     def alive(self) -> bool:
         """Whether its thread works."""
         return self._thread.is_alive()
@@ -212,9 +234,9 @@ class Store:
         self._connection.close()
         self._lock.close()
 
-    def _later(self, statements: Callable[[sqlite3.Connection], Any]) -> Future[Any]:
-        written: Future[Any] = Future()
-        self._waiting.put((statements, written))
+    def _later(self, statements: Callable[[sqlite3.Connection], Any], kind: _Kind = "record") -> Future[float]:
+        written: Future[float] = Future()
+        self._waiting.put((statements, written, kind))
         return written
 
     def _work(self) -> None:
@@ -224,22 +246,36 @@ class Store:
             while not self._waiting.empty():
                 batch.append(self._waiting.get())
             going = None not in batch
-            tasks = [each for each in batch if each is not None]
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                for statements, _ in tasks:
-                    statements(self._connection)
-                self._connection.execute("COMMIT")
-            except sqlite3.Error as error:  # the card is full, or broken
-                self.fault = str(error)
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                for _, written in tasks:
-                    written.set_exception(error)
-            else:
-                self.fault = ""
-                for _, written in tasks:
-                    written.set_result(None)
+            self._write([each for each in batch if each is not None])
+
+    def _write(self, tasks: Sequence[_Write]) -> None:
+        """Writes them in one transaction, or where that fails each in its own: one must not cost the others theirs."""
+        try:
+            self._transaction([statements for statements, _, _ in tasks])
+        except Exception as error:  # noqa: BLE001  the card is full or broken; whatever it is, the next write may work
+            if len(tasks) > 1:
+                for each in tasks:
+                    self._write([each])
+                return
+            for _, written, kind in tasks:
+                self._faults[kind] = str(error)
+                written.set_exception(error)
+        else:
+            now = time.monotonic()
+            for _, written, kind in tasks:
+                self._faults.pop(kind, None)
+                written.set_result(now)
+
+    def _transaction(self, each_writes: Sequence[Callable[[sqlite3.Connection], Any]]) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for statements in each_writes:
+                statements(self._connection)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
 
     def _prune(self, connection: sqlite3.Connection) -> None:
         self._since_pruned += 1
@@ -291,6 +327,11 @@ def photographed(connection: sqlite3.Connection) -> set[str]:
 def totals(connection: sqlite3.Connection) -> dict[str, int]:
     """Ended items since the store was made: `items`, by state, by `verdict …`, and photographs `forwarded`."""
     return {str(name): int(count) for name, count in connection.execute("SELECT name, count FROM totals")}
+
+
+def _storable(text: str) -> str:
+    """SQLite takes UTF-8: what a library told in other bytes loses those."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _count(connection: sqlite3.Connection, name: str) -> None:

@@ -30,6 +30,9 @@ class Belt(_Table):
 
     beam_pin: Pin
     pusher_pin: Pin
+    pusher_active_high: bool = True
+    """Whether the pusher is out while its pin is high. With false it is out while the pin is low: wired so, what lies
+    on the belt goes to inspection while the board has no power or the sorter has ended."""
     travel_s: Seconds
     """From the beam to the pusher."""
     pulse_s: Annotated[float, Field(gt=0, le=2)] = 0.08

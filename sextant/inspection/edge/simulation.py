@@ -91,7 +91,8 @@ def simulate(
 
     def finished(record: Record) -> None:
         product = by_number[record.number - first - 1]
-        ended[record.number] = Sorted(product, record, bool(pins.pin(settings.belt.pusher_pin).state))
+        high = bool(pins.pin(settings.belt.pusher_pin).state)
+        ended[record.number] = Sorted(product, record, high == settings.belt.pusher_active_high)
         if told:
             told(ended[record.number])
         if len(ended) == len(belt):

@@ -1,7 +1,7 @@
 """From the beam to the pusher: each item is photographed, judged, and pushed off or let pass when it is due.
 
-An item passes only when somebody accepted it in time and its record is on the disk. Whatever else happens (no
-photograph, no answer, a full card, a start in between) it is pushed to inspection.
+An item passes only when somebody accepted it in time and its record and photograph are on the disk. Whatever else
+happens (no photograph, no answer, a full card, a start in between) it is pushed to inspection.
 """
 
 from __future__ import annotations
@@ -50,13 +50,17 @@ class Item:
     local_ended: bool = False
     """The local model has answered or never will."""
     cloud_ended: bool = False
-    kept: Future[None] | None = None
+    kept: Future[float] | None = None
     """The write of the latest record."""
+    kept_photograph: Future[float] | None = None
+    """The write of the photograph, which no later one mends."""
 
-    @property
-    def on_disk(self) -> bool:
-        """Whether the latest record is."""
-        return self.kept is not None and self.kept.done() and self.kept.exception() is None
+    def on_disk(self, at: float) -> bool:
+        """Whether photograph and latest record were there at that `time.monotonic`."""
+        return all(
+            each is not None and each.done() and each.exception() is None and each.result() <= at
+            for each in (self.kept, self.kept_photograph)
+        )
 
 
 class Sorter:
@@ -98,6 +102,8 @@ class Sorter:
         self.camera_fault = ""
         self.missed = 0
         """Items since the start that should have been pushed and were not."""
+        self.missed_at: float | None = None
+        """The `time.monotonic` of the latest of them."""
         self.late_ms: deque[float] = deque(maxlen=200)
         """How late the pusher was with the latest items."""
         self._photographing: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
@@ -126,16 +132,16 @@ class Sorter:
 
     def seen(self, at: float) -> None:
         """An item broke the beam at that `time.monotonic`. Called by one thread, and quick."""
-        if self._stopping:
-            return
         now = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=time.monotonic() - at)
-        self._number += 1
         name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(6)}"  # the clock of a Pi without network may repeat itself
-        item = Item(Record(name, self._number, now.isoformat()), at, at + self._belt.travel_s, threading.Lock())
-        item.local_ended, item.cloud_ended = self._local is None, self._cloud is None
-        item.kept = self._store.write(item.record)
-        self._photographing.put(item)
         with self._changed:
+            if self._stopping:
+                return
+            self._number += 1
+            item = Item(Record(name, self._number, now.isoformat()), at, at + self._belt.travel_s, threading.Lock())
+            item.local_ended, item.cloud_ended = self._local is None, self._cloud is None
+            item.kept = self._store.write(item.record)
+            self._photographing.put(item)
             self._on_belt += 1
             heapq.heappush(self._items, (item.due - self._belt.settle_s, item.record.number, item))
             self._changed.notify()
@@ -174,7 +180,7 @@ class Sorter:
                 item.photograph = body
                 if item.record.state == "seen":
                     item.record = replace(item.record, state="photographed")
-                item.kept = self._store.write(item.record, body)
+                item.kept = item.kept_photograph = self._store.write(item.record, body)
             if self._calls:
                 self._calls.submit(self._ask, item)
             self._judging.put(item)
@@ -287,6 +293,7 @@ class Sorter:
                 out = self._act(item, out=out)
 
     def _settle(self, item: Item) -> None:
+        """The item has a verdict from now on, and nobody changes it any more."""
         with item.lock:
             if item.record.verdict is None and item.local is not None:
                 self._decide(item, item.local, "local")
@@ -294,10 +301,10 @@ class Sorter:
 
     def _act(self, item: Item, *, out: bool) -> bool:
         """Pushes the item or lets it pass; returns whether the pusher is out then."""
+        self._settle(item)  # a sorter that stood still may look at an item for the first time when it is due
         now = time.monotonic()
         late = now - item.due
-        # Never waits for a lock: the verdict is settled, and nobody changes it any more.
-        record, accepted = item.record, item.record.verdict == "accept" and item.on_disk
+        record, accepted = item.record, item.record.verdict == "accept" and item.on_disk(item.due)
         if late > LATE_S and not out:
             state: State = "passed" if accepted else "missed"
         elif accepted and not out:
@@ -312,14 +319,17 @@ class Sorter:
         if state == "pushed" and accepted:
             said += "; pushed along with its neighbour"
         elif state == "pushed" and record.verdict == "accept":
-            said += "; pushed: its record was not on the disk"
+            said += "; pushed: its record was not on the disk in time"
         elif state == "missed":
             said += f"; not pushed: the sorter was {late:.2f} s late"
             self.missed += 1
+            self.missed_at = now
         self.late_ms.append(1000 * late)
         with item.lock:
             forward = WAITING if self._forwards(item) else 0
             item.record = replace(item.record, state=state, reason=said, late_ms=round(1000 * late, 2), forward=forward)
+            if item.photograph is not None:
+                self._store.keep_photograph(item.record.item, item.photograph)
             item.kept = self._store.write(item.record)
             item.photograph = None
         with self._changed:
