@@ -50,6 +50,7 @@ class Api(Construct):
         self._key, self._alarms = key, alarms
         self.lost = lost_events(self, "LostEvents", key)
         self._ingest = self._later("Ingest", "ingest", "Reads a dataset's manifest, writes or deletes its entries", 900)
+        storage.grant_source_versions(self._ingest.role)
         self._packaging = self._later("Packaging", "packaging", "Packs a trained model for edge devices", 300)
         self._trained()
         made = PythonFunction(

@@ -61,13 +61,11 @@ class Execution(Construct):
         named = [self._arn("endpoint-config", config)] if config else []
         self._grant(role, "training-job", "CreateTrainingJob", "AddTags")
         if backend in {"sagemaker", "marketplace"}:
-            self._grant(role, "endpoint", "CreateEndpoint", "DeleteEndpoint", "AddTags")
-            config_actions = ("CreateEndpoint", "CreateEndpointConfig", "DeleteEndpointConfig", "AddTags")
-            self._grant(role, "endpoint-config", *config_actions, more=named)
-            self._grant(role, "model", "CreateModel", "DeleteModel", "AddTags")
-            grant_scaling(role, f"{self.prefix}-*", "*")
+            self._grant(role, "endpoint", "CreateEndpoint", "AddTags")
+            self._grant(role, "endpoint-config", "CreateEndpoint", "CreateEndpointConfig", "AddTags", more=named)
+            self._grant(role, "model", "CreateModel", "AddTags")
         if backend == "lookoutvision":
-            self._grant_service(role, "StartModel", "StopModel")
+            self._grant_service(role, "StartModel")
         role.add_to_principal_policy(
             iam.PolicyStatement(
                 actions=["iam:PassRole"],
@@ -75,6 +73,18 @@ class Execution(Construct):
                 conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
             )
         )
+        self.grant_settle(role)
+
+    def grant_settle(self, role: iam.Role) -> None:
+        """Brings starts and stops of hosting to their end, and stops; what it makes is nothing but scaling."""
+        backend, _, _ = self._backend.partition(":")
+        if backend in {"sagemaker", "marketplace"}:
+            self._grant(role, "endpoint", "DeleteEndpoint")
+            self._grant(role, "endpoint-config", "DeleteEndpointConfig")
+            self._grant(role, "model", "DeleteModel")
+            grant_scaling(role, f"{self.prefix}-*", "*")
+        if backend == "lookoutvision":
+            self._grant_service(role, "StopModel")
         self.grant_ask(role)
 
     def grant_stop(self, role: iam.Role) -> None:

@@ -105,6 +105,16 @@ class Storage(Construct):
             *(f"AwsSolutions-IAM5[Resource::{as_finding(role, arn)}]" for arn in arns),
         )
 
+    def grant_source_versions(self, role: iam.Role) -> None:
+        """Lets a role read old versions of manifests, for a request may name one, wherever they lie."""
+        arns = [bucket.arn_for_objects("*") for bucket in (self.data, *self._sources)]
+        role.add_to_principal_policy(iam.PolicyStatement(actions=["s3:GetObjectVersion"], resources=arns))
+        acknowledge(
+            role,
+            "Whoever makes a dataset names the manifest and its version in these buckets.",
+            *(f"AwsSolutions-IAM5[Resource::{as_finding(role, arn)}]" for arn in arns),
+        )
+
     def grant_sources(self, role: iam.Role) -> None:
         """Lets a role read photographs and manifests wherever the environment says that they lie."""
         grant_read(role, self.data)
