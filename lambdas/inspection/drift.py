@@ -13,6 +13,7 @@ from sextant.inspection.api import wiring
 from sextant.inspection.loop import watch
 from sextant.inspection.loop.champion import champion
 from sextant.inspection.loop.journal import Journal
+from sextant.inspection.loop.projects import for_each
 from sextant.inspection.loop.scores import normal_scores
 
 
@@ -34,18 +35,20 @@ sns: Any = aws.client("sns")
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Takes nothing. Photographs are looked at once; an alarm that was told is not told again."""
-    told = []
-    for project in journal.projects():
+    told: list[str] = []
+
+    def look(project: str) -> None:
         pointer = champion(services, project)
         if pointer is None:
-            continue
-        version = pointer.version
-        scores = normal_scores(services, project, version)
-        for found in watch.look(journal, project, str(version), scores, dt.datetime.now(dt.UTC)):
+            return
+        scores = normal_scores(services, project, pointer.version)
+        for found in watch.look(journal, project, str(pointer.version), scores, dt.datetime.now(dt.UTC)):
             subject = f"Drift: {project}, camera {found.camera}, {found.measure}"
             text = watch.words(project, found)
             ascii_only = subject.encode("ascii", "replace").decode()[:100]
             sns.publish(TopicArn=place.ALARMS_TOPIC, Subject=ascii_only, Message=text)
             told.append(text)
+
+    for_each(journal.projects(), look)
     logger.info("looked", alarms=told)
     return {"alarms": told}

@@ -19,7 +19,13 @@ recorder = Recorder(Journal(Table(aws.client("dynamodb"), place.TABLE)), aws.cli
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Takes what the detecting function gave. The same execution may call again: it is told the same."""
+    """Takes what the detecting function gave, or as `told` the item of a reject that people have heard of.
+
+    The same execution may call again: it is told the same.
+    """
+    if "told" in event:
+        recorder.journal.told(event["told"])
+        return {"told": event["told"]}
     done = recorder.write(event, dt.datetime.now(dt.UTC))
     logger.info("recorded", verdict=done["verdict"], item=done["item"])
     return done

@@ -1,6 +1,7 @@
 """Photographs that no event or run brought to a verdict: they are found in the bucket and tried again."""
 
 import datetime as dt
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -24,6 +25,8 @@ class Place(BaseModel):
     MACHINE_ARN: str
 
 
+_ENOUGH_MS = 120_000
+"""Time in which a page of 1,000 keys is surely compared."""
 logger = Logger(service="inspection-sweep")
 place = environment(Place)
 journal = Journal(Table(aws.client("dynamodb"), place.TABLE))
@@ -32,13 +35,18 @@ s3, stepfunctions = aws.client("s3"), aws.client("stepfunctions")
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Takes `hours` to look back (7), `settled`: seconds that one may be under way (600), `quarantined`: these too."""
-    until = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=event.get("settled", 600))
-    since = until - dt.timedelta(hours=event.get("hours", 7))
-    found = list(sweep.missed(journal, s3, place.BUCKET, since, until))
-    if event.get("quarantined"):
-        found += sweep.held(journal, place.BUCKET)
-    for each in found:
+    """Goes on with a comparison of bucket and journal or begins another; tells how many photographs it `started`.
+
+    Takes `hours`, `settled`, `every` and `quarantined`: see `due`.
+    """
+    found = 0
+    now, left = dt.datetime.now(dt.UTC), partial(_time_left, context)
+    for each in sweep.due(journal, s3, place.BUCKET, event, now=now, time_left=left):
         sweep.start(stepfunctions, place.MACHINE_ARN, each)
-    logger.info("swept", found=len(found))
-    return {"started": len(found)}
+        found += 1
+    logger.info("swept", found=found)
+    return {"started": found}
+
+
+def _time_left(context: LambdaContext) -> bool:
+    return context.get_remaining_time_in_millis() > _ENOUGH_MS

@@ -1,4 +1,4 @@
-"""Every five minutes: the lines of verdicts, the version that was replaced, and what waited for a model."""
+"""Every five minutes: lines of verdicts, what was replaced, what waited for a model, rejects that nobody heard of."""
 
 import datetime as dt
 from typing import Any
@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict
 
 from sextant import aws
 from sextant.environment import environment
-from sextant.inspection.api import wiring
+from sextant.inspection.api import models, wiring
 from sextant.inspection.loop import champion, lines, sweep
 from sextant.inspection.loop.journal import NO_MODEL, Journal
+from sextant.inspection.loop.projects import for_each
 
 
 class Place(BaseModel):
@@ -32,12 +33,21 @@ stepfunctions = aws.client("stepfunctions")
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Takes nothing. Twice at once does no harm: every object is overwritten with the same."""
-    written = lines.publish(journal, services.s3, services.place.BUCKET, dt.datetime.now(dt.UTC))
-    stopped = [name for name in journal.projects() if champion.tidy(services, name)]
+    now = dt.datetime.now(dt.UTC)
+    written = lines.publish(journal, services.s3, services.place.BUCKET, now)
+    again = list(sweep.untold(journal, now))
     waiting = list(sweep.held(journal, services.place.BUCKET, NO_MODEL))
-    hosted = {name for name in {each.project for each in waiting} if champion.is_answered(services, name)}
-    again = [each for each in waiting if each.project in hosted]
-    for each in again:
-        sweep.start(stepfunctions, place.MACHINE_ARN, each)
-    logger.info("upkeep", lines=len(written), stopped=stopped, again=len(again))
+    stopped: list[str] = []
+
+    def tidy(project: str) -> None:
+        models.settle_hosting(services, project)
+        again.extend(each for each in waiting if each.project == project and champion.is_answered(services, project))
+        stopped.extend(f"{project}/{version}" for version in champion.tidy(services, project))
+
+    try:
+        for_each(journal.projects(), tidy)
+    finally:
+        for each in again:
+            sweep.start(stepfunctions, place.MACHINE_ARN, each)
+        logger.info("upkeep", lines=len(written), stopped=stopped, again=len(again))
     return {"lines": written, "stopped": stopped, "again": len(again)}

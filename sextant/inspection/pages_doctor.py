@@ -84,7 +84,7 @@ def examine(services: Services, name: str) -> model.Doctor:
             left_out=left_out,
             findings=tuple(_found(found)),
         )
-    except InputError as error:
+    except (InputError, LookupError) as error:
         told = model.Doctor(state="failed", at=at, message=str(error))
     _write(services, name, {**told.model_dump(mode="json", exclude={"may_change", "outdated"}), "seen": seen})
     return told
@@ -126,7 +126,7 @@ def _out_of_fold(services: Services, name: str) -> Evaluation | None:
     pointer = champion(services, name)
     if pointer is None:
         return None
-    found, _ = models.settled(services, name, str(pointer.version))
+    found, _ = models.observed(services, name, str(pointer.version))
     metrics = opened(services, found).get("metrics.json")
     return Evaluation.model_validate(json.loads(metrics)["out_of_fold"]) if metrics else None
 

@@ -17,13 +17,14 @@ from sextant.console.operation import OperationError
 from sextant.inspection import cost, manifest
 from sextant.inspection import pages_model as model
 from sextant.inspection.api import datasets, models
-from sextant.inspection.api.services import after, dataset_key, page, split, the_project
+from sextant.inspection.api.services import after, dataset_key, page, the_project
 from sextant.inspection.calibration import Calibration, wilson
 from sextant.inspection.evaluation import Evaluation
 from sextant.inspection.loop import champion as champions
 from sextant.inspection.loop import duel, watch
 from sextant.inspection.loop.arrival import INCOMING
 from sextant.inspection.loop.journal import Record
+from sextant.inspection.loop.scores import archive_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -109,7 +110,7 @@ def entries(desk: Desk, name: str, kind: model.Kind, *, label: str, find: str, t
     datasets.the_dataset(desk.services, name, kind)
     request: dict[str, Any] = {"MaxResults": most, **({"NextToken": token} if token else {})}
     asked = {"none": None}.get(label, label)
-    below = desk.services.table.below(f"PROJECT#{name}", f"ENTRY#{kind}#", after(request))
+    below = desk.services.table.below(f"PROJECT#{name}", f"ENTRY#{kind}#", after(request, f"ENTRY#{kind}#"))
     wanted = (
         (key, item)
         for key, item in below
@@ -209,9 +210,12 @@ def archived(desk: Desk, found: Version) -> Mapping[str, bytes]:
 
 
 def opened(services: Services, found: Version) -> dict[str, bytes]:
-    """The measurements, model card and calibration of a version's archive; none where AWS's algorithm made it."""
-    bucket, key = split(found.archive)
-    body = services.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    """The measurements, model card and calibration of a version's archive; none where AWS's algorithm made it.
+
+    Raises:
+        LookupError: the archive is not there any more.
+    """
+    body = archive_body(services, found.archive)
     files = {}
     with tarfile.open(fileobj=io.BytesIO(body), mode="r:gz") as archive:
         for member in archive:

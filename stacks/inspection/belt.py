@@ -106,6 +106,7 @@ class Belt(Construct):
         )
         self._storage.grant_table(made.role)
         grant_read(made.role, self._storage.data, INCOMING)  # a link to a picture has the rights of who signed it
+        self._storage.grant_versions(made.role, INCOMING)
         return made.function
 
     def _grant_machine(self, *functions: lambda_.Function) -> None:
@@ -152,6 +153,16 @@ class Belt(Construct):
             description="A photograph got no verdict, though it was tried again: the state machine's log names the "
             "step and the reason. Mend it; the sweep tries the photograph again within six hours, or at once when its "
             "function Sweep is invoked.",
+        )
+        alarm(
+            self,
+            "PhotographsTimedOut",
+            topic=alarms,
+            metric=self.machine.metric_timed_out(period=minutes),
+            threshold=1,
+            description="A photograph got no verdict within five minutes: the state machine's log names the step that "
+            "waited, most often a model that does not answer in time. The sweep tries the photograph again within six "
+            "hours, or at once when its function Sweep is invoked.",
         )
         alarm(
             self,

@@ -13,15 +13,9 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 _AGAIN = {
-    "ErrorEquals": [
-        "Lambda.ServiceException",
-        "Lambda.TooManyRequestsException",
-        "Lambda.SdkClientException",
-        "ApiError",  # of what hosts the model: busy, or at fault
-        "ClientError",  # of an AWS API that the function calls; what is wrong with the photograph is no error
-        "EndpointConnectionError",
-        "ReadTimeoutError",
-    ],
+    # Whatever fails: botocore names an error of DynamoDB or S3 by its own class, of which there are too many to list.
+    # What is wrong with a photograph, or with the model's answer to it, is no error but puts it into quarantine.
+    "ErrorEquals": ["States.TaskFailed"],
     "IntervalSeconds": 1,
     "MaxAttempts": 5,
     "BackoffRate": 2,
@@ -30,12 +24,17 @@ _AGAIN = {
 
 
 def chain(scope: Construct, detect: lambda_.Function, record: lambda_.Function, rejects: sns.Topic) -> sfn.IChainable:
-    """The states in JSONata; their input is S3's event. What the recording function gives says whether to tell."""
+    """The states in JSONata; their input is S3's event. What the recording function gives says whether to tell, and it
+    hears when that is done: of a run that died in between, upkeep has another one tell.
+    """
     given = {"event": "{% $states.input %}", "run": "{% $states.context.Execution.Id %}"}
+    item = "{% $states.input.item %}"
     tell = sfn.Choice(scope, "Is somebody to be told?", query_language=sfn.QueryLanguage.JSONATA)
     tell.when(
         sfn.Condition.jsonata("{% $states.input.tell %}"),
-        sfn.CustomState(scope, "Tell", state_json=_published(rejects)),
+        sfn.Chain.start(sfn.CustomState(scope, "Tell", state_json=_published(rejects))).next(
+            sfn.CustomState(scope, "Keep that it is told", state_json=_called(record, {"told": item}))
+        ),
     )
     tell.otherwise(sfn.Succeed(scope, "Done"))
     look = sfn.CustomState(scope, "Look", state_json=_called(detect, given))
@@ -64,6 +63,6 @@ def _published(topic: sns.Topic) -> dict[str, Any]:
             "Message": "{% $states.input.message %}",
             "MessageAttributes": {"project": project},
         },
+        "Output": "{% $states.input %}",
         "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 2, "MaxAttempts": 5, "BackoffRate": 2}],
-        "End": True,
     }

@@ -20,6 +20,8 @@ from stacks.building_blocks.grants import grant_key
 from stacks.inspection.looking import MEMORY_MB, looking_image
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import aws_cdk.aws_kms as kms
     import aws_cdk.aws_sns as sns
 
@@ -61,7 +63,7 @@ class Upkeep(Construct):
         sweep = self._function("Sweep", "sweep", "Tries photographs without a verdict again", machine, seconds=900)
         belt.machine.grant_start_execution(sweep.role)
         storage.grant_data(sweep.role, reads=(INCOMING, NEW_DATA))
-        self._every(sweep, cdk.Duration.hours(6))
+        self._every(sweep, cdk.Duration.hours(1), {"every": 6})  # in between it goes on with what is unfinished
         topic = {"ALARMS_TOPIC": alarms.topic_arn}
         drift = self._function("Drift", "drift", "Watches cameras and scores", topic, seconds=300)
         drift.role.add_to_principal_policy(iam.PolicyStatement(actions=["sns:Publish"], resources=[alarms.topic_arn]))
@@ -101,7 +103,7 @@ class Upkeep(Construct):
         self._storage.grant_table(made.role)
         return made
 
-    def _every(self, made: PythonFunction, period: cdk.Duration) -> None:
+    def _every(self, made: PythonFunction, period: cdk.Duration, event: Mapping[str, int] | None = None) -> None:
         events.Rule(
             made,
             "Schedule",
@@ -109,7 +111,7 @@ class Upkeep(Construct):
             # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
             targets=[
                 # pyrefly: ignore[bad-argument-type]  # jsii renames a parameter in the class
-                targets.LambdaFunction(made.function, event=events.RuleTargetInput.from_object({}))
+                targets.LambdaFunction(made.function, event=events.RuleTargetInput.from_object(event or {}))
             ],
         )
 

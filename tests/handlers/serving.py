@@ -14,6 +14,7 @@ CONTEXT = SimpleNamespace(
     memory_limit_in_mb=512,
     invoked_function_arn="arn:aws:lambda:eu-central-1:111122223333:function:dashboards",
     aws_request_id="8f2c",
+    get_remaining_time_in_millis=lambda: 300_000,
 )
 ENVIRONMENT = {
     "DATABASE": DATABASE,

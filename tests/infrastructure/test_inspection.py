@@ -68,8 +68,22 @@ def test_photographs_start_the_express_machine_and_lost_ones_wait_in_a_queue(sta
     assert machine["StateMachineType"] == "EXPRESS"
     definition = "".join(part for part in machine["DefinitionString"]["Fn::Join"][1] if isinstance(part, str))
     assert '"QueryLanguage":"JSONata"' in definition
-    for state in ("Look", "Record it", "Is somebody to be told?", "Tell", "Done"):
+    for state in ("Look", "Record it", "Is somebody to be told?", "Tell", "Keep that it is told", "Done"):
         assert f'"{state}":' in definition
+
+
+def test_whatever_fails_is_tried_again_for_half_a_minute_and_then_wakes_somebody(stack):
+    machine = one(stack, "AWS::StepFunctions::StateMachine")
+    parts = machine["DefinitionString"]["Fn::Join"][1]
+    states = json.loads("".join(part if isinstance(part, str) else "x" for part in parts))["States"]
+    for name in ("Look", "Record it", "Keep that it is told"):
+        (again,) = states[name]["Retry"]
+        assert again["ErrorEquals"] == ["States.TaskFailed"]
+        waits = [again["IntervalSeconds"] * again["BackoffRate"] ** at for at in range(again["MaxAttempts"])]
+        assert 10 <= sum(waits) <= 40
+        assert again["JitterStrategy"] == "FULL"
+    watched = {each["Properties"]["MetricName"] for each in stack.values() if each["Type"] == "AWS::CloudWatch::Alarm"}
+    assert watched >= {"ExecutionsFailed", "ExecutionsTimedOut"}
 
 
 def test_who_looks_at_photographs_cannot_change_them(stack):
@@ -78,6 +92,7 @@ def test_who_looks_at_photographs_cannot_change_them(stack):
     record = allowed(stack, "BeltRecord")
     assert {action for action, resource in record if "StorageData" in resource and action.startswith("s3:")} == {
         "s3:GetObject",
+        "s3:GetObjectVersion",
         "s3:ListBucket",
         "s3:GetBucketLocation",
     }

@@ -13,10 +13,11 @@ from PIL import Image
 
 from sextant.inspection.api.errors import ApiError
 from sextant.inspection.api.services import Version
+from sextant.inspection.archive import ArchiveError
 from sextant.inspection.loop import detection
 from sextant.inspection.loop.champion import NoModelError
 from sextant.inspection.loop.detection import SURE, Loaded, answered, examine
-from sextant.inspection.loop.journal import Quarantined, Record
+from sextant.inspection.loop.journal import Journal, Quarantined, Record
 from sextant.inspection.settings import RejectRules
 
 KEY = "incoming/bracket/a/top/1.jpg"
@@ -67,6 +68,16 @@ class Hosted:
         return self.answer
 
 
+@pytest.fixture(autouse=True)
+def journal(table):
+    Looking.table = table
+    return Journal(table)
+
+
+class Looking:
+    """The table that `look` sees."""
+
+
 def look(monkeypatch, store, answer=None, *, key=KEY, version_id=None, nobody=None):
     def answering(_services, project):
         if nobody:
@@ -76,6 +87,7 @@ def look(monkeypatch, store, answer=None, *, key=KEY, version_id=None, nobody=No
     monkeypatch.setattr(detection, "answering", answering)
     services = SimpleNamespace(
         s3=store,
+        table=Looking.table,
         backend=Hosted(answer or {"IsAnomalous": False, "Confidence": 0.99}),
         place=SimpleNamespace(BACKEND="sagemaker", BUCKET="data"),
         now=lambda: 1_800_000_000.0,
@@ -149,6 +161,8 @@ def test_the_projects_own_rules_decide_where_the_answer_has_no_verdict(monkeypat
         (Store(jpeg(), fault="NoSuchKey"), {}, "gone"),
         (Store(jpeg(), fault="PreconditionFailed"), {}, "gone"),
         (Store(jpeg()), {"key": "incoming/1.jpg"}, "wrong_place"),
+        (Store(jpeg()), {"answer": {"IsAnomalous": True}}, "fault"),
+        (Store(jpeg()), {"nobody": ArchiveError("model.tar.gz is damaged")}, "fault"),
         (Store(jpeg(), settings=b'{"rules": {"min_labels": 0}}'), {}, "settings"),
         (Store(jpeg()), {"nobody": NoModelError("none hosted")}, "no_model_running"),
         (Store(jpeg()), {"nobody": NoModelError("no project", missing=True)}, "no_such_project"),
@@ -171,3 +185,17 @@ def test_what_gets_no_verdict_goes_to_quarantine_with_a_reason(monkeypatch, stor
 def test_a_fault_that_is_not_the_photographs_is_tried_again(monkeypatch, store, answer):
     with pytest.raises((ClientError, ApiError)):
         look(monkeypatch, store, answer)
+
+
+def test_a_photograph_that_has_a_verdict_keeps_it_whatever_its_second_event_finds(monkeypatch, journal):
+    first = Record.model_validate(look(monkeypatch, Store(jpeg()))["record"])
+    journal.record(first, dt.datetime(2026, 11, 21, 12, 1, tzinfo=dt.UTC))
+    for options in ({"nobody": NoModelError("none hosted")}, {"answer": {"IsAnomalous": True, "Confidence": 0.99}}):
+        outcome = look(monkeypatch, Store(jpeg(), fault="NoSuchKey"), **options)
+        assert Record.model_validate(outcome["record"]) == first
+
+
+def test_a_fault_is_logged_with_its_trace(monkeypatch, caplog):
+    look(monkeypatch, Store(jpeg()), {"IsAnomalous": True})
+    assert "KeyError: 'Confidence'" in caplog.text
+    assert KEY in caplog.text

@@ -87,6 +87,6 @@ def told_time(metadata: Mapping[str, str], modified: dt.datetime) -> dt.datetime
     """When the photograph was taken, in UTC: what its uploader wrote into the metadata `at`, or when it arrived."""
     try:
         at = dt.datetime.fromisoformat(metadata.get("at", ""))
-    except ValueError:
+        return at.astimezone(dt.UTC) if at.tzinfo else at.replace(tzinfo=dt.UTC)
+    except (ValueError, OverflowError):  # no time, or one that UTC's calendar does not have
         return modified.astimezone(dt.UTC)
-    return at.astimezone(dt.UTC) if at.tzinfo else at.replace(tzinfo=dt.UTC)

@@ -1,26 +1,30 @@
 """Which model version answers a project's belts: a pointer that a person or a comparison moves, and back.
 
-The item PROJECT#{project} / CHAMPION holds `version`, `before` (the version it replaced, or None), `since`, `by` and
+The item PROJECT#{project} / CHAMPION holds `version`, `before` (the last one that answered, or None), `since`, `by` and
 `reason`. Hosting follows the pointer: the version before goes on answering until the new one is hosted.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from sextant.inspection.api import models
 from sextant.inspection.api.errors import ApiError
-from sextant.inspection.api.store import Change, Put
+from sextant.inspection.api.services import champion_key
+from sextant.inspection.api.store import Action, Change, Put
 
 if TYPE_CHECKING:
     from sextant.inspection.api.services import Services, Version
-    from sextant.inspection.api.store import Item, Key
+    from sextant.inspection.api.store import Item
 
 USABLE = frozenset({"TRAINED", "STARTING_HOSTING", "HOSTED", "HOSTING_FAILED", "STOPPING_HOSTING"})
 """The states of a version whose training has succeeded."""
+_RUNNING = frozenset({"HOSTED", "STARTING_HOSTING"})
+_PATIENCE = 1800
+"""Seconds in which a champion should be hosted: an endpoint takes a few minutes."""
 
 
 class Champion(BaseModel):
@@ -34,7 +38,14 @@ class Champion(BaseModel):
     by: str
     reason: str
     retiring: bool = False
-    """Whether the version before is still to be stopped."""
+    """Whether the version before and those of `passed` are still to be stopped."""
+    passed: tuple[int, ...] = ()
+    """Versions that were replaced, too, before they were hosted or stopped."""
+
+    @property
+    def replaced(self) -> tuple[int, ...]:
+        """The versions that are still to be stopped."""
+        return (self.before, *self.passed) if self.retiring and self.before is not None else ()
 
 
 class NoModelError(Exception):
@@ -45,9 +56,8 @@ class NoModelError(Exception):
         self.missing = missing
 
 
-def champion_key(project: str) -> Key:
-    """The item of the pointer."""
-    return f"PROJECT#{project}", "CHAMPION"
+class NotHostedError(Exception):
+    """A champion that should be hosted has not been for a while; the message tells why."""
 
 
 def champion(services: Services, project: str) -> Champion | None:
@@ -57,7 +67,9 @@ def champion(services: Services, project: str) -> Champion | None:
 
 
 def point(services: Services, project: str, version: int, by: str, reason: str) -> Champion:
-    """Moves the pointer to a version and hosts it where the one before is hosted. The same again changes nothing.
+    """Moves the pointer to a version and hosts it where the one before is hosted.
+
+    The same again only tries the hosting again, where that has failed.
 
     Args:
         services: of the API.
@@ -67,7 +79,7 @@ def point(services: Services, project: str, version: int, by: str, reason: str) 
         reason: why, in words.
 
     Raises:
-        ApiError: there is no such version, or its training did not succeed.
+        ApiError: there is no such version, its training did not succeed, or another has moved the pointer meanwhile.
     """
     _, item = models.settled(services, project, str(version))
     if item["status"] not in USABLE:
@@ -75,21 +87,47 @@ def point(services: Services, project: str, version: int, by: str, reason: str) 
         raise ApiError("ConflictException", 409, message)
     now = champion(services, project)
     if now is not None and now.version == version:
-        return now
-    moved = Champion(
-        version=version,
-        before=now.version if now else None,
-        since=_iso(services.now()),
-        by=by,
-        reason=reason,
-        retiring=now is not None,
-    )
-    services.table.commit(Put(champion_key(project), moved.model_dump(exclude_none=True), absent=False))
-    if now is not None and item["status"] in {"TRAINED", "HOSTING_FAILED"}:
-        _, old = models.settled(services, project, str(now.version))
-        if old["status"] in {"HOSTED", "STARTING_HOSTING"}:
-            _start(services, project, version, int(old.get("units", 1)))
+        moved = now
+    else:
+        moved = Champion(version=version, since=_iso(services.now()), by=by, reason=reason)
+        action: Action = Put(champion_key(project), moved.model_dump(exclude_none=True))
+        if now is not None:
+            moved = moved.model_copy(update=_replacing(services, project, now, version))
+            # Whoever decided did so against the champion that was there.
+            seen: dict[str, list[Any]] = {"version": [now.version], "since": [now.since]}
+            action = Change(champion_key(project), moved.model_dump(), seen)
+        if services.table.commit(action):
+            message = f"Another version of project {project} has just been made the champion. Look at it and try again."
+            raise ApiError("ConflictException", 409, message)
+    _follow(services, project, moved)
     return moved
+
+
+def _replacing(services: Services, project: str, now: Champion, version: int) -> dict[str, Any]:
+    """What of a pointer follows from the one that it replaces: `before` is the one that answers, if any does."""
+    replaced = [each for each in dict.fromkeys((now.version, *now.replaced)) if each != version]
+    before = next((each for each in replaced if _status(services, project, each) == "HOSTED"), now.version)
+    return {"before": before, "passed": tuple(each for each in replaced if each != before), "retiring": True}
+
+
+def _follow(services: Services, project: str, pointer: Champion) -> None:
+    """Hosts the champion where one that it replaces runs, for its belt does, too."""
+    if not pointer.replaced or _status(services, project, pointer.version) not in {"TRAINED", "HOSTING_FAILED"}:
+        return
+    for each in pointer.replaced:
+        if _status(services, project, each) in _RUNNING:
+            _, old = models.settled(services, project, str(each))
+            _start(services, project, pointer.version, int(old.get("units", 1)))
+            return
+
+
+def _status(services: Services, project: str, number: int) -> str | None:
+    """None of a version that was deleted."""
+    try:
+        _, item = models.settled(services, project, str(number))
+    except ApiError:
+        return None
+    return str(item["status"])
 
 
 def roll_back(services: Services, project: str, by: str) -> Champion:
@@ -108,17 +146,18 @@ def answering(services: Services, project: str) -> tuple[Version, Item]:
     """The version that answers photographs now: the champion, or the one before while the champion is not hosted yet.
 
     Without a pointer it is the newest hosted version: a project whose models were started by hand works as it is.
+    Nothing is changed: whoever looks at photographs may not.
 
     Raises:
         NoModelError: nothing is hosted, or there is no such project.
     """
     pointer = champion(services, project)
-    asked = [pointer.version, pointer.before] if pointer else _newest(services, project)
+    asked = [pointer.version, pointer.before, *pointer.passed] if pointer else _newest(services, project)
     for number in asked:
         if number is None:
             continue
         try:
-            version, item = models.settled(services, project, str(number))
+            version, item = models.observed(services, project, str(number))
         except ApiError:
             continue  # it was deleted
         if item["status"] == "HOSTED":
@@ -140,23 +179,37 @@ def is_answered(services: Services, project: str) -> bool:
     return True
 
 
-def tidy(services: Services, project: str) -> str | None:
-    """Stops the version before, once, when the champion is hosted: nobody pays for two. Tells which, or None."""
+def tidy(services: Services, project: str) -> list[str]:
+    """Stops the versions that were replaced, once, when the champion is hosted: nobody pays for two. Tells which.
+
+    A champion whose hosting has failed is started again.
+
+    Raises:
+        NotHostedError: it has not been hosted for long, though its belt runs.
+        ApiError: a start or a stop was refused; the next time tries again.
+    """
     pointer = champion(services, project)
-    if pointer is None or pointer.before is None or not pointer.retiring:
-        return None
+    if pointer is None or not pointer.retiring:
+        return []
     try:
         _, new = models.settled(services, project, str(pointer.version))
-        _, old = models.settled(services, project, str(pointer.before))
     except ApiError:
-        return None
+        return []  # it was deleted
+    running = [each for each in pointer.replaced if _status(services, project, each) in _RUNNING]
     if new["status"] != "HOSTED":
-        return None
-    stopped = old["status"] == "HOSTED"
-    if stopped:
-        models.stop_model(services, {"ProjectName": project, "ModelVersion": str(pointer.before)})
-    services.table.commit(Change(champion_key(project), {"retiring": False}, {"since": [pointer.since]}))
-    return str(pointer.before) if stopped else None
+        _follow(services, project, pointer)
+        if running and services.now() - dt.datetime.fromisoformat(pointer.since).timestamp() > _PATIENCE:
+            raise NotHostedError(
+                f"Version {pointer.version} of project {project} is the champion since {pointer.since} and is "
+                f"{new['status']}: {new['message']} Version {pointer.before} goes on answering. Mend the reason, or "
+                "roll back."
+            )
+        return []
+    for each in running:
+        models.stop_model(services, {"ProjectName": project, "ModelVersion": str(each)})
+    settled = {"retiring": False, "passed": ()}
+    services.table.commit(Change(champion_key(project), settled, {"since": [pointer.since]}))
+    return [str(each) for each in running]
 
 
 def _newest(services: Services, project: str) -> list[int]:

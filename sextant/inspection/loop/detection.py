@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import logging
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from sextant.inspection import detector, photograph
 from sextant.inspection.api import limits, training
@@ -19,7 +20,7 @@ from sextant.inspection.archive import load
 from sextant.inspection.crop import Crop
 from sextant.inspection.loop.arrival import PlaceError, arrival, item_of, told_time
 from sextant.inspection.loop.champion import NoModelError, answering
-from sextant.inspection.loop.journal import NO_MODEL, Quarantined, Record
+from sextant.inspection.loop.journal import FAULT, NO_MODEL, Journal, Quarantined, Record
 from sextant.inspection.rules import verdict as verdict_of
 from sextant.inspection.settings import RejectRules
 
@@ -36,6 +37,7 @@ _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "4
 _WHOLE, _SIZE = Crop(), (320, 320)
 """How the quality of a photograph is measured where no detector of ours crops it."""
 _PNG = b"\x89PNG\r\n\x1a\n"
+_log = logging.getLogger(__name__)
 
 
 class UnusableError(Exception):
@@ -74,7 +76,7 @@ class Examined:
 
 
 def examine(services: Services, loaded: Loaded, named: tuple[str, str, str, str | None], run: str) -> Document:
-    """The outcome of a photograph, for the journal.
+    """The outcome of a photograph, for the journal. One that has a verdict keeps it and is not looked at again.
 
     Args:
         services: of the API.
@@ -86,14 +88,20 @@ def examine(services: Services, loaded: Loaded, named: tuple[str, str, str, str 
         `{"outcome": "verdict", "record": …}` of a Record, or `{"outcome": "quarantine", "found": …}` of a Quarantined.
 
     Raises:
-        ClientError: of AWS, where the next attempt may succeed.
+        ClientError, BotoCoreError: of AWS, where the next attempt may succeed.
+        ApiError: of what hosts the model, likewise.
     """
     bucket, key, etag, version_id = named
     try:
         found = arrival(bucket, key, etag, version_id)
-        record = _record(services, loaded, found, run)
-    except (UnusableError, PlaceError, NoModelError, photograph.PhotographError) as error:
+        there = Journal(services.table).of(found)
+        record = there.model_copy(update={"run": run}) if there else _record(services, loaded, found, run)
+    except (ClientError, BotoCoreError, ApiError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the fault of one photograph, or of its model, must not stop the belt
         reason, detail = _reason(error)
+        if reason == FAULT:
+            _log.exception("no verdict on s3://%s/%s", bucket, key)
         quarantined = Quarantined(
             item=item_of(bucket, key, etag),
             source=f"s3://{bucket}/{key}",
@@ -114,8 +122,12 @@ def _reason(error: Exception) -> tuple[str, str]:
             return error.reason, error.detail
         case NoModelError():
             return ("no_such_project" if error.missing else NO_MODEL), str(error)
-        case _:
+        case PlaceError():
             return "wrong_place", str(error)
+        case _:
+            # Whatever it is, trying the same again does not mend it.
+            what = f"{type(error).__name__}: {error}"
+            return FAULT, f"{what}. The log of the function Detect has the trace: mend it, then try again."
 
 
 def _record(services: Services, loaded: Loaded, found: Arrival, run: str) -> Record:
@@ -135,6 +147,8 @@ def _record(services: Services, loaded: Loaded, found: Arrival, run: str) -> Rec
         "at": at.isoformat(timespec="milliseconds"),
         "arrived": stored["LastModified"].astimezone(dt.UTC).isoformat(timespec="seconds"),
         "source": found.source,
+        "etag": found.etag,
+        "version_id": found.version_id,
         "run": run,
     }
     if examined.mask is not None:

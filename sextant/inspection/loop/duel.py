@@ -141,6 +141,8 @@ def judge(
 ) -> Duel:
     """Compares a newly trained version with the champion, keeps the outcome and, if allowed, promotes it.
 
+    What has come to its end is kept as it is, however often it is asked for.
+
     Args:
         services: of the API.
         load: makes a detector of an archive.
@@ -150,22 +152,32 @@ def judge(
 
     Raises:
         ClientError: of AWS, where the next attempt may succeed.
+        ApiError: likewise: another version has just become the champion, or hosting was refused.
     """
+    key = (f"PROJECT#{project}", f"DUEL#{challenger:06d}")
+    item = services.table.get(key)
+    kept = None if item is None else Duel.model_validate(item)
+    if kept is not None and (kept.promoted or kept.decision == "keep" or not automatic):
+        return kept
     now = champion(services, project)
+    answers = now is not None and now.version == challenger
     at = dt.datetime.fromtimestamp(services.now(), dt.UTC).isoformat(timespec="seconds")
     base: dict[str, Any] = {"project": project, "challenger": challenger, "at": at}
-    if now is None or now.version == challenger:
+    if now is None:
         point(services, project, challenger, "first", "the project's first model")
         words = "It is the project's first model: there is none to compare it with."
         found = Duel(**base, champion=None, decision="promote", words=words, promoted=True)
+    elif answers and now:
+        # A person was faster, or the attempt before has died after it had promoted it: then the reason is its words.
+        told = kept or Duel(**base, champion=now.before, decision="promote", words=f"It answers: {now.reason}")
+        found = told.model_copy(update={"promoted": True})
     else:
         found = _compared(services, load, now.version, base)
         if found.decision == "promote" and automatic:
             point(services, project, challenger, "comparison", found.words)
             found = found.model_copy(update={"promoted": True})
-    services.table.commit(
-        Put((f"PROJECT#{project}", f"DUEL#{challenger:06d}"), found.model_dump(exclude_none=True), absent=False)
-    )
+    # An attempt that runs beside this one knows more where this one only saw that it is promoted.
+    services.table.commit(Put(key, found.model_dump(exclude_none=True), absent=kept is None and answers))
     return found
 
 

@@ -10,7 +10,8 @@ however often its event comes:
 | REVIEW#{project} | {arrived}#{item} | a verdict that waits for a person |
 | TRIAL#{project} | {trial}#{item} | a photograph of a trial with what the model says of it |
 | QUARANTINE | {item} | a photograph without a verdict, and why |
-| LATE | {YYYY-MM-DDTHH}#{project} | an hour whose lines are to be written again |
+| LATE | {YYYY-MM-DDTHH}#{project}#{ticket} | an hour whose lines are to be written again |
+| UNTOLD | {item} | a reject whose message has not been sent yet |
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from pydantic import BaseModel, ConfigDict
 from sextant.inspection.api.store import Change, Put, Remove
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sextant.inspection.api.store import Action, Item, Key, Table
+    from sextant.inspection.loop.arrival import Arrival
 
 Verdict: TypeAlias = Literal["accept", "reject", "review"]
 Label: TypeAlias = Literal["normal", "anomaly"]
@@ -39,8 +41,9 @@ HOUR = "%Y-%m-%dT%H"
 class Record(BaseModel):
     """One verdict. Times are ISO 8601 in UTC; `labels` are the names of the anomalies seen, the background left out.
 
-    `run` names the execution that wrote it; `mask` is the URI of the anomaly mask (PNG), where there is one; `truth`
-    is what a person said afterwards.
+    `run` names the execution that wrote it; `etag` and `version_id` are of the very photograph that was looked at, for
+    there may be another at `source` since; `mask` is the URI of the anomaly mask (PNG), where there is one; `truth` is
+    what a person said afterwards.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -63,6 +66,8 @@ class Record(BaseModel):
     sharpness: float
     crop_ok: bool
     source: str
+    etag: str = ""
+    version_id: str | None = None
     mask: str | None = None
     seconds: float
     truth: Label | None = None
@@ -83,7 +88,7 @@ class Record(BaseModel):
 
 
 class Quarantined(BaseModel):
-    """A photograph without a verdict: `reason` is of `REASONS` or of PhotographError, `detail` tells a person."""
+    """A photograph without a verdict: `reason` is one word (see `detection`), `detail` tells a person."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -99,16 +104,23 @@ class Quarantined(BaseModel):
 
 NO_MODEL = "no_model_running"
 """Photographs that only wait: the next sweep after a start tries them again."""
-REASONS = (NO_MODEL, "no_such_project", "wrong_place", "gone")
+NO_VERDICT = "no_verdict"
+"""Photographs whose event was lost or whose run has died: each sweep tries them again."""
+FAULT = "fault"
+"""Not the photograph's: the model's answer, its archive or the program is at fault."""
+SETTLED = dt.timedelta(minutes=10)
+"""A photograph younger than this may still be on its way: a run ends within five minutes."""
 
 
 @dataclass(frozen=True)
 class Late:
-    """An hour (`YYYY-MM-DDTHH`) of a project whose lines are to be written again; each marking has its own ticket."""
+    """An hour (`YYYY-MM-DDTHH`) of a project whose lines are to be written again. `sort` is the mark's own key: no two
+    marks have one, so neither do writers wait for each other nor does settling one settle a later one.
+    """
 
     hour: str
     project: str
-    ticket: str
+    sort: str
 
 
 @dataclass(frozen=True)
@@ -120,20 +132,20 @@ class Journal:
     def record(self, record: Record, now: dt.datetime) -> bool:
         """Writes the verdict of an item that has none yet, and takes the photograph out of quarantine.
 
-        Returns:
-            Whether this very run wrote it, now or in an attempt before: then what follows from it is still to be done.
-        """
-        if not self._written(record):
-            there = self.known(record.key, record.item)
-            if there is not None:
-                self.release(record.item)  # put again while no model ran, it waits without need
-                return there.run == record.run
-            self._written(record, anew=True)
-        if not record.trial and _is_late(record.arrived, now):
-            self.mark_late(record)
-        return True
+        What follows from it (lines to be written again, a message to be sent) is noted in the same transaction: a run
+        that dies afterwards leaves it to others.
 
-    def _written(self, record: Record, *, anew: bool = False) -> bool:
+        Returns:
+            Whether this call wrote it.
+        """
+        if self._written(record, now):
+            return True
+        if self.known(record.key, record.item) is not None:
+            self.release(record.item)  # put again while no model ran, it waits without need
+            return False
+        return self._written(record, now, anew=True)
+
+    def _written(self, record: Record, now: dt.datetime, *, anew: bool = False) -> bool:
         """Whether there was no verdict yet; `anew` where the one that the item had is not there any more."""
         actions: list[Action] = [Put(record.key, _kept(record))]
         if not record.trial:
@@ -141,8 +153,37 @@ class Journal:
             actions.append(Put(_first(record.item), {"under": pk, "sort": sk}, absent=not anew))
         if record.verdict == "review" and not record.trial:
             actions.append(Put((f"REVIEW#{record.project}", record.sort), _kept(record), absent=False))
+        if record.verdict == "reject" and not record.trial:
+            pk, sk = record.key
+            mark = {"run": record.run, "since": now.isoformat(timespec="seconds"), "under": pk, "sort": sk}
+            actions.append(Put(_untold(record.item), mark, absent=False))
+        if not record.trial and record.arrived[:13] != now.strftime(HOUR):
+            # The writer of lines looks at an hour until five minutes before the end of the next: nobody but the one
+            # who writes a verdict within its own hour may rely on that.
+            actions.append(_late_mark(record))
         actions.append(Remove(("QUARANTINE", record.item)))
         return not self.table.commit(*actions)
+
+    def is_untold(self, record: Record, now: dt.datetime) -> bool:
+        """Whether a reject's message is still to be sent by its run: the one that wrote it, or, where that has died
+        without sending it, any other.
+        """
+        mark = self.table.get(_untold(record.item))
+        return mark is not None and (mark["run"] == record.run or _died(mark, now))
+
+    def told(self, item: str) -> None:
+        """A reject's message is sent."""
+        self.table.commit(Remove(_untold(item)))
+
+    def untold(self, now: dt.datetime) -> Iterator[Record]:
+        """Rejects whose run has died before their message was sent."""
+        for item, mark in self.table.below("UNTOLD"):
+            if _died(mark, now):
+                record = self.item((mark["under"], mark["sort"]))
+                if record is None:
+                    self.told(item)  # of a verdict that was deleted nobody needs to hear
+                else:
+                    yield record
 
     def quarantine(self, found: Quarantined) -> None:
         """Keeps a photograph that could not be used; the same again replaces it."""
@@ -174,6 +215,13 @@ class Journal:
             found = self.item((first["under"], first["sort"]))
         return found
 
+    def of(self, named: Arrival) -> Record | None:
+        """The verdict that a photograph has already."""
+        if named.trial:
+            return self.item((f"TRIAL#{named.project}", f"{named.trial}#{named.item}"))
+        first = self.table.get(_first(named.item))
+        return None if first is None else self.item((first["under"], first["sort"]))
+
     def waiting(self, project: str) -> Iterator[Record]:
         """The verdicts that wait for a person, the oldest first."""
         for _, item in self.table.below(f"REVIEW#{project}"):
@@ -188,25 +236,18 @@ class Journal:
         """Keeps what a person says of a photograph, and ends its waiting."""
         actions: list[Action] = [Change(record.key, {"truth": truth, "checked_by": who})]
         if not record.trial:
-            actions.append(Remove((f"REVIEW#{record.project}", record.sort)))
+            actions += [Remove((f"REVIEW#{record.project}", record.sort)), _late_mark(record)]
         if self.table.commit(*actions):
             raise LookupError(f"item {record.item} is not in the journal any more: reload the list")
-        if not record.trial:
-            self.mark_late(record)
-
-    def mark_late(self, record: Record) -> None:
-        """Has the lines of the record's hour written again."""
-        hour = dt.datetime.fromisoformat(record.arrived).strftime(HOUR)
-        self.table.commit(Put(("LATE", f"{hour}#{record.project}"), {"ticket": uuid.uuid4().hex}, absent=False))
 
     def late(self) -> list[Late]:
         """The hours whose lines are to be written again."""
-        found = ((*key.partition("#")[::2], item["ticket"]) for key, item in self.table.below("LATE"))
-        return [Late(hour, project, ticket) for hour, project, ticket in found]
+        found = (sort for sort, _ in self.table.below("LATE"))
+        return [Late(hour=each.split("#")[0], project=each.split("#")[1], sort=each) for each in found]
 
-    def settle(self, late: Late) -> None:
-        """An hour's lines are written; one that was marked anew meanwhile stays."""
-        self.table.commit(Remove(("LATE", f"{late.hour}#{late.project}"), {"ticket": [late.ticket]}))
+    def settle(self, late: Iterable[Late]) -> None:
+        """The lines of these hours are written; what was marked meanwhile stays."""
+        self.table.remove_all(("LATE", each.sort) for each in late)
 
     def projects(self) -> list[str]:
         """The names of all projects."""
@@ -217,10 +258,16 @@ def _first(item: str) -> Key:
     return f"PHOTOGRAPH#{item}", "PHOTOGRAPH"
 
 
-def _is_late(arrived: str, now: dt.datetime) -> bool:
-    """Whether the writer of lines looks at that hour no more by itself: it does at this hour's and the one before."""
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    return dt.datetime.fromisoformat(arrived) < hour - dt.timedelta(hours=1)
+def _untold(item: str) -> Key:
+    return "UNTOLD", item
+
+
+def _died(mark: Item, now: dt.datetime) -> bool:
+    return dt.datetime.fromisoformat(mark["since"]) < now - SETTLED
+
+
+def _late_mark(record: Record) -> Put:
+    return Put(("LATE", f"{record.arrived[:13]}#{record.project}#{uuid.uuid4().hex}"), {})
 
 
 def _kept(record: Record) -> Item:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from sextant.inspection.api.services import split
-from sextant.inspection.loop.journal import Journal, Quarantined, Record
+from sextant.inspection.loop.journal import FAULT, NO_MODEL, Journal, Quarantined, Record
 from sextant.inspection.loop.metrics import tell
 
 if TYPE_CHECKING:
@@ -49,11 +49,13 @@ class Recorder:
         if outcome["outcome"] == "quarantine":
             found = Quarantined.model_validate(outcome["found"])
             self.journal.quarantine(found)
-            tell(self.metrics, found.project or "unknown", "none", {"InvalidImageCount": 1})
+            if found.reason != NO_MODEL:  # it waits, and will be looked at
+                name: Name = "ErrorCount" if found.reason == FAULT else "InvalidImageCount"
+                tell(self.metrics, found.project or "unknown", "none", {name: 1})
             return {"verdict": "quarantine", "item": found.item, "tell": False}
         record = Record.model_validate(outcome["record"])
-        first = self.journal.record(record, now)
-        if first and not record.trial:
+        new = self.journal.record(record, now)
+        if new and not record.trial:
             counts: dict[Name, float] = {
                 "ProcessedImageCount": 1,
                 "SuccessfulRequestCount": 1,
@@ -62,14 +64,16 @@ class Recorder:
             if record.is_anomalous:
                 counts["DetectedAnomalyCount"] = 1
             tell(self.metrics, record.project, record.model_version, counts)
-        asked = first and record.verdict == "reject" and not record.trial
+        rejected = record.verdict == "reject" and not record.trial
+        asked = rejected and (new or self.journal.is_untold(record, now))
         told = {"subject": subject(record), "message": message(record, self._link(record))} if asked else {}
         return {"verdict": record.verdict, "item": record.item, "project": record.project, "tell": asked, **told}
 
     def _link(self, record: Record) -> str:
         bucket, key = split(record.source)
+        which = {"VersionId": record.version_id} if record.version_id else {}
         link: str = self.s3.generate_presigned_url(
-            "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=_LINK_SECONDS
+            "get_object", Params={"Bucket": bucket, "Key": key, **which}, ExpiresIn=_LINK_SECONDS
         )
         return link
 

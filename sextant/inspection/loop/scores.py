@@ -8,6 +8,8 @@ import tarfile
 from functools import cache
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from sextant.inspection.api.services import archive_uri, split
 
 if TYPE_CHECKING:
@@ -18,16 +20,33 @@ if TYPE_CHECKING:
 _METRICS = "metrics.json"
 
 
+def archive_body(services: Services, uri: str) -> bytes:
+    """The bytes of a version's archive.
+
+    Raises:
+        LookupError: it is not there any more.
+    """
+    bucket, key = split(uri)
+    try:
+        body: bytes = services.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"NoSuchKey", "404"}:
+            raise
+        message = f"the archive {uri} is not there any more: promote another version, or train a new one"
+        raise LookupError(message) from error
+    return body
+
+
 def normal_scores(services: Services, project: str, version: int) -> Callable[[], Sequence[float]]:
     """A function that reads the out-of-fold anomaly probabilities of accepted normal photographs, once it is asked.
 
-    They are empty where the model keeps none: its scores are then not watched.
+    They are empty where the model keeps none: its scores are then not watched. Where its archive is gone, the function
+    raises LookupError.
     """
 
     @cache
     def read() -> Sequence[float]:
-        bucket, key = split(archive_uri(services.place, project, version))
-        body = services.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        body = archive_body(services, archive_uri(services.place, project, version))
         with tarfile.open(fileobj=io.BytesIO(body), mode="r:gz") as archive:
             for member in archive:
                 if member.name.removeprefix("./") == _METRICS and (file := archive.extractfile(member)):
