@@ -1,7 +1,8 @@
 """What one inspected item costs, by what answers: prices of `sextant/inspection/prices.toml` times what an item needs.
 
 It is the price of answering and, where photographs come through the belt, of bringing and keeping the verdict. Cameras,
-network and people are not in it, nor is the training, which is paid once for a model and not for an item.
+network and people are not in it, nor is the training, which is paid once for a model and not for an item. Of logs only
+the state machine's is: it writes every transition; the functions' few lines are a tenth of it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,13 @@ UPLOADED = 0.1
 """The share of items whose photographs an edge device uploads: what goes to review, and a random sample."""
 _EXPRESS_GB = 64 / 1024
 _EXPRESS_STEP = 0.1
+_WRITTEN = 3
+"""Items of the table that an accepted photograph's transaction writes: the verdict, where the photograph's verdict is,
+and its absence from the quarantine. A deletion of nothing is paid, too; what waits for a person or is told is one more.
+"""
+_LOGGED_GB = 16 * 400e-9
+"""Of the state machine's log: entered, scheduled, started, succeeded and left for both functions, two for each of the
+other two states, begun and ended; about 400 bytes each by AWS's format of them, without the photograph's data."""
 
 
 class PriceTableError(ValueError):
@@ -133,6 +141,7 @@ def costs(rate: float, hours: float = HOURS, seconds: float = PHOTOGRAPH_SECONDS
     instances = math.ceil(rate * seconds / (INSTANCE_VCPUS / 2))
     api = {"API Gateway": prices["api_request"]}
     compute = {"Lambda": prices["lambda_request"] + seconds * LAMBDA_GB * prices["lambda_gb_second"]}
+    belt = {**compute, **_belt(prices, seconds)}
     waiting = {"Lambda": prices["lambda_request"] + 2 * seconds * LAMBDA_GB * prices["lambda_gb_second"]}
     return [
         Cost(
@@ -151,7 +160,7 @@ def costs(rate: float, hours: float = HOURS, seconds: float = PHOTOGRAPH_SECONDS
         ),
         Cost(
             "lambda, belt",
-            {**compute, **_belt(prices, seconds)},
+            belt,
             0,
             items,
             "the same for photographs put into the bucket: event, state machine, verdict kept",
@@ -165,10 +174,11 @@ def costs(rate: float, hours: float = HOURS, seconds: float = PHOTOGRAPH_SECONDS
         ),
         Cost(
             "edge",
-            {"S3": UPLOADED * prices["s3_put"]},
+            {name: UPLOADED * usd for name, usd in belt.items()},
             0,
             items,
-            f"a device in the line decides; {UPLOADED:.0%} of the photographs are uploaded; the device is yours",
+            f"a device in the line decides; {UPLOADED:.0%} of the photographs go through the bucket, as above; the "
+            "device is yours",
         ),
     ]
 
@@ -185,5 +195,6 @@ def _belt(prices: Mapping[str, float], seconds: float) -> dict[str, float]:
         "S3": prices["s3_put"] + prices["s3_get"],
         "Step Functions": prices["express_request"] + duration * _EXPRESS_GB * prices["express_gb_second"],
         "recording": record,
-        "DynamoDB": 4 * prices["dynamodb_write"],  # two items, and a transaction writes each twice
+        "DynamoDB": 2 * _WRITTEN * prices["dynamodb_write"],  # a transaction writes each twice
+        "log": _LOGGED_GB * prices["log_gb"],
     }

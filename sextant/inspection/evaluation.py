@@ -15,7 +15,7 @@ from sextant.inspection import calibration, detector, photograph
 from sextant.inspection.examples import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,6 +26,7 @@ CUTS = 200
 """Most rows of the table of thresholds and most points of a curve."""
 
 _BINS = 4096
+_Z = 1.959964
 
 Interval = tuple[float, float]
 
@@ -77,7 +78,7 @@ class Evaluation(BaseModel):
 
     `false_reject_rate` is the share of normal photographs called anomalous, with Wilson's 95 % interval, and
     `rejected_normals` how many of them a line would have thrown away without asking a person; `keeps_budget`
-    is False where even the lower end is above the budget. `auroc` is with its 95 % interval (Hanley and McNeil 1982).
+    is False where even the lower end is above the budget. `auroc` is with its 95 % interval (Newcombe 2006).
     `ece` is the expected calibration error of the confidence over ten bins. Curves are points (x, y): ROC of false and
     true positive rate, PR of recall and precision.
     """
@@ -191,7 +192,7 @@ def measured(rows: Sequence[Row], of: calibration.Calibration) -> Evaluation:
         precision=(hits / (hits + false) if hits + false else 0.0) if anomalies else None,
         recall=hits / anomalies if anomalies else None,
         auroc=area,
-        auroc_interval=_hanley(area, normals, anomalies) if area is not None else None,
+        auroc_interval=auroc_interval(area, normals, anomalies) if area is not None else None,
         average_precision=average_precision(scores, truth) if anomalies else None,
         ece=calibration.expected_calibration_error(probability, truth) if both else None,
         false_rejects=false,
@@ -213,6 +214,34 @@ def auroc(normal: NDArray[np.floating], anomalous: NDArray[np.floating]) -> floa
     ordered = np.sort(normal)
     below = np.searchsorted(ordered, anomalous, "left") + np.searchsorted(ordered, anomalous, "right")
     return float(below.mean() / 2 / len(normal))
+
+
+def auroc_interval(area: float, normals: int, anomalies: int) -> Interval:
+    """The 95 % interval of an `auroc`: the areas that lie 1.96 of their own standard errors from it, or nearer.
+
+    Hanley and McNeil's variance is that of the true area, not of the one found, so that an area of 1 has a lower end:
+    Newcombe, Statistics in Medicine 25 (2006) 559-573, method 5.
+    """
+    mean = (normals + anomalies) / 2 - 1
+
+    def too_far(true: float) -> bool:
+        spread = 1 + mean * (1 - true) / (2 - true) + mean * true / (1 + true)
+        return (area - true) ** 2 > _Z**2 * true * (1 - true) * spread / (normals * anomalies)
+
+    return _edge(0.0, area, too_far), _edge(1.0, area, too_far)
+
+
+def _edge(outside: float, inside: float, too_far: Callable[[float], bool]) -> float:
+    """Where `too_far` begins between two areas; `outside` itself where it is not too far either."""
+    if not too_far(outside):
+        return outside
+    for _ in range(50):
+        middle = (outside + inside) / 2
+        if too_far(middle):
+            outside = middle
+        else:
+            inside = middle
+    return outside
 
 
 def average_precision(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
@@ -256,13 +285,6 @@ def _curves(scores: NDArray[np.floating], truth: NDArray[np.bool_], of: calibrat
         "roc": tuple((float(x), float(y)) for x, y in rates),
         "pr": tuple((float(x), float(y)) for x, y in precisions),
     }
-
-
-def _hanley(area: float, normals: int, anomalies: int) -> Interval:
-    first, second = area / (2 - area), 2 * area * area / (1 + area)
-    variance = area * (1 - area) + (anomalies - 1) * (first - area**2) + (normals - 1) * (second - area**2)
-    half = 1.96 * (max(variance, 0.0) / (normals * anomalies)) ** 0.5
-    return max(0.0, area - half), min(1.0, area + half)
 
 
 def _count(pixels: _Pixels, found: Detection, mask: NDArray[np.uint8] | None, example: Example) -> None:

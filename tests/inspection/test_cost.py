@@ -8,6 +8,7 @@ import pytest
 
 from sextant.inspection import cost
 from sextant.inspection.cost import PriceTableError, costs, price_table, read_prices
+from sextant.inspection.loop.journal import Journal, Record
 
 
 def of(backend, rate, **given):
@@ -38,7 +39,8 @@ def test_the_belt_costs_what_each_of_its_services_takes():
     parts = of("lambda, belt", 1).parts
     assert parts["S3"] == pytest.approx(5.4e-6)
     assert parts["Step Functions"] == pytest.approx(1e-6 + 0.1 * 0.0625 * 0.00001667)
-    assert parts["DynamoDB"] == pytest.approx(2.5e-6)
+    assert parts["DynamoDB"] == pytest.approx(3.75e-6)  # three items, each twice, at $0.625 per million
+    assert parts["log"] == pytest.approx(3.2e-6)  # 16 events of 400 bytes at $0.50 per GB
     assert "API Gateway" not in parts
 
 
@@ -50,8 +52,8 @@ def test_an_endpoint_is_paid_by_the_hour_and_grows_with_the_rate():
     assert of("sagemaker", 1).usd_per_item > of("lambda", 1).usd_per_item
 
 
-def test_at_the_edge_only_what_is_uploaded_costs():
-    assert of("edge", 3).usd_per_thousand == pytest.approx(1000 * 0.1 * 5e-6)
+def test_at_the_edge_only_what_is_uploaded_costs_and_goes_the_whole_way():
+    assert of("edge", 3).usd_per_item == pytest.approx(0.1 * of("lambda, belt", 3).usd_per_item)
 
 
 def test_fewer_hours_cost_fewer_dollars_and_the_same_per_item():
@@ -103,3 +105,19 @@ def test_a_table_that_cannot_be_used_says_why(text, reason):
     assert read_prices(GOOD)["a"].usd == 1
     with pytest.raises(PriceTableError, match=reason):
         read_prices(text)
+
+
+def test_the_journal_writes_as_much_as_is_paid():
+    """What a transaction of the journal holds for an accepted photograph in its own hour."""
+    written = []
+
+    class Counted:
+        def commit(self, *actions):
+            written.extend(actions)
+
+    at = dt.datetime(2026, 11, 21, 12, 30, tzinfo=dt.UTC)
+    told = {"item": "i", "project": "p", "model_version": "1", "at": at.isoformat(), "arrived": at.isoformat()}
+    seen = {"is_anomalous": False, "confidence": 0.9, "verdict": "accept", "brightness": 1, "sharpness": 1}
+    record = Record(**told, **seen, crop_ok=True, source="s3://b/k", seconds=0.1)
+    assert Journal(Counted()).record(record, at)
+    assert len(written) == cost._WRITTEN

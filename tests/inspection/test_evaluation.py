@@ -84,6 +84,32 @@ def test_many_photographs_make_short_tables():
     assert told.auroc_interval[0] < told.auroc < told.auroc_interval[1]
 
 
+@pytest.mark.parametrize(("normals", "anomalies", "lower"), [(11, 16, 0.845), (5, 5, 0.643), (200, 200, 0.990)])
+def test_an_area_of_one_has_a_lower_end(normals, anomalies, lower):
+    low, high = evaluation.auroc_interval(1.0, normals, anomalies)
+    assert high == 1
+    assert low == pytest.approx(lower, abs=1e-3)
+    # At the end the area found lies 1.96 standard errors away, by Hanley and McNeil's formula with equal numbers.
+    first, second, n = low / (2 - low), 2 * low**2 / (1 + low), (normals + anomalies) / 2 - 1
+    variance = (low * (1 - low) + n * (first - low**2) + n * (second - low**2)) / (normals * anomalies)
+    assert (1 - low) / variance**0.5 == pytest.approx(1.959964)
+
+
+def test_an_interval_covers_the_true_area_and_lies_within_nought_and_one():
+    rng = np.random.default_rng(7)
+    covered = 0
+    for _ in range(1000):  # normal scores 2.5 deviations apart: the true area is 0.9615
+        normal, anomalous = rng.normal(0, 1, 11), rng.normal(2.5, 1, 16)
+        low, high = evaluation.auroc_interval(evaluation.auroc(normal, anomalous), 11, 16)
+        assert 0 <= low <= high <= 1
+        covered += low <= 0.9615 <= high
+    assert 0.93 <= covered / 1000 <= 0.99
+    assert evaluation.auroc_interval(0.0, 11, 16)[0] == 0
+    assert evaluation.auroc_interval(0.0, 11, 16)[1] == pytest.approx(
+        1 - evaluation.auroc_interval(1.0, 11, 16)[0], abs=1e-9
+    )
+
+
 def test_what_cannot_be_told_is_none():
     told = evaluation.measured(ROWS[:3], CALIBRATION)
     assert (told.f1, told.auroc, told.average_precision, told.ece) == (None, None, None, None)
