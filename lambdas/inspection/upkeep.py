@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from sextant import aws
 from sextant.environment import environment
 from sextant.inspection.api import models, wiring
-from sextant.inspection.loop import champion, lines, sweep
+from sextant.inspection.loop import champion, lines, review, sweep
 from sextant.inspection.loop.journal import NO_MODEL, Journal
 from sextant.inspection.loop.projects import for_each
 
@@ -41,6 +41,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     def tidy(project: str) -> None:
         models.settle_hosting(services, project)
+        review.settle(services, journal, project)
         again.extend(each for each in waiting if each.project == project and champion.is_answered(services, project))
         stopped.extend(f"{project}/{version}" for version in champion.tidy(services, project))
 

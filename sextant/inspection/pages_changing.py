@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -12,15 +13,12 @@ from sextant.inspection import manifest
 from sextant.inspection import pages_model as model
 from sextant.inspection.api import datasets, limits, models, projects
 from sextant.inspection.api.services import dataset_key, entry_key, split, the_project
-from sextant.inspection.api.store import Put
 from sextant.inspection.loop import champion, duel, review
 from sextant.inspection.loop.arrival import NEW_DATA
-from sextant.inspection.pages_reading import VERIFIED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sextant.inspection.api.store import Key
     from sextant.inspection.pages_desk import Desk
 
 _JOB = "sextant/console"
@@ -211,10 +209,9 @@ def verify(desk: Desk, name: str, asked: model.Verify, who: str) -> model.Done:
     Raises:
         LookupError: one is not in the journal any more.
     """
-    for key in asked.keys:
-        review.verify(desk.journal, _journal_key(name, asked.where, key), correct=asked.correct, who=who)
-        marker = (f"{VERIFIED}{name}", f"{asked.where}#{key}")
-        desk.services.table.commit(Put(marker, {"by": who}, absent=False))
+    for sort in asked.keys:
+        key = review.journal_key(name, sort, trial=asked.where == "trial")
+        review.verify(desk.journal, key, correct=asked.correct, who=who)
     return model.Done(words=f"{len(asked.keys)} verified.", count=len(asked.keys))
 
 
@@ -225,21 +222,10 @@ def add(desk: Desk, name: str) -> model.Done:
         ApiError: there is no training dataset, or it is just being changed.
         LookupError: a photograph is not in the journal any more.
     """
-    below = desk.services.table.below(f"{VERIFIED}{name}")
-    marks = [sort for sort, _ in below][:_MOST_ADDED]
-    count = review.add(desk.services, desk.journal, name, [_journal_key(name, *_parted(each)) for each in marks])
-    desk.services.table.remove_all((f"{VERIFIED}{name}", each) for each in marks)
+    review.settle(desk.services, desk.journal, name)
+    keys = list(itertools.islice(review.verified(desk.journal, name), _MOST_ADDED))
+    count = review.add(desk.services, desk.journal, name, keys)
     return model.Done(words=f"{count} photographs are being added to the training dataset.", count=count)
-
-
-def _parted(mark: str) -> tuple[model.Where, str]:
-    where, _, key = mark.partition("#")
-    return ("trial" if where == "trial" else "line"), key
-
-
-def _journal_key(name: str, where: model.Where, key: str) -> Key:
-    """Where the journal keeps a verdict: see `sextant.inspection.loop.journal`."""
-    return (f"TRIAL#{name}", key) if where == "trial" else (f"ITEMS#{name}#{key[:10]}", key)
 
 
 def attempt(desk: Desk, name: str, asked: model.Try) -> model.Done:
@@ -257,7 +243,7 @@ def attempt(desk: Desk, name: str, asked: model.Try) -> model.Done:
         raise OperationError(422, "TrialSize", message, "Give another folder.")
 
     def copy(each: str) -> None:
-        target = f"{NEW_DATA}{name}/{asked.trial}/{each.replace('/', '-')}"
+        target = f"{NEW_DATA}{name}/{asked.trial}/{each}"
         services.s3.copy_object(Bucket=desk.bucket, Key=target, CopySource={"Bucket": bucket, "Key": f"{prefix}{each}"})
 
     with ThreadPoolExecutor(_COPIERS) as pool:

@@ -22,6 +22,7 @@ from sextant.inspection.calibration import Calibration, wilson
 from sextant.inspection.evaluation import Evaluation
 from sextant.inspection.loop import champion as champions
 from sextant.inspection.loop import duel, watch
+from sextant.inspection.loop import review as verifying
 from sextant.inspection.loop.arrival import INCOMING
 from sextant.inspection.loop.journal import Record
 from sextant.inspection.loop.scores import archive_body
@@ -46,8 +47,6 @@ _LIVE_COUNTED = 5000
 _LATEST = 8
 _OF_ARCHIVE = ("metrics.json", "model_card.md", "calibration.json")
 _KEPT = 8
-VERIFIED = "VERIFIED#"
-"""VERIFIED#{project} / {trial or line}#{sort key}: a photograph that a person has verified and nobody has added yet."""
 
 
 # --- Projects and datasets -------------------------------------------------------------------------------------------
@@ -61,6 +60,7 @@ def projects(desk: Desk) -> model.Projects:
 
 def project(desk: Desk, name: str) -> model.ProjectPage:
     """One project with its trials."""
+    verifying.settle(desk.services, desk.journal, name)
     counts: dict[str, list[int]] = {}
     for record in desk.journal.trial(name):
         told = counts.setdefault(record.trial, [0, 0])
@@ -265,6 +265,7 @@ def _measured(metrics: Mapping[str, Any], calibration: Calibration | None) -> mo
 def trial(desk: Desk, name: str, trial_name: str) -> model.Verdicts:
     """The photographs of a trial: those that nobody has verified first, the least sure before the others."""
     the_project(desk.services, name)
+    verifying.settle(desk.services, desk.journal, name)
     below = desk.services.table.below(f"TRIAL#{name}", f"{trial_name}#")
     found = [_verdict(key, item) for key, item in below]
     found.sort(key=lambda each: (each.truth is not None, each.confidence))
@@ -274,14 +275,15 @@ def trial(desk: Desk, name: str, trial_name: str) -> model.Verdicts:
 def review(desk: Desk, name: str) -> model.Verdicts:
     """The photographs of a belt that wait for a person, the oldest first."""
     the_project(desk.services, name)
+    verifying.settle(desk.services, desk.journal, name)
     below = desk.services.table.below(f"REVIEW#{name}")
     found = [_verdict(key, item) for key, item in itertools.islice(below, _SHOWN + 1)]
     return model.Verdicts(verdicts=tuple(found[:_SHOWN]), more=len(found) > _SHOWN, verified=verified(desk, name))
 
 
 def verified(desk: Desk, name: str) -> int:
-    """How many photographs a person has verified that are not in the training dataset."""
-    return sum(1 for _ in desk.services.table.below(f"{VERIFIED}{name}"))
+    """How many photographs a person has verified that are neither in the training dataset nor on their way there."""
+    return sum(1 for _ in verifying.verified(desk.journal, name))
 
 
 def _verdict(key: str, item: Item) -> model.Verdict:

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from sextant.inspection import manifest, pages_changing, pages_doctor
+from sextant.inspection.api import limits
 from sextant.inspection.api.services import entry_key
 from sextant.inspection.loop.champion import champion
 from tests.handlers import inspection_world as there
@@ -134,6 +135,32 @@ def test_verified_photographs_wait_until_they_are_added(ask, world):
     assert done(ask, f"/{PROJECT}/add", {})["count"] == 0
 
 
+def test_verified_photographs_that_the_dataset_refuses_wait_on(ask, world, monkeypatch):
+    verdicts = told(ask, f"/{PROJECT}/trials/new-data")["verdicts"]
+    keys = [each["key"] for each in verdicts[:2]]
+    done(ask, f"/{PROJECT}/verify", {"where": "trial", "keys": keys, "correct": True})
+    with monkeypatch.context() as full:
+        full.setitem(limits.IMAGES, "train", 20)
+        assert done(ask, f"/{PROJECT}/add", {})["count"] == 2
+        assert told(ask, f"/{PROJECT}")["verified"] == 0, "on their way"
+        world.work()
+    assert told(ask, f"/{PROJECT}")["datasets"][0]["status"] == "UPDATE_FAILED_ROLLBACK_COMPLETE"
+    shown = told(ask, f"/{PROJECT}/trials/new-data")
+    assert (shown["verified"], sum(each["added"] for each in shown["verdicts"])) == (2, 0)
+    assert done(ask, f"/{PROJECT}/add", {})["count"] == 2
+    world.work()
+    shown = told(ask, f"/{PROJECT}/trials/new-data")
+    assert (shown["verified"], sum(each["added"] for each in shown["verdicts"])) == (0, 2)
+
+
+def test_a_trial_keeps_photographs_of_one_name_apart(ask, world):
+    for key in ("twins/a/1.jpg", "twins/a-1.jpg"):
+        world.s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+    done(ask, f"/{PROJECT}/trials", {"trial": "twins", "source": f"s3://{BUCKET}/twins"})
+    listed = world.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"new-data/{PROJECT}/twins/")["Contents"]
+    assert len(listed) == 2
+
+
 def test_a_verdict_that_is_gone_is_told(ask):
     body = {"where": "trial", "keys": ["new-data#nothing"], "correct": True}
     status, answer = ask(f"/{PROJECT}/verify", body, ADMIN)
@@ -166,7 +193,7 @@ def test_a_trial_copies_photographs_to_where_trials_begin(ask, world):
     source = f"s3://{BUCKET}/photographs/test"
     assert done(ask, f"/{PROJECT}/trials", {"trial": "second", "source": source})["count"] == 20
     listed = world.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"new-data/{PROJECT}/second/")["Contents"]
-    assert f"new-data/{PROJECT}/second/anomaly-a0.jpg" in {each["Key"] for each in listed}
+    assert f"new-data/{PROJECT}/second/anomaly/a0.jpg" in {each["Key"] for each in listed}
     status, answer = ask(f"/{PROJECT}/trials", {"trial": "third", "source": f"s3://{BUCKET}/void"}, ADMIN)
     assert (status, answer["error"]["code"]) == (422, "TrialSize")
 
