@@ -24,6 +24,8 @@ CLASSIFICATION = "groundtruth/image-classification"
 SEGMENTATION = "groundtruth/semantic-segmentation"
 LONGEST_LINE = 8192
 """Characters of a dataset's entry, as the service limits them."""
+MOST_LABELS = 100
+"""Anomaly labels of a project, as the service limits them."""
 
 _PHOTOGRAPHS = (".jpg", ".jpeg", ".png")
 _URI = re.compile(r"s3://[0-9A-Za-z._-]{3,63}/.+")  # old buckets have names that new ones may not have

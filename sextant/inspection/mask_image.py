@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from sextant.inspection.manifest import ManifestError
+from sextant.inspection.manifest import MOST_LABELS, ManifestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,14 @@ def labels_of(colors: Mapping[str, str]) -> Labels:
 
     Args:
         colors: `#RRGGBB` by name, as in `manifest.Entry.colors`, of all manifests together.
+
+    Raises:
+        ManifestError: there are too many.
     """
+    if len(colors) > MOST_LABELS:
+        raise ManifestError(
+            f"the masks' colour maps name {len(colors)} anomaly labels; there are at most {MOST_LABELS}"
+        )
     return {index: (name, colors[name]) for index, name in enumerate(sorted(colors), start=1)}
 
 

@@ -152,11 +152,107 @@ def test_a_fault_of_aws_is_tried_again_and_one_that_lasts_is_told(api, monkeypat
             datasets.ingest(api.services, "lego", "train", document["ticket"])
     assert state(api)[0] == "UPDATE_IN_PROGRESS"
     api.clock[0] += 2 * 3600 + 1
+    assert state(api)[0] == "UPDATE_FAILED_ROLLBACK_IN_PROGRESS"
+    undoing = "UPDATE_FAILED_ROLLBACK_IN_PROGRESS"
+    assert api.work() == [undoing, "UPDATE_FAILED_ROLLBACK_COMPLETE"], "a change given up must not come back"
     status, counts, message = state(api)
     assert (status, counts) == ("UPDATE_FAILED_ROLLBACK_COMPLETE", (5, 5, 5, 0))
     assert "within two hours" in message
-    assert api.work() == ["UPDATE_FAILED_ROLLBACK_COMPLETE"], "a change given up must not come back"
     assert update(api, api.lines(anomaly=1)) == ["UPDATE_COMPLETE"]
+
+
+@pytest.fixture
+def half(api, monkeypatch):
+    """A dataset of 40 normal photographs whose change died after a batch of 25 entries, some new, some replaced."""
+    api.project("lego", normal=40)
+    before = entries(api)
+    turned = api.lines(normal=20).replace('"normal"', '"anomaly"') + api.lines(anomaly=40)
+    api.client.update_dataset_entries(**TRAIN, Changes=turned)
+    batches = api.services.table.client.batch_write_item
+    left = [1]
+
+    def failing(**request):
+        if not left:
+            raise client_error("InternalServerError", "again", "BatchWriteItem", 500)
+        left.pop()
+        return batches(**request)
+
+    event = api.queue[0][1]
+    for attempt in range(3):
+        with monkeypatch.context() as patch:
+            patch.setattr(api.services.table.client, "batch_write_item", failing)
+            with pytest.raises(ClientError):
+                datasets.ingest(api.services, "lego", "train", event["ticket"])
+        assert len(entries(api)) == 45, "of an attempt half way"
+        left[:] = [1] * (attempt == 0)  # the second attempt writes the same batch again
+    return before
+
+
+def test_what_a_change_wrote_that_never_ended_is_taken_back(api, half):
+    api.queue.clear()
+    api.clock[0] += 2 * 3600 + 1
+    assert state(api)[0] == "UPDATE_FAILED_ROLLBACK_IN_PROGRESS"
+    refused("ConflictException", api.train, "UPDATE_FAILED_ROLLBACK_IN_PROGRESS")
+    api.queue.clear()  # its event is lost, too
+    api.clock[0] += 2 * 3600 + 1
+    refused("ConflictException", lambda: update(api, api.lines(anomaly=1)), "taken back")
+    assert api.work() == ["UPDATE_FAILED_ROLLBACK_COMPLETE"]
+    assert entries(api) == half
+    assert state(api)[:2] == ("UPDATE_FAILED_ROLLBACK_COMPLETE", (40, 40, 40, 0))
+    assert update(api, api.lines(anomaly=2)) == ["UPDATE_COMPLETE"]
+    assert state(api)[1] == (42, 42, 40, 2)
+
+
+def test_what_an_earlier_attempt_wrote_is_taken_back_where_a_later_one_finds_the_change_bad(api, half):
+    item = api.services.table.get(("PROJECT#lego", "DATASET#train"))
+    api.s3.delete_object(Bucket="data", Key=item["source"]["Key"])
+    assert api.work() == ["UPDATE_FAILED_ROLLBACK_COMPLETE"]
+    assert entries(api) == half
+
+
+def test_a_change_that_died_and_is_tried_again_is_whole(api, half):
+    assert half
+    assert api.work() == ["UPDATE_COMPLETE"]
+    assert state(api)[1] == (80, 80, 20, 60)
+
+
+def test_taking_back_that_cannot_be_started_is_asked_for_again(api, half):
+    assert half
+    api.queue.clear()
+    api.clock[0] += 2 * 3600 + 1
+    later = api.services.later
+    object.__setattr__(api.services, "later", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        datasets.the_dataset(api.services, "lego", "train")
+    object.__setattr__(api.services, "later", later)
+    assert state(api)[0] == "UPDATE_FAILED_ROLLBACK_IN_PROGRESS"
+    assert api.work() == ["UPDATE_FAILED_ROLLBACK_COMPLETE"]
+
+
+def masked(*names, start=0):
+    """Lines of photographs whose masks name one anomaly each."""
+    made = []
+    for number, name in enumerate(names, start=start):
+        colors = {"0": {"class-name": "BACKGROUND", "hex-color": "#ffffff"},
+                  "1": {"class-name": name, "hex-color": "#23A436"}}  # fmt: skip
+        metadata = {"internal-color-map": colors, "type": "groundtruth/semantic-segmentation"}
+        source = f"s3://customer/masked/{number}.jpg"
+        made.append(json.dumps({"source-ref": source, "m-ref": "s3://customer/m.png", "m-ref-metadata": metadata}))
+    return "\n".join(made) + "\n"
+
+
+def test_a_project_has_at_most_a_hundred_anomaly_labels(api):
+    api.project("lego")
+    api.client.create_dataset(**{**TRAIN, "DatasetType": "test"})
+    test = {**TRAIN, "DatasetType": "test"}
+    assert update(api, masked(*(f"kind {n}" for n in range(60)))) == ["UPDATE_COMPLETE"]
+    api.client.update_dataset_entries(**test, Changes=masked(*(f"kind {n}" for n in range(50, 101))))
+    assert api.work() == ["UPDATE_FAILED_ROLLBACK_COMPLETE"]
+    assert "project lego would have 101 anomaly labels" in state(api, "test")[2]
+    api.client.update_dataset_entries(**test, Changes=masked(*(f"kind {n}" for n in range(50, 100))))
+    assert api.work() == ["UPDATE_COMPLETE"]
+    assert update(api, masked("another", start=90)) == ["UPDATE_FAILED_ROLLBACK_COMPLETE"]
+    assert update(api, masked("another")) == ["UPDATE_COMPLETE"], "in the place of kind 0, which nobody names any more"
 
 
 def test_a_change_that_cannot_be_started_fails_and_may_be_tried_again(api):

@@ -150,6 +150,13 @@ def test_paint_that_the_manifest_does_not_name_is_told():
         mask_image.read(out.getvalue(), LABELS, "s3://b/m.png")
 
 
+def test_more_labels_than_a_project_may_have_are_told():
+    colors = {f"kind {number}": "#23A436" for number in range(300)}
+    with pytest.raises(ManifestError, match="name 300 anomaly labels; there are at most 100"):
+        mask_image.labels_of(colors)
+    assert len(mask_image.labels_of(dict(list(colors.items())[:100]))) == 100
+
+
 def test_what_is_no_png_is_told():
     with pytest.raises(ManifestError, match="no readable PNG"):
         mask_image.read(b"\x89PNG\r\n\x1a\n broken", LABELS)

@@ -15,14 +15,15 @@ from sextant.inspection.api.services import after, dataset_key, entry_key, page,
 from sextant.inspection.api.store import Change, Put, Remove
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sextant.inspection.api.services import Document, Services
-    from sextant.inspection.api.store import Item
+    from sextant.inspection.api.store import Item, Key
     from sextant.inspection.manifest import Entry
 
 COMPLETE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_FAILED_ROLLBACK_COMPLETE")
 """The states of a dataset that can be used and changed."""
+_UNDOING = "UPDATE_FAILED_ROLLBACK_IN_PROGRESS"
 _LONGEST = 1 << 20
 _LOST_AFTER = 2 * 3600.0
 """Seconds after which a change has been given up: its function has been tried three times by then."""
@@ -103,7 +104,7 @@ def list_dataset_entries(services: Services, request: Mapping[str, Any]) -> Docu
 
 
 def the_dataset(services: Services, project: str, kind: str) -> Item:
-    """The item of a dataset; a change that was lost on its way counts as failed.
+    """The item of a dataset; a change that was lost on its way counts as failed, and an update is taken back first.
 
     Raises:
         ApiError: there is none.
@@ -117,7 +118,10 @@ def the_dataset(services: Services, project: str, kind: str) -> Item:
     failed = _FAILED.get(item["status"])
     if failed is None or services.now() - float(item["updated"]) < _LOST_AFTER:
         return item
-    lost = {"status": failed, "message": "It did not come to an end within two hours. Try again.", "ticket": ""}
+    if failed == "UPDATE_FAILED_ROLLBACK_COMPLETE":
+        _take_back(services, project, kind, item)
+        return services.table.get(key) or item
+    lost = {"status": failed, "message": _LOST, "ticket": ""}
     services.table.commit(Change(key, lost, {"ticket": [item["ticket"]]}))
     return services.table.get(key) or item
 
@@ -130,9 +134,11 @@ def lines(services: Services, project: str, kind: str) -> Iterator[tuple[str, st
 
 
 _CREATED = "The dataset was created."
+_LOST = "It did not come to an end within two hours. Try again."
 _FAILED = {
     "CREATE_IN_PROGRESS": "CREATE_FAILED",
     "UPDATE_IN_PROGRESS": "UPDATE_FAILED_ROLLBACK_COMPLETE",
+    _UNDOING: "UPDATE_FAILED_ROLLBACK_COMPLETE",
     "DELETE_IN_PROGRESS": "DELETE_FAILED",
 }
 
@@ -144,7 +150,7 @@ def ingest(services: Services, project: str, kind: str, ticket: str) -> str:
     """Brings a dataset's change to its end and returns the state it then has.
 
     The event that asks for it may come twice or late: its `ticket` must be the dataset's. A manifest is used whole or
-    not at all: with one bad line nothing of it enters.
+    not at all: with one bad line nothing of it enters, and what attempts that died have written is taken back.
 
     Raises:
         ClientError: of the table, and of S3 where the next attempt may succeed; the event comes again then.
@@ -158,37 +164,102 @@ def ingest(services: Services, project: str, kind: str, ticket: str) -> str:
         services.table.remove_all((f"PROJECT#{project}", sort) for sort, _ in below)
         services.table.commit(Remove(key, {"ticket": [ticket]}))
         return "DELETE_COMPLETE"
-    try:
-        found = {entry.source: entry for entry in _read(services, item["source"])}
-        state, told = _write(services, project, kind, item, found)
-    except manifest.ManifestError as error:
-        failed = _FAILED[item["status"]]
-        state, told = failed, {"message": f"The manifest cannot be used: {error}"}
+    state, told = _FAILED[item["status"]], {"message": _LOST}
+    if item["status"] == _UNDOING:
+        _undo(services, project, kind, item["undo"])
+    else:
+        try:
+            found = {entry.source: entry for entry in _read(services, item["source"])}
+            state, told = _write(services, project, kind, item, found)
+        except manifest.ManifestError as error:
+            _undo(services, project, kind, ticket)  # an attempt before this one may have written some
+            told = {"message": f"The manifest cannot be used: {error}"}
     done = {"status": state, "updated": services.today, "ticket": "", **told}
     services.table.commit(Change(key, done, {"ticket": [ticket]}))
     return state
 
 
 def _write(services: Services, project: str, kind: str, item: Item, found: Mapping[str, Entry]) -> tuple[str, Document]:
-    labels = {key: each.get("label") for key, each in services.table.below(f"PROJECT#{project}", f"ENTRY#{kind}#")}
     new = {entry_key(project, kind, source): entry for source, entry in found.items()}
-    labels |= {key[1]: entry.label for key, entry in new.items()}
-    if len(labels) > limits.IMAGES[kind]:
-        raise manifest.ManifestError(
-            f"the {kind} dataset would have {len(labels)} photographs; it holds at most {limits.IMAGES[kind]}"
-        )
+    labels: dict[Key, str | None] = {}
+    kinds: dict[Key, Iterable[str]] = {}
+    replaced: dict[Key, Item] = {}
+    for sort, each in services.table.below(f"PROJECT#{project}", f"ENTRY#{kind}#"):
+        key = f"PROJECT#{project}", sort
+        labels[key], kinds[key] = each.get("label"), each.get("kinds", ())
+        if key in new:
+            replaced[key] = each
+    labels |= {key: entry.label for key, entry in new.items()}
+    kinds |= {key: entry.colors for key, entry in new.items()}
+    named = sorted({name for names in kinds.values() for name in names})
+    _check(services, project, kind, len(labels), named)
     now = services.today
-    services.table.put_all((key, _entry(entry, now)) for key, entry in new.items())
+    written = ((key, _entry(entry, now, item["ticket"], replaced.get(key))) for key, entry in new.items())
+    services.table.put_all(written)
     normal, anomaly = (list(labels.values()).count(label) for label in ("normal", "anomaly"))
-    counts = {"total": len(labels), "labeled": normal + anomaly, "normal": normal, "anomaly": anomaly}
+    counts = {"total": len(labels), "labeled": normal + anomaly, "normal": normal, "anomaly": anomaly, "kinds": named}
     created = item["status"] == "CREATE_IN_PROGRESS"
     message = _CREATED if created else "The dataset was updated."
     return ("CREATE_COMPLETE" if created else "UPDATE_COMPLETE"), {**counts, "message": message}
 
 
-def _entry(entry: Entry, now: float) -> Document:
+def _check(services: Services, project: str, kind: str, total: int, named: Sequence[str]) -> None:
+    """Holds a dataset's photographs, and the anomaly labels of both datasets of the project, against the limits."""
+    if total > limits.IMAGES[kind]:
+        raise manifest.ManifestError(
+            f"the {kind} dataset would have {total} photographs; it holds at most {limits.IMAGES[kind]}"
+        )
+    other = services.table.get(dataset_key(project, "test" if kind == "train" else "train")) or {}
+    labels = {*named, *other.get("kinds", ())}
+    if len(labels) > manifest.MOST_LABELS:
+        raise manifest.ManifestError(
+            f"project {project} would have {len(labels)} anomaly labels in its masks' colour maps; it has at most "
+            f"{manifest.MOST_LABELS}. Give kinds of anomalies one name"
+        )
+
+
+def _entry(entry: Entry, now: float, ticket: str, replaced: Item | None) -> Document:
+    """The item of an entry: with the change that wrote it, and what was there before that, so that it can be undone."""
     created = entry.created.timestamp() if entry.created else now
-    return {"source": entry.source, "label": entry.label, "created": created, "line": entry.line}
+    before = replaced
+    if replaced is not None and replaced.get("ticket") == ticket:  # an earlier attempt of the same change was here
+        before = replaced.get("before")
+    return {
+        "source": entry.source,
+        "label": entry.label,
+        "kinds": sorted(entry.colors) or None,
+        "created": created,
+        "line": entry.line,
+        "ticket": ticket,
+        "before": before and {name: value for name, value in before.items() if name not in {"ticket", "before"}},
+    }
+
+
+def _take_back(services: Services, project: str, kind: str, item: Item) -> None:
+    """Hands over that a lost update is undone; or that the undoing of one is, which was lost itself."""
+    key = dataset_key(project, kind)
+    changes = {
+        "status": _UNDOING,
+        "message": "The update did not come to an end within two hours; what it has written is being taken back.",
+        "updated": services.today,
+        "ticket": services.identifier(),
+        "undo": item["undo"] if item["status"] == _UNDOING else item["ticket"],
+    }
+    if services.table.commit(Change(key, changes, {"ticket": [item["ticket"]]})):
+        return  # another did it
+    try:
+        services.later("ingest", {"project": project, "type": kind, "ticket": changes["ticket"]})
+    except Exception:  # whoever asks next tries again
+        services.table.commit(Change(key, {"updated": item["updated"]}, {"ticket": [changes["ticket"]]}))
+        raise
+
+
+def _undo(services: Services, project: str, kind: str, ticket: str) -> None:
+    """Entries that a change has written are again as they were before it. The same again changes nothing."""
+    below = services.table.below(f"PROJECT#{project}", f"ENTRY#{kind}#")
+    found = [((f"PROJECT#{project}", sort), each.get("before")) for sort, each in below if each.get("ticket") == ticket]
+    services.table.put_all((key, before) for key, before in found if before is not None)
+    services.table.remove_all(key for key, before in found if before is None)
 
 
 def _read(services: Services, source: Mapping[str, str]) -> Iterator[Entry]:

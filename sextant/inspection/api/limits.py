@@ -1,8 +1,9 @@
 """The service's limits, from the page "Quotas in Amazon Lookout for Vision" of its developer guide.
 
 Their codes in Service Quotas (`L-…`) are in no source that still exists: an error's QuotaCode is the limit's name here.
-Not kept are three limits that only the service's own training had: all photographs of one size, at least 20 normal ones
-in a single dataset, and at least 10 anomalies.
+That of a project's anomaly labels is `manifest.MOST_LABELS`. Not kept are limits that only the service's own training
+and trials had: all photographs of one size, at least 20 normal ones in a single dataset, at least 10 anomalies and 20
+images of each anomaly label, and at most 2,000 photographs of a trial.
 """
 
 from __future__ import annotations
