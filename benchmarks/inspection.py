@@ -1,4 +1,5 @@
-"""What a photograph costs: CPU and memory end to end, items per second of a core beside the service's, and training.
+"""What a photograph costs: CPU and memory end to end, items per second of a core beside the service's, and training;
+what 1,000 items cost with each backend; and whether confidences and the false-reject budget hold on unseen photographs.
 
 Every measurement of a photograph is a process of its own with one thread, from the bytes to the answer's JSON, so
 its memory is what a Lambda function or a Raspberry Pi needs. `python -m benchmarks.inspection` prints the records.
@@ -19,7 +20,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sextant.inspection import archive, saving, training
+from samples.inspection import bracket, cloth
+from samples.inspection.sample import Size, write_sample
+from sextant.inspection import archive, evaluation, saving, training
+from sextant.inspection.cost import costs, price_table
 from sextant.inspection.examples import Example
 from sextant.inspection.settings import DetectorSettings
 
@@ -30,6 +34,17 @@ WIDTH, HEIGHT = 2000, 1334
 ROUNDS = 40
 BANKS = (500, 2000, 8000)
 TRAININGS = ((10, 0), (20, 20), (60, 30))
+RATES = (1.0, 5.0)
+"""Items per second of the original post."""
+SERVICE = "lookoutvision"
+UNSEEN = Size(
+    train={bracket.NAME: (32, 16), cloth.NAME: (1, 0)},
+    test={bracket.NAME: (100, 50), cloth.NAME: (1, 0)},
+    items=1,
+    defective=0,
+    dims_from=2,
+)
+"""Of the sample's bracket, as `sextant demo` trains it, with more photographs to test on."""
 
 DETECT = """
 import json, sys, time
@@ -111,7 +126,50 @@ def run() -> list[dict[str, Any]]:
                 )
                 for normals, anomalies in TRAININGS
             ),
+            *_costs(seconds),
+            *_held(folder / "sample", UNSEEN),
         ]
+
+
+def _costs(seconds: float) -> list[dict[str, Any]]:
+    """1,000 items with each backend, beside what the service took; `seconds` of CPU time is a photograph."""
+    days = sorted(each.of for each in price_table().values())
+    found = []
+    for rate in RATES:
+        by_backend = {each.backend: each.usd_per_thousand for each in costs(rate, seconds=seconds)}
+        service = by_backend.pop(SERVICE)
+        found += [
+            _record(f"1,000 items at {rate:g}/s, {name}, prices of {days[0]} to {days[-1]}", "USD", usd)
+            | {"peer": service, "peer_name": "Lookout for Vision, as it was", "ratio": service / usd}
+            for name, usd in by_backend.items()
+        ]
+    return found
+
+
+def _held(folder: Path, size: Size) -> list[dict[str, Any]]:
+    """Calibration error and false rejects of a detector on photographs of the sample that it never saw."""
+    truth = write_sample(folder, size=size)
+    given = {
+        part: [
+            Example(each.file, each.label, (folder / each.file).read_bytes()) for each in truth.of(part, bracket.NAME)
+        ]
+        for part in ("train", "test")
+    }
+    told = evaluation.evaluate(training.train(given["train"], DetectorSettings()).detector, given["test"])
+    if told.ece is None or told.false_reject_rate is None:
+        raise RuntimeError("the sample's test photographs are of one kind only")
+    low, high = told.false_reject_interval
+    unseen = f"{told.normals} + {told.anomalies} unseen photographs of the sample's bracket"
+    return [
+        _record(f"expected calibration error, {unseen}", "", told.ece),
+        _record(
+            f"normal items called anomalous, {told.false_rejects} of {told.normals} ({low:.1%} to {high:.1%}), of "
+            f"which {told.rejected_normals} rejected without a person",
+            "%",
+            100 * told.false_reject_rate,
+        )
+        | {"floor": f"≤ {told.budget:.0%} within the 95 % interval", "ok": told.keeps_budget},
+    ]
 
 
 def _photographs(folder: Path, normals: int, anomalies: int) -> None:
