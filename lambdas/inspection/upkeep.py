@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     def tidy(project: str) -> None:
         models.settle_hosting(services, project)
-        review.settle(services, journal, project)
+        review.settle(journal, project)
         again.extend(each for each in waiting if each.project == project and champion.is_answered(services, project))
         stopped.extend(f"{project}/{version}" for version in champion.tidy(services, project))
 

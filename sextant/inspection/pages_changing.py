@@ -222,7 +222,7 @@ def add(desk: Desk, name: str) -> model.Done:
         ApiError: there is no training dataset, or it is just being changed.
         LookupError: a photograph is not in the journal any more.
     """
-    review.settle(desk.services, desk.journal, name)
+    review.settle(desk.journal, name)
     keys = list(itertools.islice(review.verified(desk.journal, name), _MOST_ADDED))
     count = review.add(desk.services, desk.journal, name, keys)
     return model.Done(words=f"{count} photographs are being added to the training dataset.", count=count)

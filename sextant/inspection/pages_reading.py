@@ -60,7 +60,7 @@ def projects(desk: Desk) -> model.Projects:
 
 def project(desk: Desk, name: str) -> model.ProjectPage:
     """One project with its trials."""
-    verifying.settle(desk.services, desk.journal, name)
+    verifying.settle(desk.journal, name)
     counts: dict[str, list[int]] = {}
     for record in desk.journal.trial(name):
         told = counts.setdefault(record.trial, [0, 0])
@@ -265,7 +265,7 @@ def _measured(metrics: Mapping[str, Any], calibration: Calibration | None) -> mo
 def trial(desk: Desk, name: str, trial_name: str) -> model.Verdicts:
     """The photographs of a trial: those that nobody has verified first, the least sure before the others."""
     the_project(desk.services, name)
-    verifying.settle(desk.services, desk.journal, name)
+    verifying.settle(desk.journal, name)
     below = desk.services.table.below(f"TRIAL#{name}", f"{trial_name}#")
     found = [_verdict(key, item) for key, item in below]
     found.sort(key=lambda each: (each.truth is not None, each.confidence))
@@ -275,7 +275,7 @@ def trial(desk: Desk, name: str, trial_name: str) -> model.Verdicts:
 def review(desk: Desk, name: str) -> model.Verdicts:
     """The photographs of a belt that wait for a person, the oldest first."""
     the_project(desk.services, name)
-    verifying.settle(desk.services, desk.journal, name)
+    verifying.settle(desk.journal, name)
     below = desk.services.table.below(f"REVIEW#{name}")
     found = [_verdict(key, item) for key, item in itertools.islice(below, _SHOWN + 1)]
     return model.Verdicts(verdicts=tuple(found[:_SHOWN]), more=len(found) > _SHOWN, verified=verified(desk, name))

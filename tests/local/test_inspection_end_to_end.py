@@ -329,7 +329,12 @@ def test_a_trial_is_verified_added_and_trained_on(plant):
     key = (f"PROJECT#{PROJECT}", f"DUEL#{int(version):06d}")
     duel = until(lambda: table.get(key))
     assert (int(duel["normals"]), int(duel["anomalies"])) == (16, 16)
-    assert duel["decision"] in {"promote", "keep"}
+    missed, rejected = ([int(each) for each in duel[name]] for name in ("missed", "false_rejects"))
+    areas = [float(each) for each in duel["auroc"]]
+    worse = missed[1] > missed[0] or rejected[1] > rejected[0]
+    better = missed[1] < missed[0] or rejected[1] < rejected[0] or areas[1] > areas[0]
+    assert duel["decision"] == ("promote" if better and not worse else "keep"), duel["words"]
+    assert duel["promoted"] == (duel["decision"] == "promote")
     assert "of 16 anomalies it misses" in duel["words"]
     pointer = table.get((f"PROJECT#{PROJECT}", "CHAMPION"))
     assert int(pointer["version"]) == (int(version) if duel["promoted"] else 1)

@@ -83,14 +83,14 @@ def verified(journal: Journal, project: str) -> Iterator[Key]:
             yield _key(project, mark)
 
 
-def settle(services: Services, journal: Journal, project: str) -> None:
+def settle(journal: Journal, project: str) -> None:
     """What has come into the training dataset waits no more; what it has refused may be added again."""
     table = journal.table
     marks = [(mark, item) for mark, item in table.below(f"{VERIFIED}{project}") if item.get("adding")]
     if not marks:
         return
     there = table.get(dataset_key(project, "train"))
-    if there is not None and datasets.the_dataset(services, project, "train")["status"] not in datasets.COMPLETE:
+    if there is not None and there["status"].endswith("_IN_PROGRESS"):
         return
     for mark, item in marks:
         key = _key(project, mark)
