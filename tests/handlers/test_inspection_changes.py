@@ -231,6 +231,15 @@ def test_the_doctor_finds_what_is_wrong_and_keeps_it(ask, world):
         assert told(ask, f"/{PROJECT}/doctor")["outdated"] is True
 
 
+def test_the_doctor_says_that_the_champions_archive_is_gone(ask, world):
+    world.s3.delete_object(Bucket=BUCKET, Key=f"projects/{PROJECT}/models/1/model.tar.gz")
+    pages_doctor.examine(world.services, PROJECT)
+    answer = told(ask, f"/{PROJECT}/doctor")
+    assert answer["state"] == "failed"
+    assert "model.tar.gz is not there any more: promote another version" in answer["message"]
+    assert ask(f"/{PROJECT}/models/1")[0] == 404
+
+
 def test_an_examination_that_never_ends_is_told(ask, world):
     done(ask, f"/{PROJECT}/doctor", {})
     with there.later(world, 3600):

@@ -82,6 +82,9 @@ def test_whatever_fails_is_tried_again_for_half_a_minute_and_then_wakes_somebody
         waits = [again["IntervalSeconds"] * again["BackoffRate"] ** at for at in range(again["MaxAttempts"])]
         assert 10 <= sum(waits) <= 40
         assert again["JitterStrategy"] == "FULL"
+    assert states["Tell"]["Next"] == "Keep that it is told"
+    assert states["Tell"]["Output"] == "{% $states.input %}", "the next one is told of which item"
+    assert states["Keep that it is told"]["End"] is True
     watched = {each["Properties"]["MetricName"] for each in stack.values() if each["Type"] == "AWS::CloudWatch::Alarm"}
     assert watched >= {"ExecutionsFailed", "ExecutionsTimedOut"}
 
