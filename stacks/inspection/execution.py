@@ -57,15 +57,27 @@ class Execution(Construct):
 
     def grant_manage(self, role: iam.Role) -> None:
         """Trainings, and with the backends that need them endpoints: made, asked about, deleted."""
+        self._grant(role, "training-job", "CreateTrainingJob", "AddTags")
+        self._grant_pass(role)
+        self.grant_host(role)
+
+    def grant_host(self, role: iam.Role) -> None:
+        """Starts and stops the hosting of models, and asks how far it has come; no trainings."""
         backend, _, config = self._backend.partition(":")
         named = [self._arn("endpoint-config", config)] if config else []
-        self._grant(role, "training-job", "CreateTrainingJob", "AddTags")
         if backend in {"sagemaker", "marketplace"}:
-            self._grant(role, "endpoint", "CreateEndpoint", "AddTags")
-            self._grant(role, "endpoint-config", "CreateEndpoint", "CreateEndpointConfig", "AddTags", more=named)
-            self._grant(role, "model", "CreateModel", "AddTags")
+            self._grant(role, "endpoint", "CreateEndpoint", "DeleteEndpoint", "AddTags")
+            config_actions = ("CreateEndpoint", "CreateEndpointConfig", "DeleteEndpointConfig", "AddTags")
+            self._grant(role, "endpoint-config", *config_actions, more=named)
+            self._grant(role, "model", "CreateModel", "DeleteModel", "AddTags")
+            self._grant_pass(role)
+            grant_scaling(role, f"{self.prefix}-*", "*")
         if backend == "lookoutvision":
-            self._grant_service(role, "StartModel")
+            self._grant_service(role, "StartModel", "StopModel")
+        self.grant_ask(role)
+
+    def _grant_pass(self, role: iam.Role) -> None:
+        """Hands SageMaker the role of trainings and endpoints."""
         role.add_to_principal_policy(
             iam.PolicyStatement(
                 actions=["iam:PassRole"],
@@ -73,19 +85,6 @@ class Execution(Construct):
                 conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
             )
         )
-        self.grant_settle(role)
-
-    def grant_settle(self, role: iam.Role) -> None:
-        """Brings starts and stops of hosting to their end, and stops; what it makes is nothing but scaling."""
-        backend, _, _ = self._backend.partition(":")
-        if backend in {"sagemaker", "marketplace"}:
-            self._grant(role, "endpoint", "DeleteEndpoint")
-            self._grant(role, "endpoint-config", "DeleteEndpointConfig")
-            self._grant(role, "model", "DeleteModel")
-            grant_scaling(role, f"{self.prefix}-*", "*")
-        if backend == "lookoutvision":
-            self._grant_service(role, "StopModel")
-        self.grant_ask(role)
 
     def grant_stop(self, role: iam.Role) -> None:
         """Ends a training before its time."""

@@ -58,7 +58,7 @@ class Upkeep(Construct):
         upkeep = self._function("Upkeep", "upkeep", "Writes lines of verdicts, tidies up", machine, seconds=300)
         belt.machine.grant_start_execution(upkeep.role)
         storage.grant_data(upkeep.role, reads=("projects/",), writes=(PREFIX,))
-        execution.grant_manage(upkeep.role)
+        execution.grant_host(upkeep.role)
         self._every(upkeep, cdk.Duration.minutes(5))
         sweep = self._function("Sweep", "sweep", "Tries photographs without a verdict again", machine, seconds=900)
         belt.machine.grant_start_execution(sweep.role)

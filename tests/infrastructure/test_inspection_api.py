@@ -37,3 +37,14 @@ def test_a_manifest_may_be_read_in_the_version_that_a_request_names(stack):
 def test_the_belt_asks_about_endpoints_and_changes_none(stack):
     sagemaker = {action for action, _ in allowed(stack, "BeltDetect") if action.startswith("sagemaker:")}
     assert sagemaker == {"sagemaker:DescribeTrainingJob", "sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"}
+
+
+def test_upkeep_starts_and_stops_models_and_trains_none(stack, local):
+    upkeep = {action for action, _ in allowed(stack, "Upkeep")}
+    hosting = {"sagemaker:CreateEndpoint", "sagemaker:DeleteEndpoint", "sagemaker:DeleteModel", "iam:PassRole"}
+    assert hosting | {"application-autoscaling:RegisterScalableTarget"} < upkeep
+    assert "sagemaker:CreateTrainingJob" not in upkeep
+    assert hosting | {"sagemaker:CreateTrainingJob"} < {action for action, _ in allowed(stack, "ApiFunction")}
+    at_home = {action for action, _ in allowed(local["Inspection"]["Resources"], "Upkeep")}
+    assert {each for each in at_home if each.startswith("sagemaker:")} == {"sagemaker:DescribeTrainingJob"}
+    assert "iam:PassRole" not in at_home, "nothing runs there between two photographs"
