@@ -11,7 +11,7 @@ BEAM, PUSHER = 17, 27
 
 
 def settings(folder: Path, *, belt=None, camera=None, **more):
-    times = {"beam_pin": BEAM, "pusher_pin": PUSHER, "travel_s": 0.6, "pulse_s": 0.05, "settle_s": 0.05}
+    times = {"beam_pin": BEAM, "pusher_pin": PUSHER, "travel_s": 1.0, "pulse_s": 0.05, "settle_s": 0.05}
     given = {
         "project": "lego",
         "model": folder / "model.tar.gz",

@@ -17,7 +17,7 @@ from sextant.inspection.edge.devices import BoardError, CameraError, board, came
 from sextant.inspection.edge.judging import Answer
 from sextant.inspection.edge.running import running
 from sextant.inspection.edge.settings import Camera, ConfigurationError
-from tests.inspection_edge.stand import BEAM, settings, wait_for
+from tests.inspection_edge.stand import BEAM, settings, sorted_by, wait_for
 
 
 def item(gap=0.1):
@@ -39,12 +39,12 @@ def get(port, path, host="127.0.0.1"):
 
 def test_the_page_tells_what_was_sorted_and_shows_its_pictures(tmp_path, model):
     model()
-    with running(settings(tmp_path), camera=lambda: b"\xff\xd8reject"[2:]) as found:
+    with running(settings(tmp_path, belt={"travel_s": 3.0}), camera=lambda: b"\xff\xd8reject"[2:]) as found:
         assert json.loads(get(found.port, "/health.json")[1])["state"] == "clearing"
-        time.sleep(0.65)
+        wait_for(lambda: found.told()["state"] == "sorting")
         item()
         assert json.loads(get(found.port, "/health.json")[1])["on_belt"] == 1
-        time.sleep(0.8)
+        sorted_by(found.sorter)
         answer, body = get(found.port, "/health.json")
         told = json.loads(body)
         assert (answer.status, told["state"], told["faults"], told["on_belt"]) == (200, "sorting", [], 0)
@@ -77,18 +77,18 @@ def test_faults_are_told_with_what_to_do(tmp_path, model):
             raise CameraError("the cable is loose")
         return b"x"
 
-    asked = settings(tmp_path, belt={"blocked_s": 0.2, "travel_s": 0.3})
+    asked = settings(tmp_path, belt={"blocked_s": 0.2, "travel_s": 1.5})
     with running(asked, camera=take) as found:
         for _ in range(3):
             item()
-        time.sleep(0.5)
+        sorted_by(found.sorter)
         (told,) = found.told()["faults"]
         assert told == "On 100% of the photographs no product is found: look at the camera."
         works[0] = False
         for _ in range(3):
             item()
             gpiozero.Device.pin_factory.pin(BEAM).drive_low()
-        time.sleep(0.4)
+        wait_for(lambda: len(found.told()["faults"]) == 3)
         answer, body = get(found.port, "/health.json")
         assert answer.status == 503
         beam, failing, _ = json.loads(body)["faults"]

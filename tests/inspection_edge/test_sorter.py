@@ -81,7 +81,7 @@ def test_without_an_answer_an_item_is_pushed(tmp_path, model):
 
 def test_an_answer_that_comes_too_late_is_none(tmp_path, model):
     def slow(body):
-        time.sleep(1.0 if body.endswith(b"1") else 0)
+        time.sleep(2.0 if body.endswith(b"1") else 0)
         return judge(body)
 
     model(slow)
@@ -110,24 +110,27 @@ def test_a_camera_that_fails_or_is_behind_never_judges_an_item_by_anothers_photo
         return judge(body)
 
     model(seen)
-    calls = itertools.count(1)
+    calls, begun, free = itertools.count(1), threading.Event(), threading.Event()
 
     def camera():
         number = next(calls)
         if number == 1:
-            time.sleep(1.0)
+            begun.set()
+            free.wait(60)
         if number == 2:
             raise CameraError("the cable is loose")
         return b"accept"
 
-    asked = settings(tmp_path, belt={"travel_s": 1.6}, camera={"within_s": 0.4})
+    asked = settings(tmp_path, belt={"travel_s": 5.0}, camera={"within_s": 1.0})
     with running(asked, camera=camera) as found:
-        for _ in range(2):  # while the first is photographed for a second, the second waits too long
-            item()
-            time.sleep(0.15)
-        time.sleep(0.9)
         item()
-        time.sleep(0.3)
+        begun.wait(60)
+        time.sleep(0.1)  # two items do not touch
+        item()
+        time.sleep(1.1)  # while the first is photographed, the second waits too long
+        free.set()
+        item()
+        sorted_by(found.sorter)
         assert found.told()["faults"] == []
     with closing(records.reader(tmp_path / "store.sqlite")) as connection:
         third, second, first = records.latest(connection, 5)
@@ -153,8 +156,7 @@ def test_what_cannot_be_recorded_does_not_pass_and_is_recorded_when_there_is_roo
         pushes = [bool(each.state) for each in pin(PUSHER).states]
         found.store._connection.execute("PRAGMA max_page_count = 1000000")
         item()
-        wait_for(lambda: found.sorter.on_belt == 0)
-        time.sleep(0.2)
+        sorted_by(found.sorter)
         assert found.told()["faults"] == []
     assert pushes == [False, True, False, True, False]  # while the belt clears, and once for the item
     with closing(records.reader(asked.store)) as connection:
@@ -225,7 +227,7 @@ def test_an_item_that_the_pusher_missed_is_told_and_the_next_is_not_hit(sorter, 
     made = sorter(camera=lambda: b"reject 1")
     wait_for(lambda: len(made._pusher.told) == 2)  # the belt is clear
     before = len(made._pusher.told)
-    made.seen(time.monotonic() - 2.0)  # as if the machine had stood still: it was due 1.4 s ago
+    made.seen(time.monotonic() - 3.0)  # as if the machine had stood still: it was due 2 s ago
     sorted_by(made)
     assert len(made._pusher.told) == before
     assert made.missed == 1
@@ -236,28 +238,35 @@ def test_an_item_that_the_pusher_missed_is_told_and_the_next_is_not_hit(sorter, 
 
 
 def test_an_answer_after_the_end_changes_nothing(sorter, tmp_path):
-    """The pusher's thread stood still until the item was due, and the model answers when it is gone."""
-    asked, gone = threading.Event(), threading.Event()
+    """The pusher's thread stands still until the item is due, and the models answer when it is gone."""
+    asked, still, gone = threading.Semaphore(0), threading.Event(), threading.Event()
 
     def late(body):
-        asked.set()
+        asked.release()
         gone.wait(60)
         return judge(body)
 
-    made = sorter(local=late, cloud=lambda body: late(body) and judge(b"reject 1"))
-    wait_for(lambda: len(made._pusher.told) == 2)  # the belt is clear
-    push = made._pusher.on
-    made._pusher.on = lambda: (asked.wait(60), push())
+    made = sorter(local=late, cloud=lambda _body: late(b"reject 1"), belt={"travel_s": 3.0})
+    stands = threading.Event()
+    made._pusher.off = lambda: (stands.set(), still.wait(60))  # as the first seconds end
     made._told = lambda _record: gone.set()
-    made.seen(time.monotonic() - 0.62)  # it was due 0.02 s ago
+    time.sleep(1.0)  # so that they end before the item is due
+    at = time.monotonic()
+    made.seen(at)
+    assert asked.acquire(timeout=60)
+    assert asked.acquire(timeout=60)
+    assert stands.wait(60)
+    time.sleep(max(0.0, at + 3.05 - time.monotonic()))
+    still.set()
     made.stop()
     written(made._store)
     with closing(records.reader(tmp_path / "store.sqlite")) as connection:
         (found,) = records.latest(connection, 5)
         totals = records.totals(connection)
-    assert gone.is_set()
-    assert (found.verdict, found.state, found.reason) == ("inspect", "pushed", "no answer in time")
-    assert totals == {"items": 1, "pushed": 1, "verdict inspect": 1}
+    assert found.verdict == "inspect"
+    assert found.state in {"pushed", "missed"}  # the latter where this machine stood still for long
+    assert found.reason.startswith("no answer in time")
+    assert totals == {"items": 1, found.state: 1, "verdict inspect": 1}
 
 
 @pytest.mark.parametrize(("late", "state"), [(0.0, "pushed"), (2.0, "missed")])

@@ -29,10 +29,9 @@ def main(folder, state):
         return judge(body)
 
     judging.local = lambda _path: model
-    travel = 0.3 if state == "passed" else FOREVER
+    travel = 2.0 if state == "passed" else FOREVER
     asked = settings(folder, belt={"travel_s": travel}, camera={"within_s": 60}, cloud={"bucket": "lines"})
     with running(asked, camera=camera):
-        time.sleep(0.5 if state == "passed" else 0)
         gpiozero.Device.pin_factory.pin(BEAM).drive_low()
         time.sleep(FOREVER)
 
