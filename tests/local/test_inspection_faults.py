@@ -123,7 +123,7 @@ def test_a_stopped_model_has_no_endpoint_and_a_killed_belt_loses_nothing(tmp_pat
         found = verdicts()
         assert {each.source.removeprefix(f"s3://{bucket}/") for each in found} == names
         assert len(found) == len(names), "each once"
-        assert list(journal.quarantined()) == []
+        until(lambda: not list(journal.quarantined()))  # a run of the sweep may still be about to find the verdict
 
         body = photograph(1001)
         told = api.detect_anomalies(ProjectName=PROJECT, ModelVersion="1", ContentType="image/jpeg", Body=body)
