@@ -112,9 +112,11 @@ def status(
         return
     place = f"Embedded AWS at {running.endpoint} (pid {running.pid}), console at {running.console}"
     out.print(place, highlight=False, soft_wrap=True)
-    table = Table("Stack", "Status")
+    table = Table("Stack", "Status", "Buckets")
     for stack in stacks:
-        table.add_row(stack["StackName"], stack["StackStatus"])
+        told = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+        buckets = "\n".join(f"{name} s3://{value}" for name, value in told.items() if name.endswith("Bucket"))
+        table.add_row(stack["StackName"], stack["StackStatus"], Text(buckets, overflow="fold"))
     out.print(table)
     if quarantine:
         objects = len({entry["source"] for entry in quarantine})
@@ -125,7 +127,10 @@ def status(
         out.print(table)
         if len(quarantine) > _SHOWN:
             out.print(f"… and {len(quarantine) - _SHOWN} more findings: sextant status --json", highlight=False)
-        out.print("Replace the object and run the workflow again: what is readable then is read.", highlight=False)
+        out.print(
+            "Replace what cannot be read: inspection looks at it at once, labeling and slides with their next run.",
+            highlight=False,
+        )
     else:
         out.print("No quarantined input.")
 

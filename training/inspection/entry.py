@@ -108,7 +108,7 @@ def _body(source: str) -> Callable[[], bytes]:
         try:
             return storage.read(source)
         except storage.GoneError as error:
-            raise photograph.PhotographError("gone", f"{source} is not there any more") from error
+            raise photograph.PhotographError("gone", f"{source} is not there") from error
 
     return read
 

@@ -270,8 +270,13 @@ def _read(services: Services, source: Mapping[str, str]) -> Iterator[Entry]:
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] not in {400, 403, 404}:
             raise
-        reason = error.response["Error"]["Code"]
-        raise manifest.ManifestError(f"{uri} cannot be read ({reason}); give the key of a manifest") from error
+        status, reason = error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
+        remedy = (
+            "name its bucket in source_buckets of the environment's [inspection] and deploy, or put it into the system's"
+            if status == 403
+            else "give the key of a manifest"
+        )
+        raise manifest.ManifestError(f"{uri} cannot be read ({reason}): {remedy}") from error
     if got["ContentLength"] > limits.MANIFEST_BYTES:
         raise manifest.ManifestError(f"{uri} has {got['ContentLength']} bytes; a manifest has at most 1 GB")
     number = 0
