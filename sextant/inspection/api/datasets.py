@@ -272,7 +272,7 @@ def _read(services: Services, source: Mapping[str, str]) -> Iterator[Entry]:
             raise
         status, reason = error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
         remedy = (
-            "name its bucket in source_buckets of the environment's [inspection] and deploy, or put it into the system's"
+            "name its bucket in source_buckets of the environment's [inspection], or put it into the system's own"
             if status == 403
             else "give the key of a manifest"
         )
