@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FORMAT = 1
+FORMAT = 2
+"""2: maps of surfaces are no longer averaged over 3 x 3 cells: an older archive would compare what is not alike."""
 NEEDED = ("settings.json", "backbone.onnx", "bank.npz", "heads.npz", "calibration.json")
 LARGEST = 512 << 20
 """Bytes of a file in an archive; a backbone of one's own may be large."""

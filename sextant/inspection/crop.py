@@ -51,6 +51,11 @@ class Crop(BaseModel):
     height: Share = 1.0
     coverage: tuple[Share, Share] = (0.0, 1.0)
 
+    @property
+    def surface(self) -> bool:
+        """Whether no product was found that a box could follow: what is seen is then taken for a surface."""
+        return self.kind != "object"
+
 
 Box: TypeAlias = tuple[int, int, int, int]
 """Left, top, width, height in pixels."""

@@ -128,7 +128,9 @@ def see(pixels: NDArray[np.uint8], crop: Crop, size: tuple[int, int]) -> Seen:
 def detect(detector: Detector, pixels: NDArray[np.uint8]) -> Detection:
     """The detection of a photograph (height, width, 3), RGB, as `photograph.read` gives it; any size."""
     seen = see(pixels, detector.crop, detector.size)
-    judged = numbers.judge(detector.model, patches.features(detector.network, seen.pixels))
+    judged = numbers.judge(
+        detector.model, patches.features(detector.network, seen.pixels, surface=detector.crop.surface)
+    )
     calibration = detector.model.calibration
     probability = calibration.probability(judged.score)
     is_anomalous = judged.score >= calibration.threshold

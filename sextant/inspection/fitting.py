@@ -32,12 +32,14 @@ _FOLDS = 20
 _SMALL = 100  # normal photographs up to which there are so many folds; five of more are as good
 _DIM = 64
 _VARIANCE = 3.0  # of the vectors that distances are measured on: see model.POSITION
-_SELECTION_DIM = 24
-_CANDIDATES = 20_000
+_WHITENING = 0.5
+_FAINTEST = 1e-4  # of the largest eigenvalue: directions of less variance are noise of the arithmetic
+_CANDIDATES = 60_000
+_FARTHEST = 256  # candidates among which those that are taken at once are sought
 _SAMPLED = 40_000
 _PATCH_STRENGTH = 0.01
 _POOLED_STRENGTH = 0.03
-_STACK_STRENGTH = 0.02
+_STACK_STRENGTH = 4.0  # divided by the number of photographs: the fewer, the more the prior counts
 _STACK_PRIOR = 0.2  # of each part: one that did not help among few photographs may with the next kind of defect
 _ROUNDS = 2
 _COVERED = 0.5
@@ -100,7 +102,10 @@ def folds(groups: Sequence[int], anomalous: NDArray[np.bool_], seed: int) -> NDA
 def scaling(features: Sequence[NDArray[np.float32]], maps: Sequence[int], rng: np.random.Generator) -> Scaling:
     """Mean and deviation by channel, and the principal directions that distances are measured on.
 
-    Every map counts the same however many channels it has: a faint flaw shows in the few of the shallow one.
+    Every map counts the same however many channels it has: a faint flaw shows in the few of the shallow one. And it
+    shows in directions in which normal patches hardly vary (Rippel et al., arXiv 2005.14140, who whiten fully, which
+    is Mahalanobis' distance): with eigenvalue l, a direction is multiplied by l^(-1/4), halfway to whitening, so that
+    its variance is the square root of what it was.
     """
     channels = features[0].shape[-1]
     each = max(1, _SAMPLED // len(features))
@@ -110,27 +115,43 @@ def scaling(features: Sequence[NDArray[np.float32]], maps: Sequence[int], rng: n
     mean, deviation = sample.mean(0), sample.std(0) + 1e-6
     weight = np.concatenate([np.full(each, (_VARIANCE / len(maps) / each) ** 0.5) for each in maps])
     standard = (sample - mean) / deviation * weight
-    vectors = np.linalg.eigh(standard.T @ standard / len(standard))[1]
-    kept = weight[:, None] * vectors[:, ::-1][:, :_DIM]
+    values, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
+    variance = np.maximum(values[::-1][:_DIM], _FAINTEST * values[-1])
+    stretch = variance ** (-_WHITENING / 2)
+    stretch *= (_VARIANCE / (stretch**2 * variance).sum()) ** 0.5
+    kept = weight[:, None] * vectors[:, ::-1][:, :_DIM] * stretch
     return Scaling(mean.astype(np.float32), deviation.astype(np.float32), kept.astype(np.float32))
 
 
 def coreset(vectors: NDArray[np.float32], size: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """The vectors that cover all best: greedily the one farthest from those taken (k-center, as in PatchCore)."""
+    """The vectors that cover all best: greedily the one farthest from those taken (k-center, as in PatchCore).
+
+    Distances to those taken only fall, so the next ones are among the farthest few while these stay above the rest:
+    several are taken before all distances are computed again, in one matrix product.
+    """
     if len(vectors) > _CANDIDATES:
         vectors = vectors[np.sort(rng.choice(len(vectors), _CANDIDATES, replace=False))]
     if len(vectors) <= size:
         return vectors
-    seen = np.ascontiguousarray(np.concatenate([vectors[:, :_SELECTION_DIM], vectors[:, -2:]], 1))
-    squares = (seen * seen).sum(1)
-    at = int(rng.integers(len(seen)))
-    farthest = np.full(len(seen), np.inf, np.float32)
-    taken = []
-    for _ in range(size):
-        taken.append(at)
-        farthest = np.minimum(farthest, squares - 2 * (seen @ seen[at]) + squares[at])
-        at = int(farthest.argmax())
-    return vectors[taken]
+    everyone = np.arange(len(vectors))
+    half = (vectors * vectors).sum(1) / 2
+    taken = [int(rng.integers(len(vectors)))]
+    new: list[int] = taken.copy()
+    farthest = np.full(len(vectors), np.inf, np.float32)  # half the squared distance to the nearest taken
+    while True:
+        farthest = np.minimum(farthest, half - (vectors @ vectors[new].T - half[new]).max(1))
+        few = np.sort(np.argpartition(farthest, -_FARTHEST)[-_FARTHEST:]) if len(vectors) > _FARTHEST else everyone
+        left, rest = farthest[few], float(farthest[few].min())
+        between = half[few, None] + half[few] - vectors[few] @ vectors[few].T
+        new = []
+        while not new or left.max() > rest:
+            if len(taken) == size:
+                return vectors[taken]
+            at = int(left.argmax())
+            new.append(int(few[at]))
+            taken.append(new[-1])
+            left = np.minimum(left, between[at])
+            left[at] = -1
 
 
 def logistic(
@@ -193,7 +214,8 @@ def fit(photographs: Photographs, settings: DetectorSettings, report: Any) -> Fi
     columns = np.stack([parts[normal].mean(0), parts[normal].std(0) + 1e-3]).astype(np.float32)
     if heads is not None:
         told = model.deviations(parts, columns)
-        weights = logistic(told, photographs.anomalous, _STACK_STRENGTH, prior=_STACK_PRIOR).weights
+        strength = _STACK_STRENGTH / len(photographs)
+        weights = logistic(told, photographs.anomalous, strength, prior=_STACK_PRIOR).weights
         weights = weights / weights.sum() if weights.sum() > 0 else np.array([1, 0, 0], np.float32)
     scores = np.array([model.stacked(each, columns, weights) for each in parts])
     decided = photographs.anomalous if heads is not None else np.zeros(len(normal), bool)

@@ -21,8 +21,8 @@ SIZES = (1, 8, 64)
 SUSPECTS = 8
 """Patches with the largest logits whose mean is the patch head's logit of a photograph."""
 POSITION = 4.0
-"""Weight of a patch's place beside its features, whose variances sum up to 3. A shift by a tenth of
-the picture counts 0.16, about a quarter of the usual distance to the nearest normal patch."""
+"""Weight of a patch's place beside its features, whose variances sum up to 3. A shift by a tenth of the picture adds
+0.16 to the squared distance, about a tenth of what it usually is to the nearest normal patch."""
 _BLOCK = 256
 _POOLED = 16  # of the largest values of each channel that are averaged
 

@@ -1,8 +1,10 @@
 """A photograph as a grid of patch features: maps of a pretrained network at three depths, on one grid.
 
 Mid-level maps of an ImageNet network describe small neighbourhoods well enough to tell a scratch from a texture
-without training (Roth et al., PatchCore, arXiv 2106.08265). Each map is averaged over 3 x 3 cells, brought to the grid
-of the middle one (a cell is 8 px of the network's input with EfficientNet-Lite0), and stacked.
+without training (Roth et al., PatchCore, arXiv 2106.08265). Maps are brought to the grid of the middle one (a cell is 8
+px of the network's input with EfficientNet-Lite0) and stacked. PatchCore averages each map over 3 x 3 cells first. That
+lets parts of a product lie a little differently; on a surface, where no part has a place, it only drowns what is faint
+or small: three cells are a twelfth of the picture.
 """
 
 from __future__ import annotations
@@ -80,13 +82,17 @@ def view(image: Image.Image, box: Box, size: tuple[int, int]) -> NDArray[np.uint
     return np.asarray(image.resize(size, way, box=box_px))
 
 
-def features(network: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Patch features, shape (rows, columns, channels), of pixels (height, width, 3) from `view`."""
+def features(network: Any, pixels: NDArray[np.uint8], *, surface: bool) -> NDArray[np.float32]:
+    """Patch features, shape (rows, columns, channels), of pixels (height, width, 3) from `view`.
+
+    Each map is averaged over 3 x 3 cells; of a surface only one that is finer than the grid, against aliasing.
+    """
     names = [each.name for each in network.get_outputs() if len(each.shape) == 4]
     maps = [each[0] for each in network.run(names, {network.get_inputs()[0].name: pixels[None]})]
     middle = sorted(maps, key=lambda each: each.shape[1])[len(maps) // 2]
     rows, columns = middle.shape[1:]
-    return np.concatenate([_on_grid(_averaged(each), rows, columns) for each in maps]).transpose(1, 2, 0)
+    smooth = [_averaged(each) if each.shape[1] > rows or not surface else each for each in maps]
+    return np.concatenate([_on_grid(each, rows, columns) for each in smooth]).transpose(1, 2, 0)
 
 
 def _averaged(values: NDArray[np.float32]) -> NDArray[np.float32]:

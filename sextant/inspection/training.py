@@ -238,7 +238,7 @@ def _detector(whole: _Set, graph: bytes, arithmetic: str, tell: Any) -> tuple[Fi
     network = patches.session(graph)
     features = []
     for done, pixels in enumerate(whole.pixels, start=1):
-        features.append(np.ascontiguousarray(patches.features(network, pixels)))
+        features.append(np.ascontiguousarray(patches.features(network, pixels, surface=whole.crop.surface)))
         tell("compute features", done, len(whole.pixels))
     folds = fitting.folds(whole.groups, whole.anomalous, whole.settings.seed)
     rows, columns = features[0].shape[:2]

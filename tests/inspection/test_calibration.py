@@ -127,3 +127,32 @@ def test_coreset_takes_the_lonely_vectors():
     lonely = np.eye(6, dtype=np.float32) * 10
     taken = fitting.coreset(np.concatenate([crowd, lonely]), 8, rng)
     assert all((np.abs(taken - each).max(1) < 1e-6).any() for each in lonely)
+
+
+@pytest.mark.parametrize(("candidates", "size"), [(3000, 300), (200, 50)])
+def test_coreset_is_the_one_taken_one_by_one(candidates, size):
+    vectors = np.random.default_rng(5).normal(size=(candidates, 10)).astype(np.float32)
+    taken = fitting.coreset(vectors, size, np.random.default_rng(6))
+    at, farthest = int(np.random.default_rng(6).integers(candidates)), np.full(candidates, np.inf)
+    for each in taken:
+        assert np.array_equal(each, vectors[at])
+        farthest = np.minimum(farthest, ((vectors - each) ** 2).sum(1))
+        at = int(farthest.argmax())
+
+
+def test_coreset_of_copies_has_as_many_as_asked_for():
+    copies = np.repeat(np.eye(3, dtype=np.float32), 200, 0)
+    taken = fitting.coreset(copies, 20, np.random.default_rng(7))
+    assert taken.shape == (20, 3)
+    assert len(np.unique(taken, axis=0)) == 3
+
+
+def test_scaling_goes_halfway_to_whitening():
+    """A direction of a hundredth of the variance counts a tenth, and all together count 3."""
+    rng = np.random.default_rng(8)
+    loud, quiet = rng.normal(size=(2, 100, 100))
+    features = np.stack([loud + 0.1 * quiet, loud - 0.1 * quiet], -1).astype(np.float32)
+    scaled = fitting.scaling([features], (2,), rng)
+    variance = (scaled.standardised(features).reshape(-1, 2) @ scaled.projection).var(0)
+    assert variance.sum() == pytest.approx(3, rel=0.02)
+    assert variance[1] / variance[0] == pytest.approx(0.1, rel=0.05)
