@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = 2
-"""2: maps of surfaces are no longer averaged over 3 x 3 cells: an older archive would compare what is not alike."""
+"""2: maps of surfaces are no longer averaged over 3 x 3 cells, an older archive would compare what is not alike; and it
+tells from where on a photograph is strange."""
 NEEDED = ("settings.json", "backbone.onnx", "bank.npz", "heads.npz", "calibration.json")
 LARGEST = 512 << 20
 """Bytes of a file in an archive; a backbone of one's own may be large."""
@@ -74,6 +75,7 @@ def files(detector: Detector) -> dict[str, bytes]:
         "distance": np.array(model.distance, np.float64),
         "sizes": model.sizes,
         "suspicious": np.array(model.suspicious, np.float64),
+        "strange": np.array(model.strange, np.float64),
     }
     heads: dict[str, NDArray[Any]] = {"columns": model.columns, "weights": model.weights}
     if model.patch is not None and model.pooled is not None:
@@ -185,6 +187,7 @@ def _detector(content: Mapping[str, bytes], described: Mapping[str, Any]) -> Det
         columns=heads["columns"],
         weights=heads["weights"],
         suspicious=float(bank["suspicious"]),
+        strange=float(bank["strange"]),
         calibration=Calibration.model_validate_json(content["calibration.json"]),
     )
     width, height = described["size"]
@@ -239,4 +242,9 @@ def _npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+        found = {name: file[name] for name in file.files}
+    # Comparisons with NaN are False: a model with one would find everything normal.
+    for name, values in found.items():
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} holds what is no finite number")
+    return found

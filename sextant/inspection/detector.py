@@ -126,7 +126,11 @@ def see(pixels: NDArray[np.uint8], crop: Crop, size: tuple[int, int]) -> Seen:
 
 
 def detect(detector: Detector, pixels: NDArray[np.uint8]) -> Detection:
-    """The detection of a photograph (height, width, 3), RGB, as `photograph.read` gives it; any size."""
+    """The detection of a photograph (height, width, 3), RGB, as `photograph.read` gives it; any size.
+
+    Raises:
+        FloatingPointError: a backbone of one's own gives what is no finite number for it.
+    """
     seen = see(pixels, detector.crop, detector.size)
     judged = numbers.judge(
         detector.model, patches.features(detector.network, seen.pixels, surface=detector.crop.surface)
@@ -146,6 +150,7 @@ def detect(detector: Detector, pixels: NDArray[np.uint8]) -> Detection:
         confidence=confidence,
         anomalies=anomalies,
         product_found=seen.product_found,
+        familiar=not judged.is_strange,
         promised=judged.score >= calibration.rejecting,
     )
     return Detection(

@@ -43,6 +43,9 @@ _STACK_STRENGTH = 4.0  # divided by the number of photographs: the fewer, the mo
 _STACK_PRIOR = 0.2  # of each part: one that did not help among few photographs may with the next kind of defect
 _ROUNDS = 2
 _COVERED = 0.5
+_STRANGE = float(np.log(1.5))
+"""A photograph is strange from half as far again as the farthest of training, each of which was compared with others.
+Another JPEG quality moves the log by 0.2, a lens cap, noise or an empty belt by 0.6 and more."""
 _LABEL_PATCHES = 64
 
 
@@ -231,6 +234,7 @@ def fit(photographs: Photographs, settings: DetectorSettings, report: Any) -> Fi
         columns=columns,
         weights=weights,
         suspicious=float(suspicious),
+        strange=max(model.typical(each) for each in distances) + _STRANGE,
         calibration=calibration.calibrated(judged, decided, settings.false_reject_budget),
     )
     heats = heads.heats if heads and heads.labels else [np.log(each / fitted.suspicious)[None] for each in distances]

@@ -6,6 +6,7 @@ the numbers it was judged by.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,8 @@ class Model:
     of normal patches, `sizes` those of the photograph's log distances by `SIZES`: (2, 3); both from photographs that
     the bank had not seen. `columns` are the mean and deviation of each part of the score for normal photographs, (2,
     parts), and `weights` (parts,) how they are summed. Parts: bank, and with anomalies in training patch and pooled
-    head. `suspicious` is the distance from which on a patch is painted where no label head tells.
+    head. `suspicious` is the distance from which on a patch is painted where no label head tells, `strange` what
+    `typical` is at most for photographs that are like those of the training.
     """
 
     scaling: Scaling
@@ -108,14 +110,19 @@ class Model:
     columns: NDArray[np.float32]
     weights: NDArray[np.float32]
     suspicious: float
+    strange: float
     calibration: Calibration
 
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What the model sees in one photograph. Maps have the grid's shape (rows, columns); `parts` as in `Model`."""
+    """What the model sees in one photograph. Maps have the grid's shape (rows, columns); `parts` as in `Model`.
+
+    `is_strange` tells that it shows something else than any photograph of the training: a lens cap, an empty belt.
+    """
 
     score: float
+    is_strange: bool
     parts: tuple[float, ...]
     distances: NDArray[np.float32]
     logits: NDArray[np.float32] | None
@@ -170,6 +177,11 @@ def pooled(standard: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([flat.mean(0), flat.std(0), largest.mean(0)])
 
 
+def typical(distances: NDArray[np.float32]) -> float:
+    """The log of the median distance: how far a photograph as a whole is from normal ones. A defect hardly moves it."""
+    return float(np.log(np.median(distances)))
+
+
 def bank_part(distances: NDArray[np.float32], sizes: NDArray[np.float32]) -> float:
     """The bank's part of the score: the mean over `SIZES` of how far the log distances are from normal ones."""
     return float(((log_distances(distances) - sizes[0]) / sizes[1]).mean())
@@ -192,6 +204,9 @@ def judge(model: Model, features: NDArray[np.float32]) -> Judged:
     Args:
         model: a trained one.
         features: patch features, shape (rows, columns, channels).
+
+    Raises:
+        FloatingPointError: they hold what is no finite number.
     """
     rows, columns = features.shape[:2]
     standard = model.scaling.standardised(features)
@@ -204,5 +219,12 @@ def judge(model: Model, features: NDArray[np.float32]) -> Judged:
         logits = model.patch(seen).reshape(rows, columns)
         parts += [photograph_logit(logits), float(model.pooled(pooled(standard)))]
         labels = [each.linear(seen).reshape(rows, columns) for each in model.labels]
-    score = stacked(np.array(parts, np.float32), model.columns, model.weights)
-    return Judged(score, tuple(parts), distances, logits, tuple(labels))
+    told = np.array(parts, np.float32)
+    score = stacked(told, model.columns, model.weights)
+    if not math.isfinite(score):
+        raise FloatingPointError("the backbone gives what is no finite number for this photograph: use another one")
+    is_strange = typical(distances) > model.strange
+    if is_strange:
+        # The heads know the photographs of the training only and may call anything normal; distances do not.
+        score = max(score, float(deviations(told, model.columns)[0]))
+    return Judged(score, is_strange, tuple(parts), distances, logits, tuple(labels))

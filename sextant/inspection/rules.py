@@ -22,6 +22,7 @@ def verdict(
     confidence: float,
     anomalies: Sequence[tuple[str, str, float]],
     product_found: bool,
+    familiar: bool = True,
     promised: bool = True,
 ) -> tuple[Verdict, str]:
     """The verdict and its reason in words.
@@ -33,6 +34,7 @@ def verdict(
             an item anomalous that probably is.
         anomalies: name, colour and share of the photograph, background first.
         product_found: whether a product lies where it is looked for.
+        familiar: whether the photograph as a whole is like those of the training.
         promised: whether a rejection keeps the promise of the false-reject budget.
     """
     if not all(map(math.isfinite, (confidence, *(share for _, _, share in anomalies)))):
@@ -40,6 +42,8 @@ def verdict(
         return "review", "the model gives no number: its files are damaged, or its backbone overflows"
     if not product_found:
         return "review", "no whole product was found in the photograph"
+    if not familiar:
+        return "review", "the photograph as a whole is unlike those of the training: look at camera and light"
     if not is_anomalous and confidence < 0.5:
         return "review", "probably anomalous, but a rejection would not keep the false-reject budget"
     if rules.min_confidence is not None and confidence < rules.min_confidence:

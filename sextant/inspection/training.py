@@ -286,6 +286,11 @@ def _promises(detector: Detector) -> list[str]:
             f"{calibration.normals} normal photographs promise at most {calibration.guarantee:.1%} false rejects on "
             f"average; for the budget of {calibration.budget:.1%} add {missing}."
         )
+    if calibration.rejecting <= calibration.threshold and detector.settings.rules.min_confidence is None:
+        notes.append(
+            "No score lies between accepting and rejecting: set rules.min_confidence, such as 0.7, to have unsure items "
+            "looked at by a person."
+        )
     if not calibration.calibrated:
         notes.append(
             f"Fewer than {fitting.FEWEST_ANOMALIES} anomalies: only normal items were learned, and the confidence is a "

@@ -64,6 +64,38 @@ def test_ten_normal_surfaces_are_enough(normal_only):
     assert any("only normal items were learned" in each for each in normal_only.notes)
 
 
+@pytest.mark.parametrize("anomalies", [0, 8])
+def test_what_is_no_photograph_of_the_product_is_called_anomalous_and_reviewed(anomalies):
+    """The heads of a model that looks at the whole picture know nothing of a lens cap, and called it normal."""
+    made = training.train(examples(texture, 12, anomalies), SMALL).detector
+    assert made.crop.kind == "whole"
+    noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    for pixels in (noise, *(np.full((256, 256, 3), grey, np.uint8) for grey in (0, 110, 255))):
+        found = detector.detect(made, pixels)
+        assert found.is_anomalous
+        assert (found.verdict, "unlike those of the training" in found.verdict_reason) == ("review", True)
+    for seed in range(500, 530):
+        pixels, _ = texture(seed, defect="scratch" if seed % 2 else None)
+        assert "unlike" not in detector.detect(made, pixels).verdict_reason
+
+
+def test_what_is_no_number_is_never_normal(trained, folder, tmp_path):
+    made = trained.detector
+    features = patches.features(made.network, np.zeros((64, 64, 3), np.uint8), surface=made.crop.surface)
+    features[0, 0, 0] = np.nan
+    with pytest.raises(FloatingPointError, match="no finite number"):
+        model.judge(made.model, features)
+    files = {name: (folder / name).read_bytes() for name in archive.NEEDED}
+    with np.load(io.BytesIO(files["bank.npz"])) as stored:
+        arrays = dict(stored)
+    arrays["bank"][3, 3] = np.inf
+    for name, body in files.items():
+        (tmp_path / name).write_bytes(body)
+    np.savez(tmp_path / "bank.npz", **arrays)
+    with pytest.raises(ArchiveError, match="bank holds what is no finite number"):
+        archive.load(tmp_path)
+
+
 def brushed(seed, *, scratched=False):
     """Pixels (256, 256, 3) of brushed metal; a scratch across it is hardly brighter than the streaks."""
     rng = np.random.default_rng([seed, 11])
