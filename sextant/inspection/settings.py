@@ -50,7 +50,7 @@ class DetectorSettings(BaseModel):
     """`auto` follows the product where photographs show one on a plain background; `none` takes the whole photograph;
     or a region (left, top, width, height) as shares of the photograph."""
     false_reject_budget: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    """At most this share of normal items may be called anomalous."""
+    """Of normal items at most this share may be rejected, on average over trainings: see `calibration`."""
     rules: RejectRules = RejectRules()
     bank_patches: Annotated[int, Field(ge=100, le=20000)] = 2000
     """Patches of normal items to compare with: memory and time of a photograph grow with them."""
