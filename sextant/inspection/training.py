@@ -288,8 +288,8 @@ def _promises(detector: Detector) -> list[str]:
         )
     if calibration.rejecting <= calibration.threshold and detector.settings.rules.min_confidence is None:
         notes.append(
-            "No score lies between accepting and rejecting: set rules.min_confidence, such as 0.7, for people to look at "
-            "unsure items."
+            "No score lies between accepting and rejecting: set rules.min_confidence, such as 0.7, for people to look "
+            "at unsure items."
         )
     if not calibration.calibrated:
         notes.append(
