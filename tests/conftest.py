@@ -36,6 +36,19 @@ def pytest_collection_modifyitems(items):
         item.add_marker(pytest.mark.xdist_group("embedded" if "embedded" in item.fixturenames else synthesized))
 
 
+_ENDPOINTS: list[str] = []
+"""Of the embedded AWS, once the session has one."""
+
+
+def pytest_runtest_setup(item):
+    """Only tests of the embedded AWS talk to it unasked; it goes on running while others are at work."""
+    for endpoint in _ENDPOINTS:
+        if "embedded" in item.fixturenames:
+            os.environ["AWS_ENDPOINT_URL"] = endpoint
+        elif os.environ.get("AWS_ENDPOINT_URL") == endpoint:
+            del os.environ["AWS_ENDPOINT_URL"]
+
+
 @dataclass(frozen=True)
 class Embedded:
     """A running embedded AWS. `session` is the account's root; `outputs` are those of the stacks, by stack name."""
@@ -78,9 +91,11 @@ def embedded(tmp_path_factory, cloud_assembly):
         with pytest.MonkeyPatch.context() as patch:
             for name, value in running.environment().items():
                 patch.setenv(name, value)
+            _ENDPOINTS.append(running.endpoint)
             outputs = deploy.deploy(cloud_assembly, session)
             yield Embedded(running, session, outputs)
     finally:
+        _ENDPOINTS.clear()
         emulator.stop(state)
         shutil.rmtree(state, ignore_errors=True)
 

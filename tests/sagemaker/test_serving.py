@@ -151,6 +151,7 @@ def test_requests_are_filled_up_to_the_payload_limit(aws):
         (b"x" * 1_100_000, {"MaxPayloadInMB": 1}, "ClientError: in/b: a record of 1,100,000 bytes is larger than"),
         (b"\0" * 7, {"split": "TFRecord"}, "ClientError: in/b is cut off in the middle of a TFRecord"),
     ],
+    ids=["refused", "failed", "too large", "cut off"],  # the content would be in the environment of what is started
 )  # fmt: skip
 def test_an_object_that_fails_fails_the_job_and_has_no_output(aws, content, members, reason):
     model(aws)
