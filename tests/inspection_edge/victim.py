@@ -29,7 +29,8 @@ def main(folder, state):
         return judge(body)
 
     judging.local = lambda _path: model
-    travel = 2.0 if state == "passed" else FOREVER
+    # Who is accepted passes only where that is on the disk in time, whatever else the machine does.
+    travel = 10.0 if state == "passed" else FOREVER
     asked = settings(folder, belt={"travel_s": travel}, camera={"within_s": 60}, cloud={"bucket": "lines"})
     with running(asked, camera=camera):
         gpiozero.Device.pin_factory.pin(BEAM).drive_low()
