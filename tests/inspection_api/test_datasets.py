@@ -85,6 +85,40 @@ def test_a_manifest_is_used_whole_or_not_at_all(api, body, told):
     refused("ResourceNotFoundException", lambda: api.client.describe_dataset(**TRAIN))
 
 
+def test_photographs_that_are_not_there_are_counted_before_a_training_fails(api):
+    """The lines are good and the photographs may still come: the change is used, and its message tells."""
+    for number in range(1, 4):
+        api.s3.put_object(Bucket="customer", Key=f"normal/{number}.jpg", Body=b"x")
+    api.s3.put_object(Bucket="customer", Key="m.manifest", Body=api.lines(normal=4).encode())
+    api.client.create_project(ProjectName="lego")
+    source = {"GroundTruthManifest": {"S3Object": {"Bucket": "customer", "Key": "m.manifest"}}}
+    api.client.create_dataset(**TRAIN, DatasetSource=source)
+    assert api.work() == ["CREATE_COMPLETE"]
+    message = state(api)[2]
+    assert "1 of its 4 photographs are not there or may not be read, such as s3://customer/normal/0.jpg" in message
+    api.s3.put_object(Bucket="customer", Key="normal/0.jpg", Body=b"x")
+    update(api, api.lines(normal=1))
+    assert state(api)[2] == "The dataset was updated."
+    update(api, api.lines(normal=1).replace("s3://customer", "s3://no-such-bucket"))
+    assert "1 of its 1 photographs are not there" in state(api)[2]
+
+
+def test_of_many_photographs_a_sample_is_looked_up(api, monkeypatch):
+    monkeypatch.setattr(datasets, "_LOOKED_UP", 10)
+    api.project("lego", normal=25)
+    assert "9 of its 9 that were looked up are not there" in state(api)[2]
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_fault_of_s3_is_no_photograph_that_is_not_there(api, monkeypatch, status):
+    def refuse(**_request):
+        raise client_error("InternalError", "We", "HeadObject", status)
+
+    monkeypatch.setattr(api.services.s3, "head_object", refuse)
+    api.project("lego", normal=3)
+    assert state(api)[::2] == ("UPDATE_COMPLETE", "The dataset was updated.")
+
+
 def test_lines_replace_those_of_the_same_photograph(api):
     api.project("lego", normal=30)
     assert update(api, api.lines(anomaly=2)) == ["UPDATE_COMPLETE"]

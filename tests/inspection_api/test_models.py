@@ -1,6 +1,8 @@
 """Model versions from CreateModel to DeleteModel, as scripts of the service wait for them."""
 
+import base64
 import datetime as dt
+import hashlib
 import json
 
 import pytest
@@ -98,9 +100,45 @@ def test_a_failed_training_tells_why(api, end, told):
     assert api.client.delete_model(**ONE)["ModelArn"].endswith("model/lego/1")
 
 
+def test_a_place_for_the_evaluation_that_is_not_there_is_refused_at_once(api):
+    api.project("lego", normal=12)
+    absent = {"OutputConfig": {"S3Location": {"Bucket": "elsewhere"}}}
+    refused("ValidationException", lambda: api.train(**absent), "no bucket elsewhere.*output_buckets")
+    assert (api.sagemaker.jobs, api.client.list_models(ProjectName="lego")["Models"]) == ({}, [])
+    assert api.train()["ModelVersion"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "told"), [("AccessDenied", 403, "AccessDeniedException"), ("BadDigest", 400, None),
+                                 ("SlowDown", 503, None)]
+)  # fmt: skip
+def test_only_what_cannot_be_written_to_is_refused(api, monkeypatch, code, status, told):
+    asked = []
+
+    def answered(**request):
+        if request["Bucket"] != "customer":
+            return put(**request)
+        asked.append(request)
+        raise client_error(code, "so it is", "PutObject", status)
+
+    api.project("lego", normal=12)
+    put = api.s3.put_object
+    monkeypatch.setattr(api.s3, "put_object", answered)
+    if told:
+        refused(told, api.train, "customer, which OutputConfig names, may not be written to")
+    else:
+        api.train()
+    assert [each["Key"] for each in asked] == ["out/EvaluationResult-lego.json"]
+    assert base64.b64decode(asked[0]["ContentMD5"]) != hashlib.md5(asked[0]["Body"]).digest()
+
+
 def test_a_bucket_that_refuses_the_evaluation_does_not_cost_the_model(api):
     api.project("lego", normal=12)
+    api.s3.create_bucket(Bucket="elsewhere")
     api.train(OutputConfig={"S3Location": {"Bucket": "elsewhere"}})
+    for each in api.s3.list_objects_v2(Bucket="elsewhere").get("Contents", []):
+        api.s3.delete_object(Bucket="elsewhere", Key=each["Key"])  # moto keeps what S3 refuses for its checksum
+    api.s3.delete_bucket(Bucket="elsewhere")
     api.finish(next(iter(api.sagemaker.jobs)))
     told = described(api)
     assert told["Status"] == "TRAINED"
@@ -462,7 +500,7 @@ def test_a_training_whose_function_died_before_it_began_fails_and_frees_its_plac
         (JPEG, "image/png", "but the body is image/jpeg"),
         (b"GIF89a", "image/jpeg", "neither a JPEG nor a PNG"),
         (JPEG + b"0" * (8 << 20), "image/jpeg", "at most 8388608"),
-        (b"", "image/jpeg", "must not be null"),
+        (b"", "image/jpeg", "Body is empty, 0 bytes. Send the bytes of one photograph"),
     ],
 )
 def test_what_is_no_photograph_is_refused(api, body, kind, told):

@@ -70,7 +70,6 @@ def ask(method, path, body=None, **headers):
         ("POST", "/projects/p/models/1/start", {"MinInferenceUnits": True}, "must be a integer"),
         ("POST", "/projects/p/models", {"OutputConfig": {}}, "'outputConfig.S3Location'"),
         ("PATCH", "/projects/p/datasets/train/entries", {"Changes": "%%%"}, "must be a blob"),
-        ("POST", "/projects/p/models/1/detect", None, "'null' at '(body|content-Type)'"),
         (
             "POST",
             "/projects/p/modelpackagingjobs",

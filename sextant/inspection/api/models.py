@@ -42,10 +42,11 @@ _STOPPABLE = ("HOSTED", "STARTING_HOSTING", "HOSTING_FAILED", "STOPPING_HOSTING"
 
 
 def create_model(services: Services, request: Mapping[str, Any]) -> Document:
-    """CreateModel: a training job on copies of the datasets' manifests."""
+    """CreateModel: a training job on copies of the datasets' manifests, once its evaluation has a place."""
     name = request["ProjectName"]
     sets = _manifests(services, name)
     settings = _settings(services, name)
+    training.writable(services, name, request["OutputConfig"]["S3Location"])
     number, item = _take(services, request)
     version = version_of(services, name, number, item)
     try:
@@ -331,6 +332,8 @@ _SIGNATURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 
 
 def _photograph(body: bytes, content_type: str) -> tuple[bytes, str]:
+    if not body:
+        raise invalid("Body is empty, 0 bytes. Send the bytes of one photograph, JPEG or PNG: open(file, 'rb').read().")
     told = content_type.partition(";")[0].strip().lower()
     if told not in _SIGNATURES.values():
         raise invalid(f"ContentType is {content_type!r}. Photographs are image/jpeg or image/png.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from sextant.inspection.api import limits
+from sextant.inspection.api.errors import ApiError, invalid
 from sextant.inspection.api.services import (
     Version,
     archive_uri,
@@ -37,6 +38,8 @@ _ENDED = {"Completed", "Failed", "Stopped"}
 _STARTS_WITHIN = 120.0
 """Seconds from a version's item to its job: the function that makes both ends within 30."""
 _LARGEST_FILE = 256 << 20
+_OF_NOTHING_THAT_IS_SENT = "1B2M2Y8AsgTpgAmY7PhCfg=="
+"""The MD5 of no bytes, in base64."""
 _UNREADABLE = (tarfile.TarError, zlib.error, EOFError, ValueError, LookupError, TypeError, AttributeError)
 """What reading an archive or an evaluation raises that is not as a training of ours leaves it."""
 _GONE = frozenset({"NoSuchKey", "NoSuchBucket", "InvalidRequest", "InvalidObjectState", "404"})
@@ -74,6 +77,36 @@ def start(
         StoppingCondition={"MaxRuntimeInSeconds": limits.TRAINING_SECONDS},
         **({"VpcConfig": services.place.NETWORK} if services.place.NETWORK else {}),
     )
+
+
+def writable(services: Services, project: str, target: Mapping[str, str]) -> None:
+    """Makes sure, before hours of training, that an evaluation can be put into the bucket that a request names.
+
+    S3 is asked to put an object whose checksum is wrong: it tells first whether the bucket is there and may be written
+    to, by the rights that the evaluation will need and no others, and then refuses the object, so that nothing is left.
+
+    Raises:
+        ApiError: it is not there, or may not be written to.
+    """
+    bucket = target["Bucket"]
+    if bucket == services.place.BUCKET:
+        return
+    key = _below(target.get("Prefix", ""), f"EvaluationResult-{project}.json")
+    try:
+        services.s3.put_object(Bucket=bucket, Key=key, ContentMD5=_OF_NOTHING_THAT_IS_SENT, Body=b"{}")
+    except ClientError as error:
+        remedy = (
+            f"Name a bucket that is there and that output_buckets of the environment's [inspection] lists, "
+            f"or the system's own, {services.place.BUCKET}."
+        )
+        match error.response["Error"]["Code"]:
+            case "NoSuchBucket":
+                raise invalid(f"There is no bucket {bucket}, which OutputConfig names. {remedy}") from error
+            case "AccessDenied":
+                message = f"The bucket {bucket}, which OutputConfig names, may not be written to. {remedy}"
+                raise ApiError("AccessDeniedException", 403, message) from error
+            case _:  # the checksum; or a fault of S3, which will have passed when the training has ended
+                return
 
 
 def settings(services: Services, project: str) -> Document:

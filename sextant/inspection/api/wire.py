@@ -58,7 +58,7 @@ def request(event: Mapping[str, Any]) -> tuple[OperationModel, Document]:
     query = parse_qs(event.get("rawQueryString", ""), keep_blank_values=True)
     payload = shape.serialization.get("payload")
     document: Document = {} if payload else _json(content)
-    params: Document = {payload: content} if payload and content else {}
+    params: Document = {payload: content} if payload else {}
     for name, member in shape.members.items():
         wire_name = member.serialization.get("name", name)
         given: Any = None
