@@ -9,6 +9,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
@@ -19,7 +21,7 @@ class Calibration(BaseModel):
     probability one half, or more where that would exceed the false-reject budget on training's own normal photographs.
     From `rejecting` on it is rejected without a person: the threshold, or more where a promise needs it. `guarantee` is
     the share of normal items that may be rejected so, on average, as `normals` photographs can promise it;
-    `normals_needed` photographs would promise the budget.
+    `normals_needed` photographs would promise the budget. Copies of a photograph count as one in all of these.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -60,16 +62,35 @@ def conformal(scores: NDArray[np.floating], budget: float) -> tuple[float, float
     return float(ordered[k - 1]), 1 - k / (n + 1)
 
 
+def different(scores: NDArray[np.floating], groups: Sequence[int]) -> NDArray[np.floating]:
+    """The largest score of each group of copies, one by one the scores of different photographs, shape (groups,)."""
+    _, group = np.unique(groups, return_inverse=True)
+    largest = np.full(int(group.max()) + 1, -np.inf, scores.dtype)
+    np.maximum.at(largest, group, scores)
+    return largest
+
+
 def normals_needed(budget: float) -> int:
-    """Normal photographs from which on a budget can be promised."""
+    """Different normal photographs from which on a budget can be promised."""
     return math.ceil(1 / budget - 1 - 1e-9)
 
 
-def calibrated(scores: NDArray[np.floating], anomalous: NDArray[np.bool_], budget: float) -> Calibration:
+def calibrated(
+    scores: NDArray[np.floating], anomalous: NDArray[np.bool_], groups: Sequence[int], budget: float
+) -> Calibration:
     """The calibration of out-of-fold scores: Platt's logistic with his smoothed targets, and the conformal
     threshold.
+
+    What the budget is held by counts one score of each group of copies, since ranks are as likely only among different
+    items. Platt's logistic goes on with all: it is a mean, which the largest scores of copies alone would shift.
+
+    Args:
+        scores: of all photographs, shape (n,).
+        anomalous: which of them are, shape (n,).
+        groups: a number for each photograph, the same for copies of one, as `doctor.groups` gives them.
+        budget: the share of normal items that may be rejected.
     """
-    normal = np.sort(scores[~anomalous])
+    normal = np.sort(different(scores[~anomalous], np.asarray(groups)[~anomalous].tolist()))
     promised, guarantee = conformal(normal, budget)
     within = float(normal[math.ceil(len(normal) * (1 - budget) - 1e-9) - 1])
     # The next score up: an item that scores like the k-th normal one is normal.

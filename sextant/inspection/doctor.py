@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -86,17 +87,19 @@ def examine(
     """
     looked, unreadable = _looked(examples)
     tested, unreadable_too = _looked(test)
-    found = [*_unreadable(unreadable + unreadable_too), *_leaks(looked, tested), *_copies(looked)]
+    numbered = _numbered(looked)
+    found = [*_unreadable(unreadable + unreadable_too), *_leaks(looked, tested), *_copies(looked, numbered)]
     if out_of_fold:
         found += _suspicious(out_of_fold)
-    found += _light(looked) + _blur(looked) + _sizes(looked) + _counts(looked, false_reject_budget)
+    found += _light(looked) + _blur(looked) + _sizes(looked) + _counts(looked, numbered, false_reject_budget)
     return found
 
 
-def groups(views: Sequence[NDArray[np.float32]], digests: Sequence[bytes]) -> list[int]:
+def groups(views: Sequence[NDArray[np.float32]], digests: Sequence[bytes], anomalous: Sequence[bool]) -> list[int]:
     """A number for each photograph, the same for copies of one, from small views and digests of their pixels.
 
-    Where more than half of the photographs look alike they are taken for different: the products simply are.
+    Where more than half of the photographs look alike, or of the normal ones among them, they are taken for different:
+    the products simply are. Of those that lie in a fixture under a steady lamp only the anomalous ones differ.
     """
     cells = np.stack([_cells(each) for each in views]) if views else np.zeros((0, 1))
     first: dict[bytes, int] = {}
@@ -110,8 +113,16 @@ def groups(views: Sequence[NDArray[np.float32]], digests: Sequence[bytes]) -> li
             old, new = found[at], found[other]
             if old != new:
                 found = [new if each == old else each for each in found]
-    largest = max((found.count(each) for each in set(found)), default=0)
-    return exact if largest > len(found) / 2 else found
+    normal = [group for group, odd in zip(found, anomalous, strict=True) if not odd]
+    return exact if _mostly_one(found) or _mostly_one(normal) else found
+
+
+def _mostly_one(numbered: Sequence[int]) -> bool:
+    return max(Counter(numbered).values(), default=0) > len(numbered) / 2
+
+
+def _numbered(looked: Sequence[_Looked]) -> list[int]:
+    return groups([each.view for each in looked], [each.digest for each in looked], [each.anomalous for each in looked])
 
 
 def _cells(view: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -161,8 +172,7 @@ def _unreadable(found: Sequence[tuple[str, str]]) -> list[Finding]:
 
 
 def _leaks(train: Sequence[_Looked], test: Sequence[_Looked]) -> list[Finding]:
-    both = [*train, *test]
-    numbered = groups([each.view for each in both], [each.digest for each in both])
+    numbered = _numbered([*train, *test])
     known = set(numbered[: len(train)])
     leaked = [each for each, number in zip(test, numbered[len(train) :], strict=True) if number in known]
     if not leaked:
@@ -180,8 +190,7 @@ def _leaks(train: Sequence[_Looked], test: Sequence[_Looked]) -> list[Finding]:
     ]
 
 
-def _copies(looked: Sequence[_Looked]) -> list[Finding]:
-    numbered = groups([each.view for each in looked], [each.digest for each in looked])
+def _copies(looked: Sequence[_Looked], numbered: Sequence[int]) -> list[Finding]:
     found: list[Finding] = []
     for number in dict.fromkeys(numbered):
         same = [each for each, own in zip(looked, numbered, strict=True) if own == number]
@@ -287,20 +296,21 @@ def _sizes(looked: Sequence[_Looked]) -> list[Finding]:
     ]
 
 
-def _counts(looked: Sequence[_Looked], budget: float) -> list[Finding]:
+def _counts(looked: Sequence[_Looked], numbered: Sequence[int], budget: float) -> list[Finding]:
     anomalies = sum(each.anomalous for each in looked)
     normals = len(looked) - anomalies
     needed = calibration.normals_needed(budget)
+    different = len({group for each, group in zip(looked, numbered, strict=True) if not each.anomalous})
     found = []
-    if normals < needed:
+    if different < needed:
         found.append(
             Finding(
                 "too_few_normals",
-                f"{normals} normal photographs can promise at most {1 / (normals + 1):.1%} false rejects on "
-                f"average, not {budget:.1%}",
-                f"Add {needed - normals} photographs of items without a defect.",
+                f"{different} different normal photographs can promise at most {1 / (different + 1):.1%} false rejects "
+                f"on average, not {budget:.1%}",
+                f"Add {needed - different} photographs of items without a defect.",
                 (),
-                {"normals": normals, "needed": needed},
+                {"normals": different, "needed": needed},
             )
         )
     if not anomalies:

@@ -53,13 +53,14 @@ _LABEL_PATCHES = 64
 class Photographs:
     """Training's photographs.
 
-    `features` (rows, columns, channels) of each, whether it is `anomalous` (n,), its fold (n,), and how much of each
-    patch its mask covers, (labels, rows, columns), by position, of those that have a mask. `labels` are names and
-    colours, `maps` the channels of the network's maps.
+    `features` (rows, columns, channels) of each, whether it is `anomalous` (n,), its group of copies as in
+    `doctor.groups`, its fold (n,), and how much of each patch its mask covers, (labels, rows, columns), by position, of
+    those that have a mask. `labels` are names and colours, `maps` the channels of the network's maps.
     """
 
     features: Sequence[NDArray[np.float32]]
     anomalous: NDArray[np.bool_]
+    groups: Sequence[int]
     folds: NDArray[np.integer]
     masks: Mapping[int, NDArray[np.float32]]
     labels: tuple[tuple[str, str], ...]
@@ -205,9 +206,9 @@ def fit(photographs: Photographs, settings: DetectorSettings, report: Any) -> Fi
     by_size = np.stack([model.log_distances(distances[each]) for each in normal])
     sizes = np.stack([by_size.mean(0), by_size.std(0) + 1e-3]).astype(np.float32)
     parts = np.array([[model.bank_part(each, sizes)] for each in distances], np.float32)
-    suspicious, _ = calibration.conformal(
-        np.array([float(distances[each].max()) for each in normal]), settings.false_reject_budget
-    )
+    largest = np.array([float(distances[each].max()) for each in normal])
+    copies = [photographs.groups[each] for each in normal]
+    suspicious, _ = calibration.conformal(calibration.different(largest, copies), settings.false_reject_budget)
     heads: _Heads | None = None
     weights = np.ones(1, np.float32)
     if int(photographs.anomalous.sum()) >= FEWEST_ANOMALIES:
@@ -221,8 +222,7 @@ def fit(photographs: Photographs, settings: DetectorSettings, report: Any) -> Fi
         weights = logistic(told, photographs.anomalous, strength, prior=_STACK_PRIOR).weights
         weights = weights / weights.sum() if weights.sum() > 0 else np.array([1, 0, 0], np.float32)
     scores = np.array([model.stacked(each, columns, weights) for each in parts])
-    decided = photographs.anomalous if heads is not None else np.zeros(len(normal), bool)
-    judged = scores if heads is not None else scores[normal]
+    judged = list(range(len(photographs))) if heads is not None else normal
     fitted = Model(
         scaling=scaled,
         bank=bank,
@@ -235,7 +235,12 @@ def fit(photographs: Photographs, settings: DetectorSettings, report: Any) -> Fi
         weights=weights,
         suspicious=float(suspicious),
         strange=max(model.typical(each) for each in distances) + _STRANGE,
-        calibration=calibration.calibrated(judged, decided, settings.false_reject_budget),
+        calibration=calibration.calibrated(
+            scores[judged],
+            photographs.anomalous[judged],
+            [photographs.groups[each] for each in judged],
+            settings.false_reject_budget,
+        ),
     )
     heats = heads.heats if heads and heads.labels else [np.log(each / fitted.suspicious)[None] for each in distances]
     return Fitted(fitted, scores, parts, photographs.folds, heats)

@@ -90,10 +90,10 @@ def card(trained: Trained, project: str = "", version: str = "") -> str:
         "",
         "## What it promises",
         (
-            f"False-reject budget {calibration.budget:.1%}; {calibration.normals} normal photographs promise "
+            f"False-reject budget {calibration.budget:.1%}; {calibration.normals} different normal photographs promise "
             f"{calibration.guarantee:.1%} on average over trainings, if the line's items are like them."
         ),
-        f"From {calibration.normals_needed} normal photographs on the budget can be promised.",
+        f"From {calibration.normals_needed} different normal photographs on the budget can be promised.",
         "",
         "## Measured",
         "| | out of fold | test |",

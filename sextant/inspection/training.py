@@ -207,7 +207,11 @@ def _set(readable: Sequence[_Readable], settings: DetectorSettings, crop: Crop, 
         size=size,
         photograph=Counter((each.width, each.height) for each in readable).most_common(1)[0][0],
         sources=[each.example.source for each in readable],
-        groups=doctor.groups([each.small.astype(np.float32) for each in readable], [each.digest for each in readable]),
+        groups=doctor.groups(
+            [each.small.astype(np.float32) for each in readable],
+            [each.digest for each in readable],
+            [each.example.is_anomalous for each in readable],
+        ),
         anomalous=np.array([each.example.is_anomalous for each in readable]),
         pixels=pixels,
         masks={at: mask[painted] for at, mask in masks.items()} if painted else {},
@@ -243,7 +247,9 @@ def _detector(whole: _Set, graph: bytes, arithmetic: str, tell: Any) -> tuple[Fi
     folds = fitting.folds(whole.groups, whole.anomalous, whole.settings.seed)
     rows, columns = features[0].shape[:2]
     masks = {at: _on_grid(mask, rows, columns) for at, mask in whole.masks.items()}
-    photographs = fitting.Photographs(features, whole.anomalous, folds, masks, whole.labels, patches.channels(network))
+    photographs = fitting.Photographs(
+        features, whole.anomalous, whole.groups, folds, masks, whole.labels, patches.channels(network)
+    )
     fitted = fitting.fit(photographs, whole.settings, tell)
     facts = Facts(
         normals=int((~whole.anomalous).sum()),
@@ -283,8 +289,8 @@ def _promises(detector: Detector) -> list[str]:
     if calibration.normals < calibration.normals_needed:
         missing = calibration.normals_needed - calibration.normals
         notes.append(
-            f"{calibration.normals} normal photographs promise at most {calibration.guarantee:.1%} false rejects on "
-            f"average; for the budget of {calibration.budget:.1%} add {missing}."
+            f"{calibration.normals} different normal photographs promise at most {calibration.guarantee:.1%} false "
+            f"rejects on average; for the budget of {calibration.budget:.1%} add {missing}."
         )
     if calibration.rejecting <= calibration.threshold and detector.settings.rules.min_confidence is None:
         notes.append(

@@ -38,7 +38,7 @@ def test_platt_finds_the_logistic_that_made_the_labels():
 def test_separable_scores_do_not_give_certainty():
     scores = np.array([0.0, 0.1, 0.2, 5.0, 5.1])
     truth = scores > 1
-    found = calibration.calibrated(scores, truth, 0.05)
+    found = calibration.calibrated(scores, truth, range(5), 0.05)
     assert 0.2 < found.threshold < 5
     assert 0.5 < found.probability(5.1) < 0.99
     assert found.guarantee == pytest.approx(1 / 4)
@@ -50,16 +50,30 @@ def test_threshold_keeps_the_budget_where_probability_one_half_does_not():
     anomalous = np.linspace(2, 6, 40)
     scores = np.concatenate([normal, anomalous])
     truth = np.arange(80) >= 40
-    found = calibration.calibrated(scores, truth, 0.05)
+    found = calibration.calibrated(scores, truth, range(80), 0.05)
     assert (normal >= -found.intercept / found.slope).sum() > 2
     assert (normal >= found.threshold).sum() == 2
     assert (normal >= found.rejecting).sum() == 1  # 39 of 41 ranks: the promise is for an item not seen
     assert found.probability(found.threshold) > 0.5
 
 
+def test_copies_of_a_photograph_promise_what_one_does():
+    """Ten normal items, each of whose photographs is there four times, and many anomalies among their scores."""
+    normal = np.linspace(0, 1, 10)
+    anomalous = np.linspace(0.3, 2, 200)
+    copied = np.concatenate([normal, normal - 0.05, normal - 0.02, normal - 0.01, anomalous])
+    groups = [*range(10)] * 4 + list(range(10, 210))
+    found = calibration.calibrated(copied, np.arange(240) >= 40, groups, 0.2)
+    one = calibration.calibrated(np.concatenate([normal, anomalous]), np.arange(210) >= 10, range(210), 0.2)
+    assert (found.normals, found.guarantee) == (one.normals, one.guarantee) == (10, pytest.approx(2 / 11))
+    assert normal[8] < found.rejecting < normal[9]
+    assert normal[7] < found.threshold < normal[8]
+    assert (found.rejecting, found.threshold) == (one.rejecting, one.threshold)
+
+
 def test_without_anomalies_one_half_lies_at_the_threshold():
     scores = np.random.default_rng(2).normal(size=30)
-    found = calibration.calibrated(scores, np.zeros(30, bool), 0.05)
+    found = calibration.calibrated(scores, np.zeros(30, bool), range(30), 0.05)
     assert not found.calibrated
     assert found.probability(found.threshold) == pytest.approx(0.5, abs=1e-4)
     assert found.probability(float(np.median(scores))) == pytest.approx(0.05, abs=1e-3)

@@ -60,7 +60,7 @@ def test_ten_normal_surfaces_are_enough(normal_only):
     assert told.auroc >= 0.97
     assert told.recall >= 0.8
     assert told.false_rejects <= 2
-    assert any("10 normal photographs promise at most 9.1%" in each for each in normal_only.notes)
+    assert any("10 different normal photographs promise at most 9.1%" in each for each in normal_only.notes)
     assert any("only normal items were learned" in each for each in normal_only.notes)
 
 
@@ -309,6 +309,39 @@ def test_unreadable_photographs_are_left_out_and_told(tmp_path):
     assert made.training_photographs == 10
     saving.save(made, tmp_path)
     assert "Not read: cut.jpg (truncated" in (tmp_path / "model_card.md").read_text()
+
+
+def test_copies_of_photographs_promise_nothing_more_and_are_judged_by_what_saw_neither(tmp_path):
+    """Ten plates, each a second time in another JPEG quality: 20 photographs would promise the budget of 5 %."""
+    copies = [Example(f"again{n}.jpg", "normal", jpeg(plate(n)[0], quality=70)) for n in range(10)]
+    made = training.train([*examples(plate, 10, 0), *copies], SMALL.model_copy(update={"input_px": 128}))
+    calibration = made.detector.model.calibration
+    assert made.detector.facts.normals == 20
+    assert (calibration.normals, calibration.guarantee) == (10, pytest.approx(1 / 11))
+    assert any("10 different normal photographs promise at most 9.1%" in each for each in made.notes)
+    saving.save(made, tmp_path)
+    assert "10 different normal photographs promise 9.1%" in (tmp_path / "model_card.md").read_text()
+    folds = {each.source: each.fold for each in made.out_of_fold.rows}
+    assert [folds[f"again{n}.jpg"] for n in range(10)] == [folds[f"n{n}.jpg"] for n in range(10)]
+
+
+def test_products_in_a_fixture_are_learned_from_though_they_all_look_alike():
+    """They were taken for copies of one, and a fold without any normal photograph ended the training."""
+    still, _ = texture(1)
+
+    def placed(seed, *, dented=False):
+        rng = np.random.default_rng(seed)
+        pixels = still + rng.normal(size=still.shape) * 2
+        if dented:
+            x, y = rng.integers(20, 200, 2)
+            pixels[y : y + 40, x : x + 40] -= 40
+        return jpeg(np.clip(pixels, 0, 255).astype(np.uint8))
+
+    given = [Example(f"n{n}", "normal", placed(n)) for n in range(10)]
+    given += [Example(f"a{n}", "anomaly", placed(100 + n, dented=True)) for n in range(12)]
+    made = training.train(given, SMALL.model_copy(update={"input_px": 128}))
+    assert made.detector.model.calibration.normals == 10
+    assert made.out_of_fold.auroc == 1
 
 
 @pytest.mark.slow

@@ -50,7 +50,17 @@ def test_products_that_all_look_alike_are_no_copies():
     rng = np.random.default_rng(0)
     plain = np.full((128, 128, 3), 120.0)
     views = [(plain + rng.normal(size=plain.shape)).astype(np.float32) for _ in range(8)]
-    assert doctor.groups(views, [bytes([n]) for n in range(8)]) == list(range(8))
+    assert doctor.groups(views, [bytes([n]) for n in range(8)], [False] * 8) == list(range(8))
+
+
+def test_products_in_a_fixture_are_no_copies_though_the_defective_ones_differ():
+    """Half of the photographs are of one look: all of the normal ones."""
+    rng = np.random.default_rng(0)
+    views = [(np.full((128, 128, 3), 120.0) + rng.normal(size=(128, 128, 3))).astype(np.float32) for _ in range(16)]
+    for at, view in enumerate(views[8:]):
+        view[10 * at : 10 * at + 20] -= 40
+    anomalous = [False] * 8 + [True] * 8
+    assert doctor.groups(views, [bytes([n]) for n in range(16)], anomalous) == list(range(16))
 
 
 def test_light_blur_shape_and_files():
@@ -74,12 +84,15 @@ def test_light_blur_shape_and_files():
 def test_counts_and_what_they_can_promise():
     findings = doctor.examine(pictures(12))
     (few,) = found("too_few_normals", findings)
-    assert "12 normal photographs can promise at most 7.7% false rejects" in few.words
+    assert "12 different normal photographs can promise at most 7.7% false rejects" in few.words
     assert few.remedy == "Add 7 photographs of items without a defect."
     assert found("no_anomalies", findings)
     one = Example("a.jpg", "anomaly", jpeg(plate(77, defect="hole")[0]))
     assert found("imbalance", doctor.examine([*pictures(12), one]))[0].numbers == {"normals": 12, "anomalies": 1}
     assert not found("too_few_normals", doctor.examine(pictures(12), false_reject_budget=0.1))
+    again = [Example(f"again{n}.jpg", "normal", jpeg(plate(n)[0], quality=70)) for n in range(12)]
+    (few,) = found("too_few_normals", doctor.examine([*pictures(12), *again]))
+    assert few.numbers == {"normals": 12, "needed": 19}
 
 
 def test_labels_that_the_others_contradict():
