@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from sextant.inspection import calibration, fitting
 from sextant.inspection.model import Linear
+from sextant.inspection.settings import DetectorSettings
 
 
 def test_conformal_threshold_by_hand():
@@ -113,6 +115,32 @@ def test_folds_keep_copies_together_and_spread_both_kinds():
     assert set(folds[~anomalous]) == set(range(20))
     assert max(np.bincount(folds[anomalous])) <= 2
     assert np.array_equal(folds, fitting.folds(groups, anomalous, 0))
+
+
+def test_an_anomaly_changes_nothing_in_what_is_said_of_others_of_its_fold():
+    """Which no head of that fold has seen: neither the patches' nor the pooled one, nor those of labels."""
+    rng = np.random.default_rng(9)
+    anomalous = np.arange(21) >= 12
+    photographs = fitting.Photographs(
+        features=list(rng.normal(size=(21, 6, 6, 16)).astype(np.float32)),
+        anomalous=anomalous,
+        groups=range(21),
+        folds=np.arange(21) % 3,
+        masks={at: (rng.random((1, 6, 6)) < 0.5).astype(np.float32) for at in range(12, 21)},
+        labels=(("crack", "#111111"),),
+        maps=(16,),
+    )
+    changed = replace(photographs, features=[*photographs.features[:20], photographs.features[20][::-1] + 3])
+    settings = DetectorSettings(bank_patches=100)
+    one, other = (fitting.fit(each, settings, lambda _what, _done, _all: None) for each in (photographs, changed))
+    held = np.nonzero(photographs.folds[:20] == photographs.folds[20])[0]
+    rest = np.nonzero(photographs.folds != photographs.folds[20])[0]
+    assert np.array_equal(one.parts[held], other.parts[held])
+    assert (one.parts[rest, 1:] != other.parts[rest, 1:]).all()
+    # The cut of a label is chosen on the maps of all: it moves each of them by the same.
+    painted = [np.stack([each - each.mean() for each in fitted.heats]) for fitted in (one, other)]
+    assert painted[0][held] == pytest.approx(painted[1][held], abs=1e-5)
+    assert np.abs(painted[0][rest] - painted[1][rest]).max(axis=(1, 2, 3)).min() > 1e-3
 
 
 def test_logistic_has_no_slope_at_its_end():
