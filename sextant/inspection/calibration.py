@@ -156,14 +156,3 @@ def expected_calibration_error(
     return float(
         sum(abs(confidence[at == b].mean() - right[at == b].mean()) * (at == b).mean() for b in set(at.tolist()))
     )
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """Wilson's (1927) 95 % interval of a share; (0, 1) without observations."""
-    if n == 0:
-        return 0.0, 1.0
-    z = 1.959964
-    share = hits / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return max(0.0, middle - half), min(1.0, middle + half)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sextant.inspection import calibration, detector, photograph
 from sextant.inspection.examples import InputError
+from sextant.inspection.loop.statistics import auroc, wilson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -183,7 +184,7 @@ def measured(rows: Sequence[Row], of: calibration.Calibration) -> Evaluation:
     hits, false = int((truth & said).sum()), int((~truth & said).sum())
     both = anomalies > 0 and normals > 0
     area = auroc(scores[~truth], scores[truth]) if both else None
-    interval = calibration.wilson(false, normals)
+    interval = wilson(false, normals)
     return Evaluation(
         photographs=len(rows),
         normals=normals,
@@ -207,13 +208,6 @@ def measured(rows: Sequence[Row], of: calibration.Calibration) -> Evaluation:
         rows=tuple(rows),
         **_curves(scores, truth, of),
     )
-
-
-def auroc(normal: NDArray[np.floating], anomalous: NDArray[np.floating]) -> float:
-    """The probability that an anomalous photograph scores above a normal one, ties as one half (Mann and Whitney)."""
-    ordered = np.sort(normal)
-    below = np.searchsorted(ordered, anomalous, "left") + np.searchsorted(ordered, anomalous, "right")
-    return float(below.mean() / 2 / len(normal))
 
 
 def auroc_interval(area: float, normals: int, anomalies: int) -> Interval:

@@ -18,7 +18,7 @@ from sextant.inspection import cost, manifest
 from sextant.inspection import pages_model as model
 from sextant.inspection.api import datasets, models
 from sextant.inspection.api.services import after, dataset_key, page, the_project
-from sextant.inspection.calibration import Calibration, wilson
+from sextant.inspection.calibration import Calibration
 from sextant.inspection.evaluation import Evaluation
 from sextant.inspection.loop import champion as champions
 from sextant.inspection.loop import duel, watch
@@ -26,6 +26,7 @@ from sextant.inspection.loop import review as verifying
 from sextant.inspection.loop.arrival import INCOMING
 from sextant.inspection.loop.journal import Record
 from sextant.inspection.loop.scores import archive_body
+from sextant.inspection.loop.statistics import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

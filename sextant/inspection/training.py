@@ -15,6 +15,7 @@ from sextant.inspection import crop as cropping
 from sextant.inspection.crop import Crop
 from sextant.inspection.detector import Detector, Facts, see
 from sextant.inspection.examples import InputError
+from sextant.inspection.loop.statistics import auroc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -274,7 +275,7 @@ def _eight_bits(made: tuple[Fitted, Detector], whole: _Set, notes: list[str], te
         return made
     graph = quantised.graph(detector.graph, detector.network.get_inputs()[0].name, whole.pixels)
     other, small = _detector(whole, graph, "int8", tell)
-    areas = [evaluation.auroc(each.scores[~whole.anomalous], each.scores[whole.anomalous]) for each in (fitted, other)]
+    areas = [auroc(each.scores[~whole.anomalous], each.scores[whole.anomalous]) for each in (fitted, other)]
     keeps = areas[1] >= areas[0] - quantised.TOLERANCE
     notes.append(
         f"8-bit arithmetic was {'kept' if keeps else 'refused'}: out-of-fold AUROC {areas[1]:.3f} where float32 has "

@@ -88,13 +88,6 @@ def test_calibration_error_by_hand():
     assert calibration.expected_calibration_error(probability, truth) == pytest.approx((3 * (0.95 - 2 / 3) + 0.35) / 4)
 
 
-def test_wilson_interval_by_hand():
-    assert calibration.wilson(0, 0) == (0, 1)
-    low, high = calibration.wilson(1, 20)
-    assert low == pytest.approx(0.0089, abs=2e-4)
-    assert high == pytest.approx(0.2361, abs=2e-4)
-
-
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=60), st.floats(0.01, 0.4))
 def test_a_threshold_is_always_a_score_and_its_promise_at_most_what_n_allows(scores, budget):
     threshold, promised = calibration.conformal(np.array(scores), budget)

@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.stats import rankdata
 
 from samples.inspection import bracket, camera, cloth, sample
 from sextant.inspection import manifest, mask_image, photograph
+from sextant.inspection.loop.statistics import auroc
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +19,6 @@ def written(tmp_path_factory):
     size = sample.Size(few, dict.fromkeys(sample.PRODUCTS, (10, 10)), items=10, defective=3, dims_from=6)
     folder = tmp_path_factory.mktemp("sample")
     return folder, sample.write_sample(folder, size=size)
-
-
-def auroc(normal, anomalous):
-    ranks = rankdata([*normal, *anomalous])[len(normal) :]
-    return (ranks.sum() - len(anomalous) * (len(anomalous) + 1) / 2) / (len(normal) * len(anomalous))
 
 
 def test_every_photograph_is_there_readable_and_of_one_size(written):

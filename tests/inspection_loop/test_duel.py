@@ -4,12 +4,10 @@ import dataclasses
 import datetime as dt
 import io
 import itertools
-import random
 from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
-from scipy.stats import mannwhitneyu
 
 from sextant.inspection import detector, manifest, photograph
 from sextant.inspection.api.errors import ApiError
@@ -17,7 +15,7 @@ from sextant.inspection.api.services import Place, Services
 from sextant.inspection.api.store import Put
 from sextant.inspection.loop import champion, duel, shift
 from sextant.inspection.loop.champion import NoModelError, NotHostedError
-from sextant.inspection.loop.duel import FEWEST, Answer, Duel, auroc, decide, duels
+from sextant.inspection.loop.duel import FEWEST, Answer, Duel, decide, duels
 
 LABELS = [False] * 20 + [True] * 20
 
@@ -66,19 +64,6 @@ def test_on_too_few_photographs_nothing_is_promoted(labels):
     found = decide(labels, bad, good)
     assert found["decision"] == "keep"
     assert f"at least {FEWEST} of each are needed" in found["words"]
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_the_area_is_mann_and_whitneys_with_ties(seed):
-    random_ = random.Random(seed)
-    labels = [random_.random() < 0.4 for _ in range(60)]
-    told = [Answer(is_anomalous=False, probability=random_.randrange(12) / 12) for _ in labels]
-    by = {
-        kind: [each.probability for each, label in zip(told, labels, strict=True) if label is kind]
-        for kind in (True, False)
-    }
-    truth = mannwhitneyu(by[True], by[False]).statistic / (len(by[True]) * len(by[False]))
-    assert auroc(labels, told) == pytest.approx(truth)
 
 
 class Hosting:

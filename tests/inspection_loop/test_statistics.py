@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from sextant.inspection.loop.drift import more_often_p
-from sextant.inspection.loop.statistics import ks_distance, ks_p, psi, shift, sign_p, wilson
+from sextant.inspection.loop.statistics import auroc, ks_distance, ks_p, psi, shift, sign_p, wilson
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -45,6 +45,13 @@ def test_the_stability_index_by_hand():
 def test_mcnemar_is_the_binomial_test(wins, losses):
     truth = stats.binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
     assert sign_p(wins, losses) == pytest.approx(truth)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_area_is_mann_and_whitneys_with_ties(seed):
+    random_ = np.random.default_rng(seed)
+    normal, anomalous = random_.integers(12, size=36) / 12, random_.integers(12, size=24) / 12
+    assert auroc(normal, anomalous) == pytest.approx(stats.mannwhitneyu(anomalous, normal).statistic / (36 * 24))
 
 
 @pytest.mark.parametrize(("count", "n"), [(0, 10), (3, 40), (40, 40)])

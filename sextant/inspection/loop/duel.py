@@ -17,7 +17,7 @@ from sextant.inspection import manifest
 from sextant.inspection.api.services import archive_uri, model_root, split
 from sextant.inspection.api.store import Put
 from sextant.inspection.loop.champion import champion, point
-from sextant.inspection.loop.statistics import sign_p
+from sextant.inspection.loop.statistics import auroc, sign_p
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -89,7 +89,7 @@ def decide(labels: Sequence[bool], champion: Sequence[Answer], challenger: Seque
     rejected = (sum(a and not y for y, a, _ in pairs), sum(b and not y for y, _, b in pairs))
     wins = sum(a != y and b == y for y, a, b in pairs)
     losses = sum(a == y and b != y for y, a, b in pairs)
-    areas = (auroc(labels, champion), auroc(labels, challenger))
+    areas = (_area(labels, champion), _area(labels, challenger))
     worse = missed[1] > missed[0] or rejected[1] > rejected[0]
     better = missed[1] < missed[0] or rejected[1] < rejected[0]
     p = sign_p(wins, losses)
@@ -122,18 +122,9 @@ def decide(labels: Sequence[bool], champion: Sequence[Answer], challenger: Seque
     }
 
 
-def auroc(labels: Sequence[bool], answers: Sequence[Answer]) -> float:
-    """Area under the ROC curve of the probabilities: Mann and Whitney's, ties count half."""
-    ordered = sorted(zip((each.probability for each in answers), labels, strict=True))
-    total, below, at = 0.0, 0.0, 0
-    while at < len(ordered):
-        tied = [label for value, label in ordered[at:] if value == ordered[at][0]]
-        normals = len(tied) - sum(tied)
-        total += sum(tied) * (below + normals / 2)
-        below += normals
-        at += len(tied)
-    anomalies = sum(labels)
-    return total / (anomalies * (len(labels) - anomalies))
+def _area(labels: Sequence[bool], answers: Sequence[Answer]) -> float:
+    told = [(each.probability, label) for each, label in zip(answers, labels, strict=True)]
+    return auroc((each for each, label in told if not label), (each for each, label in told if label))
 
 
 def judge(

@@ -1,13 +1,14 @@
-"""Whether two samples are of one kind, and which of two models is better on the same photographs."""
+"""Whether two samples are of one kind, and how well a model tells them apart. Needs no numpy, for functions without."""
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _TERMS = 100
 _BINS = 10
@@ -81,6 +82,13 @@ def _shares(values: Sequence[float], edges: Sequence[float]) -> list[float]:
         counts[sum(value > edge for edge in edges)] += 1
     total = sum(counts)
     return [count / total for count in counts]
+
+
+def auroc(normal: Iterable[float], anomalous: Iterable[float]) -> float:
+    """The probability that an anomalous photograph scores above a normal one, ties as one half (Mann and Whitney)."""
+    ordered, found = sorted(normal), list(anomalous)
+    below = sum(bisect_left(ordered, each) + bisect_right(ordered, each) for each in found)
+    return below / 2 / (len(ordered) * len(found))
 
 
 def sign_p(wins: int, losses: int) -> float:
