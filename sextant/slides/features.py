@@ -24,6 +24,7 @@ from sextant.container import InputError
 from sextant.slides import encoder as encoders
 from sextant.slides import records, store, tfrecord, training_input
 from sextant.slides.manifest import Manifest
+from sextant.slides.plan import LEARNED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -33,14 +34,9 @@ if TYPE_CHECKING:
 
     from sextant.slides.encoder import Encoder
     from sextant.slides.manifest import Shard
-    from sextant.slides.plan import Split
 
 BATCH = 8
 """Tiles decoded and encoded at a time. On CPUs larger batches are no faster, and lite0 takes 12 MB more per tile."""
-
-SPLITS: tuple[Split, ...] = ("train", "valid")
-"""The test split is scored from its tiles, as any slide will be: it needs no features."""
-
 
 FEATURES_VERSION = 1
 """Of how tiles become an encoder's input and its output records: raise it with every change, or old ones are taken."""
@@ -117,7 +113,7 @@ def encode_run(run: str, encoder: Encoder, host: int = 0, hosts: int = 1, thread
         InputError: the run has no manifest, or its records are not the manifest's.
         RecordError: a record is damaged. EncoderError: the tiles' scale is not the encoder's.
     """
-    shards = [each for split in SPLITS for each in read_manifest(run).splits[split].shards]
+    shards = [each for split in LEARNED for each in read_manifest(run).splits[split].shards]
     wanted = {name for each in shards for name in (each.name, _account_of(each.name))}
     for name in _names(run) - wanted:
         storage.remove(storage.joined(run, f"features/{name}"))
@@ -216,7 +212,7 @@ def check_accounts(folder: Path, manifest: Manifest, encoder: Encoder) -> dict[s
         if told.shard in accounts:
             raise InputError(f"{told.shard} has two accounts of features, {path.name} is one: {again}")
         accounts[told.shard] = told
-    shards = {each.name: each for split in SPLITS for each in manifest.splits[split].shards}
+    shards = {each.name: each for split in LEARNED for each in manifest.splits[split].shards}
     for name in sorted(accounts.keys() - shards.keys()):
         raise InputError(f"features {name} are of no shard of the manifest: {again}, it removes what is stale")
     for name, shard in shards.items():

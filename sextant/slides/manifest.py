@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sextant.slides.plan import Split  # noqa: TC001  pydantic reads the types of fields
+from sextant.slides.plan import LEARNED, Split
 from sextant.slides.settings import TileSettings  # noqa: TC001
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True)
@@ -72,7 +72,7 @@ class Manifest(BaseModel):
         if len(counts) != 1:
             told = ", ".join(f"{each.name} has {each.records}" for each in shards[:4])
             raise ValueError(f"the training shards are unequal ({told}): ranks would wait for ever; pack them again")
-        for split in ("train", "valid"):
+        for split in LEARNED:
             if len(self.splits[split].shards) % self.world_size_multiple:
                 raise ValueError(
                     f"the shards of {split} are no multiple of {self.world_size_multiple}: pack them again"

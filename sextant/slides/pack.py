@@ -36,7 +36,7 @@ from sextant.container import InputError
 from sextant.slides import store, tfrecord
 from sextant.slides.errors import RecordError
 from sextant.slides.manifest import Manifest, ManifestSplit, Shard
-from sextant.slides.plan import Plan, PlannedSlide, Split, check_trainable
+from sextant.slides.plan import LEARNED, Plan, PlannedSlide, Split, check_trainable
 from sextant.slides.records import from_record
 from sextant.slides.store import TiledSlide
 
@@ -98,7 +98,7 @@ def pack(run: str, world_size: int = FEWEST_SHARDS) -> Manifest:
     )
     splits: dict[Split, ManifestSplit] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for split in ("train", "valid"):
+        for split in LEARNED:
             parts = _of_split(slides, split)
             ledger = _survey(run, plan, parts)
             count = _shard_count(sum(part.tiled.summary.bytes for part in parts), world_size)

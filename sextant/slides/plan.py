@@ -29,6 +29,8 @@ FRACTIONS = (0.7, 0.2, 0.1)
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+LEARNED: tuple[Split, ...] = ("train", "valid")
+"""What a training reads. The test split is scored from its tiles, as any slide will be: it needs no features."""
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

@@ -14,13 +14,12 @@ from sextant import container
 from sextant.slides import training_input
 from sextant.slides.aggregate import Aggregation  # noqa: TC001  pydantic reads the types of fields
 from sextant.slides.manifest import Manifest, steps_per_epoch
+from sextant.slides.plan import LEARNED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sextant.slides.plan import Split
-
-_SPLITS: tuple[Split, ...] = ("train", "valid")
 
 
 class FinetuneSettings(BaseModel):
@@ -88,7 +87,7 @@ def check(packed: Manifest, batch_size: int, ranks: int) -> int:
         steps = steps_per_epoch(packed, batch_size, ranks)
     except ValueError as error:
         raise container.InputError(str(error)) from error
-    for split in _SPLITS:
+    for split in LEARNED:
         if container.input_mode(channel_of(split, 0)) == "Pipe":
             _check_pipes(split, ranks)
         else:
