@@ -81,6 +81,22 @@ def test_a_small_difference_of_thousands_is_no_alarm():
     assert not brightness.alarm, "and not worth a person's way"
 
 
+def test_a_large_difference_that_may_be_chance_is_not_as_before():
+    """Twice as dark, and "as before" beside it: of so few photographs it is neither that nor an alarm."""
+    reference = Reference(brightness=tuple(range(100, 130)), sharpness=(50.0,) * 30, failed=0, n=30)
+    records = [
+        record(at, brightness=float(each), sharpness=50.0) for at, each in enumerate([*range(100, 118)] + [70] * 12)
+    ]
+    records = [each.model_copy(update={"crop_ok": at > 2}) for at, each in enumerate(records)]
+    found = {each.measure: each for each in findings([Watched("a", "top", records, reference, [])])}
+    assert {name: (each.alarm, each.unclear) for name, each in found.items()} == {
+        "brightness": (False, True), "sharpness": (False, False), "crop": (False, True),
+    }  # fmt: skip
+    assert found["brightness"].words.startswith("Of these 30 photographs it may still be chance")
+    assert found["crop"].words.endswith("not found in 3 of 30 (3% to 26%), before in 0 of 30.")
+    assert found["sharpness"].words == "As before: median 50, reference 50."
+
+
 def test_of_few_photographs_nothing_is_said():
     assert findings([watched(np.random.default_rng(1), n=FEWEST - 1, brightness=20.0)]) == []
 

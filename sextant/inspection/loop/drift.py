@@ -77,7 +77,8 @@ class Finding(BaseModel):
     """One measure of one camera in a window.
 
     `size` is the Kolmogorov-Smirnov distance, of `crop` the difference of the shares; `alpha` what `p` must be below
-    for an alarm; `examples` are the photographs (URIs) that lie farthest off.
+    for an alarm; `unclear` is a difference that is large enough for one, but may be chance of so few photographs;
+    `examples` are the photographs (URIs) that lie farthest off.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -92,6 +93,7 @@ class Finding(BaseModel):
     alpha: float
     n: int
     reference: int
+    unclear: bool = False
     words: str
     examples: tuple[str, ...] = ()
 
@@ -162,12 +164,13 @@ def _shifted(
     values = [value for value, _ in sample]
     found = shift(reference, values)
     middle, now = _median(reference), _median(values)
-    alarm = found.p < alpha and found.distance >= LARGE_DISTANCE
+    large = found.distance >= LARGE_DISTANCE
+    alarm = found.p < alpha and large
     how = _LOWER_HIGHER[measure][int(now >= middle)]
     words = (
         f"Photographs are {how} than before: median {now:.3g} instead of {middle:.3g}. {_REMEDY[measure]}"
         if alarm
-        else f"As before: median {now:.3g}, reference {middle:.3g}."
+        else f"{_unalarmed(large=large, n=found.n)}median {now:.3g}, reference {middle:.3g}."
     )
     farthest = sorted(sample, key=lambda pair: -abs(pair[0] - middle))[:EXAMPLES] if alarm else []
     return Finding(
@@ -181,6 +184,7 @@ def _shifted(
         alpha=alpha,
         n=found.n,
         reference=found.reference,
+        unclear=large and not alarm,
         words=words,
         examples=tuple(record.source for _, record in farthest),
     )
@@ -192,13 +196,14 @@ def _crop(watched: Watched, reference: Reference, alpha: float) -> Finding:
     n = len(watched.records)
     size = len(lost) / n - reference.failed / reference.n
     p = more_often_p(reference.failed, reference.n, len(lost), n)
-    alarm = p < alpha and size >= LARGE_CROP
+    large = size >= LARGE_CROP
+    alarm = p < alpha and large
     low, high = wilson(len(lost), n)
     share = f"{len(lost)} of {n} ({low:.0%} to {high:.0%})"
     words = (
         f"The object was not found in {share}, before in {reference.failed} of {reference.n}. {_REMEDY['crop']}"
         if alarm
-        else f"As before: not found in {share}."
+        else f"{_unalarmed(large=large, n=n)}not found in {share}, before in {reference.failed} of {reference.n}."
     )
     return Finding(
         line=watched.line,
@@ -210,9 +215,15 @@ def _crop(watched: Watched, reference: Reference, alpha: float) -> Finding:
         alpha=alpha,
         n=n,
         reference=reference.n,
+        unclear=large and not alarm,
         words=words,
         examples=tuple(each.source for each in lost[:EXAMPLES]) if alarm else (),
     )
+
+
+def _unalarmed(*, large: bool, n: int) -> str:
+    """What the words on a difference without an alarm begin with."""
+    return f"Of these {n} photographs it may still be chance, more will tell: " if large else "As before: "
 
 
 def more_often_p(before: int, of_before: int, now: int, of_now: int) -> float:
