@@ -239,7 +239,7 @@ def run(
     running, outputs = _up(state, None, None, ENVIRONMENT)
     module = importlib.import_module(f"samples.{system}.demo")
     with _failing(), _progress() as report:
-        written = module.run_on(_session(running), outputs, inputs, folder, report)
+        written = module.run_on(_session(running), outputs, inputs, folder, _of(system, report))
         if page:
             page.write_text(module.report_page(_session(running), outputs, report), encoding="utf-8")
             written.append(page)
@@ -263,16 +263,8 @@ def bench(
     records: list[dict[str, Any]] = []
     for name in systems or known:
         records += importlib.import_module(f"benchmarks.{name}").run()
-    table = Table("System", "Benchmark", "Ours", "Peer", "Ratio", "Floor", "Kept")
     for record in records:
-        unit = record["unit"]
-        peer = "" if record["peer"] is None else f"{record['peer']:.3g} {unit} ({record['peer_name']})"
-        ratio = "" if record["ratio"] is None else f"{record['ratio']:.2f}"
-        if ratio and record["spread"] is not None:  # none of what was measured once
-            ratio += f" ± {record['spread']:.2f}"
-        ours, kept = f"{record['ours']:.3g} {unit}", "yes" if record["ok"] else "no"
-        table.add_row(record["system"], record["name"], ours, peer, ratio, str(record["floor"]), kept)
-    out.print(table)
+        out.print(_measured(record), highlight=False, markup=False, soft_wrap=True)
     if as_json:
         machine = {"system": platform.platform(), "processors": os.cpu_count(), "python": platform.python_version()}
         as_json.write_text(json.dumps({"machine": machine, "benchmarks": records}, indent=2) + "\n")
@@ -360,7 +352,8 @@ def _demo(system: str, running: Emulator, outputs: dict[str, dict[str, str]], da
     module = importlib.import_module(f"samples.{system}.demo")
     started = time.monotonic()
     with _failing(), _progress() as report, tempfile.TemporaryDirectory(prefix="sextant-demo-") as folder:
-        checks = module.demo(_session(running), outputs, Path(folder), report, data=data)
+        # Systems name their steps alike: put, train, deploy.
+        checks = module.demo(_session(running), outputs, Path(folder), _of(system, report), data=data)
     return DemoResult(system, time.monotonic() - started, tuple(checks), f"{running.console}#/{system}")
 
 
@@ -430,6 +423,11 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         yield bar
 
 
+def _of(system: str, report: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
+    """The reporter with the system before each step."""
+    return lambda what, done, total: report(f"{system}: {what}", done, total)
+
+
 @contextmanager
 def _failing() -> Iterator[None]:
     """Turns the errors that a user can mend into a plain message and exit code 1."""
@@ -465,6 +463,21 @@ def _print_results(results: list[DemoResult]) -> None:
             tolerance = f" ± {check.tolerance:g}" if check.tolerance >= 1e-6 else ""
             table.add_row(check.name, _number(check.measured), truth + tolerance, mark)
         out.print(table)
+
+
+def _measured(record: dict[str, Any]) -> str:
+    """A benchmark in two lines: its names are sentences, which the columns of a table would break into words."""
+    unit = record["unit"]
+    told = [f"{record['ours']:.3g} {unit}"]
+    if record["peer"] is not None:
+        told.append(f"peer {record['peer']:.3g} {unit} ({record['peer_name']})")
+    if record["ratio"] is not None:
+        # No spread of what was measured once.
+        spread = "" if record["spread"] is None else f" ± {record['spread']:.2f}"
+        told.append(f"ratio {record['ratio']:.2f}{spread}")
+    if record["floor"] is not None:
+        told.append(f"floor {record['floor']}, {'kept' if record['ok'] else 'NOT KEPT'}")
+    return f"{record['system']}: {record['name']}\n    {'; '.join(told)}"
 
 
 def _number(value: float | str) -> str:

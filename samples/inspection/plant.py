@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sextant.inspection import client, manifest
 from sextant.inspection.api.store import Table
+from sextant.inspection.api.training import settings_key
 from sextant.inspection.loop.journal import Journal
 from sextant.pipeline import PipelineError, files_below, upload
 
@@ -100,6 +101,12 @@ class Plant:
 def project_of(folder: Path) -> str:
     """A name that a project may have, after a folder."""
     return _PROJECT.sub("-", folder.resolve().name).strip("-_") or "project"
+
+
+def set_rules(plant: Plant, project: str, rules: Mapping[str, Any]) -> None:
+    """The project's own rules, from answer to verdict: trainings from now on take them."""
+    body = json.dumps({"rules": rules}).encode()
+    plant.s3.put_object(Bucket=plant.bucket, Key=settings_key(project), Body=body)
 
 
 def start_training(plant: Plant, project: str, folder: Path, report: Report) -> str:

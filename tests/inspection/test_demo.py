@@ -11,7 +11,9 @@ import pytest
 from samples.inspection import demo, plant
 from samples.inspection.demo import _Belt
 from samples.inspection.sample import Flaw, Item, Truth
+from sextant.inspection.api.training import settings_key
 from sextant.inspection.loop.journal import Record
+from sextant.inspection.settings import DetectorSettings
 from sextant.pipeline import PipelineError
 
 BEGAN = dt.datetime(2026, 11, 2, 8, tzinfo=dt.UTC)
@@ -59,15 +61,16 @@ def test_right_verdicts_pass():
     of = truth()
     assert failing(of, belt(of)) == []
     measured = {check.name: check.measured for check in demo._judged(belt(of), of)}
-    assert measured["items with a verdict"] == 90
-    assert measured["defective items held back of 10"] == 10
+    assert measured["items on the belt that have a verdict"] == 90
+    assert measured["defective items that do not pass, of 10"] == 10
+    assert measured["items that wait for a person on the page Review"] == 0
 
 
 def test_an_item_without_a_verdict_fails():
     of = truth()
     full = belt(of)
     records = dict(list(full.records.items())[1:])
-    assert failing(of, replace(full, records=records)) == ["items with a verdict"]
+    assert failing(of, replace(full, records=records)) == ["items on the belt that have a verdict"]
 
 
 @pytest.mark.parametrize(("rejected", "fails"), [(4, False), (7, False), (8, True), (20, True)])
@@ -75,7 +78,7 @@ def test_false_rejects_fail_where_chance_does_not_explain_them(rejected, fails):
     """Of 80 at a budget of 5 %: Wilson's interval of 8 begins at 5.1 %, of 7 at 4.3 %."""
     of = truth()
     wrong = {f"{at:04d}": "reject" for at in range(1, rejected + 1)}
-    name = "of their share, interval's begin above the budget of 5%"
+    name = "how far above 5% their share is, beyond chance"
     assert (name in failing(of, belt(of, **wrong))) == fails
 
 
@@ -89,13 +92,35 @@ def test_plain_defects_that_pass_fail_and_faint_ones_do_not():
     of = truth()
     assert failing(of, belt(of, **{"0089": "accept", "0090": "accept"})) == []
     missed = {f"{at:04d}": "accept" for at in range(81, 87)}
-    assert failing(of, belt(of, **missed)) == ["of 8 plain ones, interval's end below 80%"]
+    assert failing(of, belt(of, **missed)) == ["how far below 80% that of the 8 plain ones is, beyond chance"]
 
 
 def test_a_defect_in_review_is_held_back():
     of = truth()
     reviewed = {f"{at:04d}": "review" for at in range(81, 89)}
     assert failing(of, belt(of, **reviewed)) == []
+    measured = {check.name: check.measured for check in demo._judged(belt(of, **reviewed), of)}
+    assert measured["items that wait for a person on the page Review"] == 8
+
+
+def test_the_rules_of_a_project_are_what_its_training_takes():
+    """Without a confidence below which people are asked, the demo would leave the page Review empty."""
+    put = {}
+    made = plant.Plant(None, {"DataBucket": "b"})
+    made.__dict__["s3"] = SimpleNamespace(put_object=lambda **given: put.update(given))
+    plant.set_rules(made, "bracket", {"min_confidence": 0.7})
+    assert (put["Bucket"], put["Key"]) == ("b", settings_key("bracket"))
+    assert DetectorSettings.model_validate_json(put["Body"]).rules.min_confidence == 0.7
+
+
+@pytest.mark.parametrize("changed", [0, 1, 3])
+def test_each_verdict_that_changes_is_counted(monkeypatch, changed):
+    of = truth()
+    before = belt(of)
+    now = {file: each.model_copy(update={"seconds": 9.0}) for file, each in list(before.records.items())[:changed]}
+    monkeypatch.setattr(demo, "_records", lambda *_: {**before.records, **now})
+    (check,) = demo._unchanged(None, before)
+    assert (check.measured, check.ok) == (changed, changed == 0)
 
 
 @pytest.mark.parametrize("area", [0.98, None])

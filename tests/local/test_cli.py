@@ -1,0 +1,59 @@
+"""What the command prints where nobody looks at a wide terminal."""
+
+import json
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+from rich.console import Console
+from typer.testing import CliRunner
+
+from localaws import cli
+from samples.check import Check
+
+RECORDS = [
+    {
+        "system": "inspection",
+        "name": "one photograph of 2000 x 1334 px (411 kB JPEG) at 320 px, end to end, as the original post has it",
+        "unit": "CPU-ms", "ours": 54.6, "peer": None, "peer_name": None, "ratio": None, "spread": 9.1,
+        "floor": "≤ 60 CPU-ms", "ok": True,
+    },
+    {
+        "system": "labeling", "name": "small files [10,000]", "unit": "CPU-s", "ours": 1.5, "peer": 12.25,
+        "peer_name": "the original's approach", "ratio": 8.1666, "spread": 0.25, "floor": "≥ 9x", "ok": False,
+    },
+]  # fmt: skip
+
+
+def test_a_benchmark_is_read_in_80_columns(monkeypatch, tmp_path):
+    """A name is a sentence: in a column of a table each of its words had a line."""
+    run = SimpleNamespace(run=lambda: RECORDS)
+    monkeypatch.setattr(cli.importlib, "import_module", lambda _: run)
+    monkeypatch.setattr(cli, "out", Console(width=80))
+    told = CliRunner().invoke(cli.app, ["bench", "inspection", "--json", str(tmp_path / "out.json")])
+    assert told.exit_code == 1, "a floor is not kept"
+    assert told.stdout.splitlines() == [
+        f"inspection: {RECORDS[0]['name']}",
+        "    54.6 CPU-ms; floor ≤ 60 CPU-ms, kept",
+        "labeling: small files [10,000]",
+        "    1.5 CPU-s; peer 12.2 CPU-s (the original's approach); ratio 8.17 ± 0.25; floor ≥ 9x, NOT KEPT",
+    ]
+    assert json.loads((tmp_path / "out.json").read_text())["benchmarks"] == RECORDS
+
+
+def test_progress_names_the_system_it_is_of(monkeypatch):
+    """Each system puts, trains and waits: of a demo of all of them a bare "train" says little."""
+    told = []
+
+    def demo(_session, _outputs, _folder, report, **_):
+        report("train", 0, 2)
+        return [Check("items", 1, 1)]
+
+    @contextmanager
+    def listening():
+        yield lambda *given: told.append(given)
+
+    monkeypatch.setattr(cli, "_progress", listening)
+    monkeypatch.setattr(cli, "_session", lambda _: None)
+    monkeypatch.setattr(cli.importlib, "import_module", lambda _: SimpleNamespace(demo=demo))
+    assert cli._demo("slides", SimpleNamespace(console="http://127.0.0.1:1/"), {}, None).ok
+    assert told == [("slides: train", 0, 2)]
