@@ -22,11 +22,15 @@ Keys = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=1024)], ...
 
 
 class Dataset(Frozen):
-    """A dataset as it is now. `status` and `message` are those of the API of Lookout for Vision."""
+    """A dataset as it is now. `status` and `message` are those of the API of Lookout for Vision.
+
+    `absent` is whether photographs of the last change were not there, which the message tells.
+    """
 
     kind: Kind
     status: str
     message: str
+    absent: bool
     total: int
     labeled: int
     normal: int
@@ -114,7 +118,11 @@ class Doctor(Frozen):
 
 
 class Version(Frozen):
-    """A model version. `status` is the API's; `seconds` its training took so far, or in all."""
+    """A model version. `status` is the API's; `seconds` its training took so far, or in all.
+
+    `f1_interval` is the 95 % interval of `f1`; `photographs` and `anomalies` are those that it was measured on. None
+    where the model's own evaluation does not tell.
+    """
 
     version: int
     status: str
@@ -126,6 +134,9 @@ class Version(Frozen):
     f1: float | None
     precision: float | None
     recall: float | None
+    f1_interval: tuple[float, float] | None
+    photographs: int | None
+    anomalies: int | None
     duel: Duel | None
 
 

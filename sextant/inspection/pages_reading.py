@@ -99,7 +99,8 @@ def dataset(services: Services, name: str, kind: model.Kind) -> model.Dataset | 
         return None
     item = datasets.the_dataset(services, name, kind)
     counts = {each: int(item[each]) for each in ("total", "labeled", "normal", "anomaly")}
-    return model.Dataset(kind=kind, status=item["status"], message=item["message"], **counts)
+    absent = bool(item.get("absent"))
+    return model.Dataset(kind=kind, status=item["status"], message=item["message"], absent=absent, **counts)
 
 
 def entries(desk: Desk, name: str, kind: model.Kind, *, label: str, find: str, token: str, most: int) -> model.Entries:
@@ -174,6 +175,7 @@ def _version(desk: Desk, name: str, number: int, outcome: duel.Duel | None) -> m
     scores = {
         to: performance.get(of) for to, of in (("f1", "F1Score"), ("precision", "Precision"), ("recall", "Recall"))
     }
+    counts = item.get("counts") or {}
     return model.Version(
         version=number,
         status=item["status"],
@@ -183,8 +185,19 @@ def _version(desk: Desk, name: str, number: int, outcome: duel.Duel | None) -> m
         seconds=seconds,
         step=step,
         **{to: None if value is None else float(value) for to, value in scores.items()},
+        f1_interval=_f1_interval(counts) if counts and scores["f1"] is not None else None,
+        photographs=counts.get("photographs"),
+        anomalies=counts.get("anomalies"),
         duel=outcome,
     )
+
+
+def _f1_interval(counts: Mapping[str, Any]) -> tuple[float, float]:
+    """The 95 % interval of an F1 score: of what is anomalous or was called so, the share J that is both has Wilson's,
+    and F1 is 2 J / (1 + J), which grows with it.
+    """
+    low, high = wilson(int(counts["hits"]), int(counts["anomalies"]) + int(counts["false"]))
+    return 2 * low / (1 + low), 2 * high / (1 + high)
 
 
 def _training(services: Services, found: Version, item: Item) -> tuple[float | None, str | None]:

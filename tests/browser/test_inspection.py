@@ -130,6 +130,41 @@ def test_drift_shows_alarms_with_pictures(open_page, looked):
     pictured(page)
     assert alarm.locator("img").count() == 3
     assert "p = 1e-12 (an alarm needs less than 1e-4)" in alarm.inner_text()
+    rows = page.get_by_role("region", name="The newest window of each camera, table").locator("tbody tr")
+    assert rows.locator(".badge").all_inner_texts() == ["Drifts", "Not clear yet", "As before"]
+    assert "Of these 31 photographs it may still be chance" in rows.nth(1).inner_text()
+
+
+@pytest.mark.parametrize(("name", "table"), [("drift", "The newest window of each camera"),
+                                             ("dashboard", "By line and camera")])  # fmt: skip
+def test_tables_fit_a_narrow_page(open_page, looked, name, table):
+    page = opened(open_page, looked, name, width=390)
+    region = page.get_by_role("region", name=f"{table}, table")
+    assert region.evaluate("each => each.scrollWidth <= each.clientWidth")
+
+
+def test_versions_tell_what_their_f1_is_of_and_a_hosted_one_is_at_rest(open_page, looked):
+    page = opened(open_page, looked, "models")
+    first = page.locator("ol.versions > li").last
+    assert "F1\n90.0% 95 % interval 68.7% to 97.4%" in first.inner_text()
+    assert "20 photographs, 10 of them anomalies" in first.inner_text()
+    assert first.locator(".badge.ready").inner_text() == "Hosted"
+    page = opened(open_page, looked, "projects")
+    assert page.locator(".badge.ready").inner_text() == "Version 1 answers"
+
+
+def test_a_refresh_asks_again_though_an_answer_is_on_its_way(open_page, looked):
+    """It may be of before what the refresh is for: something was changed meanwhile."""
+    page = opened(open_page, looked, "dashboard")
+    held = []
+    page.route("**/dashboard?*", lambda route: held.append(route))  # noqa: PLW0108 - playwright takes no method of C
+    refresh = page.get_by_role("button", name="Refresh")
+    refresh.click()
+    while not held:
+        page.wait_for_timeout(20)
+    refresh.click()
+    with page.expect_request("**/dashboard?*"):
+        held[0].continue_()
 
 
 @pytest.mark.parametrize(("rate", "cost"), [(1, "$0.001"), (5, "$0.0002")])
@@ -142,6 +177,7 @@ def test_the_posts_cost_per_item_is_reproduced_beside_ours(open_page, looked, ra
     assert rows.count() == 5
     prices = page.get_by_role("region", name="Prices, table").inner_text()
     assert "derived from the original post" in prices
+    assert "$3.60" in prices
     page.get_by_role("slider", name="Items").focus()
     page.keyboard.press("ArrowRight")
     page.get_by_role("heading", name=f"Cost at {2 if rate == 1 else 6} items per second").wait_for()
@@ -158,6 +194,8 @@ def test_an_api_that_is_down_is_told_and_asked_again(open_page, looked, path):
     alert = page.get_by_role("alert").first
     alert.wait_for()
     assert "The API failed with status 500." in alert.inner_text()
+    page.wait_for_function("() => !document.querySelector('main .loading')")
+    assert page.get_by_role("alert").count() == 1
     looked.broken = {}
     alert.get_by_role("button", name="Try again").click()
     page.wait_for_function("() => !document.querySelector('[role=alert]')")

@@ -2,9 +2,10 @@
 
 import pytest
 
+from sextant.inspection.api import datasets
 from sextant.inspection.loop.champion import champion
 from sextant.inspection.loop.journal import Journal
-from tests.browser.inspection_site import opened, serve
+from tests.browser.inspection_site import opened, pressed, serve
 from tests.handlers import inspection_world as there
 from tests.handlers.inspection_world import BUCKET, PROJECT
 
@@ -38,6 +39,7 @@ def test_a_training_is_followed_live(open_page, world, site):
 def test_the_live_line_shows_what_comes(open_page, world, site):
     page = opened(open_page, site, "live")
     assert page.locator(".figure").all_inner_texts() == ["40", "6", "0", "4"]
+    assert page.locator(".kpi h2").last.inner_text() == "Items per minute"
     Journal(world.services.table).record(there.record(41, verdict="review", is_anomalous=True), there.NOW)
     page.wait_for_function("() => document.querySelector('.figure').innerText === '41'")
     assert "Review" in page.locator(".belt > li").first.inner_text()
@@ -64,9 +66,7 @@ def test_predictions_are_verified_by_keyboard_added_and_trained_on(open_page, wo
     page = opened(open_page, site, "trial")
     cards = page.locator(".shot")
     cards.first.focus()  # 0: scratched, taken for normal
-    page.keyboard.press("i")
-    page.keyboard.press("c")
-    page.keyboard.press("c")
+    pressed(page, "icc")
     page.get_by_text("3 verified photographs not in the training dataset yet.").wait_for()
     assert page.get_by_text("6 of 9 photographs to verify.").count() == 1
     first = cards.filter(has_text="0.jpg")
@@ -84,12 +84,91 @@ def test_the_review_queue_empties_while_what_was_said_stays_in_sight(open_page, 
     page = opened(open_page, site, "review")
     assert page.locator(".shot").count() == 5
     page.locator(".shot").first.focus()
-    for _ in range(5):
-        page.keyboard.press("c")
+    pressed(page, "ccccc")
     page.get_by_text("5 verified photographs not in the training dataset yet.").wait_for()
     assert page.locator(".shot").count() == 5
     page.reload()
     page.get_by_text("Nothing waits for a person.").wait_for()
+
+
+AT_ONCE = """(strokes) => strokes.forEach((repeat) => document.activeElement.dispatchEvent(
+  new KeyboardEvent('keydown', { key: 'c', bubbles: true, repeat })))"""
+
+
+def verified(site):
+    return sum(each.startswith("POST") and each.endswith("/verify") for each in site.asked)
+
+
+def test_what_nobody_looked_at_is_not_verified(open_page, site):
+    """Of two strokes at once the second was meant for the photograph before; of a key that is held, all."""
+    page = opened(open_page, site, "trial")
+    page.locator(".shot").first.focus()
+    page.evaluate(AT_ONCE, [False])
+    page.wait_for_timeout(400)
+    page.evaluate(AT_ONCE, [True, True])
+    page.wait_for_function("() => document.activeElement.querySelector('.picture')?.dataset.state === 'there'")
+    assert verified(site) == 0, "neither before it was in sight for a moment, nor by a key that is held down"
+    page.evaluate(AT_ONCE, [False, False, True])
+    page.get_by_text("8 of 9 photographs to verify.").wait_for()
+    assert page.locator(".shot").nth(1).evaluate("each => each === document.activeElement")
+    pressed(page, "c")
+    page.get_by_text("7 of 9 photographs to verify.").wait_for()
+    assert verified(site) == 2
+
+
+def test_a_photograph_that_is_not_shown_is_not_verified_by_a_key(open_page, site):
+    site.broken = {f"/api/inspection/projects/{PROJECT}/picture": 404}
+    page = opened(open_page, site, "trial")
+    page.expected_errors = ["404"]
+    page.locator(".picture[data-state=failed]").first.wait_for()
+    page.locator(".shot").first.focus()
+    page.wait_for_timeout(400)
+    page.keyboard.press("c")
+    assert page.locator(".shot").first.evaluate("each => each === document.activeElement")
+    assert verified(site) == 0
+
+
+def test_what_is_verified_is_counted_alike_wherever_it_is_told(open_page, site):
+    """The list and the trials were asked for again at other times, and told other counts for half a minute."""
+    page = opened(open_page, site, "trial")
+    page.expected_errors = ["503"]
+    page.locator(".shot").first.focus()
+    site.broken = {f"/api/inspection/projects/{PROJECT}/trials": 503}  # no newer list
+    pressed(page, "ci")
+    page.get_by_text("7 of 9 photographs to verify.").wait_for()
+    page.get_by_text("2 verified photographs not in the training dataset yet.").wait_for()
+    page.wait_for_function(
+        "() => document.querySelector('option:checked[value=new-data]').innerText.includes('2 of 9')"
+    )
+    site.broken = {}
+    page.get_by_role("alert").get_by_role("button", name="Try again").click()
+    page.wait_for_function("() => !document.querySelector('[role=alert]')")
+    assert page.get_by_text("2 verified photographs not in the training dataset yet.").count() == 1
+
+
+def test_a_trials_card_says_what_each_of_its_words_is(open_page, site):
+    page = opened(open_page, site, "trial")
+    words = page.locator(".shot").filter(has_text="3.jpg").locator(".quiet").all_inner_texts()
+    assert words == ["Kind of anomaly: scratch", "Verdict: Reject", "File: 3.jpg"]
+
+
+def test_a_refused_change_leaves_a_dataset_that_is_whole(open_page, world, site):
+    request = {"ProjectName": PROJECT, "DatasetType": "train"}
+    datasets.update_dataset_entries(world.services, {**request, "Changes": b"{}\n"})
+    world.work()
+    page = opened(open_page, site, "dataset")
+    told = "The last change was refused, nothing of it was used: The manifest cannot be used: line 1"
+    assert page.locator(".notice").inner_text().startswith(told)
+    assert page.get_by_text("20 photographs: 14 normal, 6 anomalies, 0 unlabelled.").count() == 1
+
+
+def test_a_dataset_tells_photographs_that_are_not_there(open_page, world, site):
+    line = there.manifest.line_of(f"s3://{BUCKET}/photographs/lost.jpg", "normal", there.NOW)
+    request = {"ProjectName": PROJECT, "DatasetType": "train"}
+    datasets.update_dataset_entries(world.services, {**request, "Changes": line.encode()})
+    world.work()
+    page = opened(open_page, site, "dataset")
+    assert "1 of its 1 photographs are not there" in page.locator(".notice").inner_text()
 
 
 def test_masks_can_be_taken_away(open_page, site):
@@ -147,7 +226,7 @@ def test_an_answer_that_could_not_be_kept_is_told_and_said_again(open_page, site
     page.expected_errors = ["503"]
     site.broken = {f"/api/inspection/projects/{PROJECT}/verify": 503}
     page.locator(".shot").first.focus()
-    page.keyboard.press("c")
+    pressed(page, "c")
     alert = page.get_by_role("alert")
     alert.get_by_text("1 answer could not be kept.").wait_for()
     site.broken = {}

@@ -79,14 +79,24 @@ def test_a_project_is_made_from_a_folder_and_trained(ask, world):
     assert answer["count"] == 20  # the folder beside it holds masks
     world.work()
     assert told(ask, "/fresh")["datasets"][0] | {"message": ""} == {
-        "kind": "train", "status": "CREATE_COMPLETE", "message": "", "total": 20, "labeled": 20, "normal": 14,
-        "anomaly": 6,
+        "kind": "train", "status": "CREATE_COMPLETE", "message": "", "absent": False, "total": 20, "labeled": 20,
+        "normal": 14, "anomaly": 6,
     }  # fmt: skip
     assert ask("/fresh/import", {"kind": "test", "source": f"s3://{BUCKET}/void"}, ADMIN)[1]["error"]["code"] == (
         "NothingThere"
     )
     done(ask, "/fresh/train", {})
     assert told(ask, "/fresh/models")["versions"][0]["status"] == "TRAINING"
+
+
+def test_a_dataset_tells_photographs_that_are_not_there(ask, world):
+    line = manifest.line_of(f"s3://{BUCKET}/photographs/lost.jpg", "normal", NOW)
+    world.s3.put_object(Bucket=BUCKET, Key="m.manifest", Body=line.encode())
+    done(ask, f"/{PROJECT}/import", {"kind": "train", "source": f"s3://{BUCKET}/m.manifest"})
+    world.work()
+    train, test = told(ask, f"/{PROJECT}")["datasets"]
+    assert (train["absent"], test["absent"]) == (True, False)
+    assert "1 of its 1 photographs are not there" in train["message"]
 
 
 def test_labels_change_and_a_normal_photograph_loses_its_mask(ask, world):

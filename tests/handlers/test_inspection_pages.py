@@ -137,6 +137,9 @@ def test_versions_are_told_with_live_training(ask):
     assert {number: each["status"] for number, each in found.items()} == {1: "HOSTED", 2: "TRAINED", 3: "TRAINING"}
     assert (found[3]["step"], found[3]["f1"]) == ("Training", None)
     assert (found[1]["seconds"], found[1]["f1"]) == (90.0, 0.9)
+    assert (found[1]["photographs"], found[1]["anomalies"]) == (20, 10)
+    assert found[1]["f1_interval"] == pytest.approx([0.6868, 0.9736], abs=1e-4)  # 2 J / (1 + J), Wilson of 9 in 11
+    assert (found[3]["photographs"], found[3]["f1_interval"]) == (None, None)
     assert found[2]["duel"]["decision"] == "keep"
     assert answer["champion"]["version"] == 1
 
@@ -205,7 +208,7 @@ def test_the_dashboard_is_athenas(ask, world):
 def test_drift_tells_findings_and_alarms(ask):
     answer = told(ask, f"/{PROJECT}/drift")
     assert [(each["finding"]["measure"], each["finding"]["alarm"]) for each in answer["latest"]] == [
-        ("brightness", True), ("sharpness", False),
+        ("brightness", True), ("score", False), ("sharpness", False),
     ]  # fmt: skip
     assert len(answer["alarms"]) == 1
     assert len(answer["alarms"][0]["finding"]["examples"]) == 3

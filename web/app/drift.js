@@ -9,6 +9,9 @@ import { text } from "./strings.js";
 
 const said = text.drift;
 
+const stateOf = (finding) => (finding.alarm ? "alarm" : finding.unclear ? "unclear" : "fine");
+const BADGES = { alarm: "failed", unclear: "waiting", fine: "succeeded" };
+
 /** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
 const Alarm = ({ api, project, watch }) => html`<section class="card" aria-label=${said.alarmOf(watch.finding.line, watch.finding.camera, said.measures[watch.finding.measure])}>
   <header><h3>${said.alarmOf(watch.finding.line, watch.finding.camera, said.measures[watch.finding.measure])}</h3><${Moment} at=${watch.until} /></header>
@@ -25,9 +28,9 @@ function Content({ api, project, path }) {
     ${!answer.latest.length && html`<div class="empty page"><p>${said.none}</p></div>`}
     ${answer.latest.length > 0 &&
     html`<section class="card" aria-labelledby="latest"><header><h2 id="latest">${said.latest}</h2></header>
-      <div class="scroll" tabindex="0" role="region" aria-label=${text.reports.tableOf(said.latest)}><table>
-        <thead><tr><th scope="col">${said.camera}</th><th scope="col">${said.measure}</th><th scope="col">${said.state}</th><th scope="col" class="wordy">${said.words}</th><th scope="col" class="number roomy">${said.n}</th><th scope="col" class="roomy">${said.until}</th></tr></thead>
-        <tbody>${answer.latest.map(({ finding, until }) => html`<tr key=${`${finding.line} ${finding.camera} ${finding.measure}`}><th scope="row">${finding.line} / ${finding.camera}</th><td>${said.measures[finding.measure]}</td><td><${Badge} state=${finding.alarm ? "failed" : "succeeded"} label=${finding.alarm ? said.alarm : said.fine} /></td><td class="wordy">${finding.words}</td><td class="number roomy">${value(finding.n, "count")}</td><td class="roomy"><${Moment} at=${until} /></td></tr>`)}</tbody>
+      <div class="scroll tall" tabindex="0" role="region" aria-label=${text.reports.tableOf(said.latest)}><table class="drifts">
+        <thead><tr><th scope="col">${said.camera}</th><th scope="col">${said.measure}</th><th scope="col">${said.state}</th><th scope="col" class="number roomy">${said.n}</th><th scope="col" class="roomy">${said.until}</th></tr></thead>
+        <tbody>${answer.latest.map(({ finding, until }) => html`<tr key=${`${finding.line} ${finding.camera} ${finding.measure}`}><th scope="row">${finding.line} / ${finding.camera}</th><td>${said.measures[finding.measure]}</td><td><${Badge} state=${BADGES[stateOf(finding)]} label=${said.states[stateOf(finding)]} /><p>${finding.words}</p></td><td class="number roomy">${value(finding.n, "count")}</td><td class="roomy"><${Moment} at=${until} /></td></tr>`)}</tbody>
       </table></div></section>`}
     ${answer.alarms.length > 0 && html`<h2 class="above">${said.alarms}</h2><div class="stack">${answer.alarms.map((each) => html`<${Alarm} key=${`${each.until} ${each.finding.line} ${each.finding.camera} ${each.finding.measure}`} api=${api} project=${project} watch=${each} />`)}</div>`}`;
 }

@@ -10,7 +10,12 @@ import { text } from "./strings.js";
 const said = text.itemCost;
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20]; // items per second
 const PATH = /** @type {const} */ ("/api/inspection/costs");
-const money = new Intl.NumberFormat("en-GB", { style: "currency", currency: "USD", currencyDisplay: "narrowSymbol", maximumSignificantDigits: 2, minimumFractionDigits: 0, maximumFractionDigits: 9 });
+/** @type {Intl.NumberFormatOptions} */
+const DOLLARS = { style: "currency", currency: "USD", currencyDisplay: "narrowSymbol" };
+const cents = new Intl.NumberFormat("en-GB", { ...DOLLARS, minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const fractions = new Intl.NumberFormat("en-GB", { ...DOLLARS, maximumSignificantDigits: 2 });
+// Two decimals, as money is written; of what is less than ten cents the two digits that tell something.
+export const money = (usd) => (usd >= 0.1 ? cents : fractions).format(usd);
 
 /** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
 export function ItemCost({ api, address, page }) {
@@ -37,13 +42,13 @@ export function ItemCost({ api, address, page }) {
     html`<section class="card" aria-labelledby="costs"><header><h2 id="costs">${said.table(shown.rate)}</h2></header>
         <div class="scroll tall" tabindex="0" role="region" aria-label=${text.reports.tableOf(said.table(shown.rate))}><table class="costs">
           <thead><tr><th scope="col">${said.backend}</th><th scope="col" class="number">${said.perItem}</th><th scope="col" class="number">${said.perThousand}</th><th scope="col" class="number roomy">${said.perMonth}</th><th scope="col" class="wordy">${said.assumed}</th></tr></thead>
-          <tbody>${shown.costs.map((each) => html`<tr key=${each.backend}><th scope="row">${said.backends[each.backend] ?? each.backend}</th><td class="number">${money.format(each.usd_per_item)}</td><td class="number">${money.format(each.usd_per_thousand)}</td><td class="number roomy">${value(each.usd_per_month, "usd")}</td><td class="wordy quiet">${each.words}</td></tr>`)}</tbody>
+          <tbody>${shown.costs.map((each) => html`<tr key=${each.backend}><th scope="row">${said.backends[each.backend] ?? each.backend}</th><td class="number">${money(each.usd_per_item)}</td><td class="number">${money(each.usd_per_thousand)}</td><td class="number roomy">${value(each.usd_per_month, "usd")}</td><td class="wordy quiet">${each.words}</td></tr>`)}</tbody>
         </table></div>
         <p class="quiet">${said.not}</p></section>
       <section class="card below" aria-labelledby="post"><h2 id="post">${said.post}</h2><ul>${post(1, "$0.001")}${post(5, "$0.0002")}</ul><p class="quiet">${said.postNote}</p></section>
       <section class="card below" aria-labelledby="prices"><h2 id="prices">${said.prices}</h2>
         <div class="scroll" tabindex="0" role="region" aria-label=${text.reports.tableOf(said.prices)}><table>
           <thead><tr><th scope="col">${said.price}</th><th scope="col" class="number">${said.usd}</th><th scope="col">${said.of}</th><th scope="col" class="wordy">${said.source}</th></tr></thead>
-          <tbody>${shown.prices.map((each) => html`<tr key=${each.name}><th scope="row">${said.names[each.name] ?? each.name}</th><td class="number">${money.format(each.usd)}</td><td>${day(each.of)}</td><td class="wordy quiet">${each.source}</td></tr>`)}</tbody>
+          <tbody>${shown.prices.map((each) => html`<tr key=${each.name}><th scope="row">${said.names[each.name] ?? each.name}</th><td class="number">${money(each.usd)}</td><td>${day(each.of)}</td><td class="wordy quiet">${each.source}</td></tr>`)}</tbody>
         </table></div></section>`}`;
 }

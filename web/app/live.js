@@ -36,7 +36,7 @@ function Content({ api, project, path, chosen, address }) {
       ${[["items", said.items, answer.items], ["rejects", said.rejects, answer.rejects], ["reviews", said.reviews, answer.reviews]].map(
         ([name, title, count]) => html`<section key=${name} class="card kpi span1"><h2>${title}</h2><p class="figure">${value(count, "count")}${answer.cut && name === "items" ? "+" : ""}</p><p class="quiet">${name === "items" ? said.lastMinutes(answer.minutes) : share(Number(count), answer.items)}</p></section>`,
       )}
-      <section class="card kpi span1"><h2>${said.rate}</h2><p class="figure">${value(answer.items / answer.minutes, "rate")}</p><p class="quiet">${said.perMinute}</p></section>
+      <section class="card kpi span1"><h2>${said.rate}</h2><p class="figure">${value(answer.items / answer.minutes, "rate")}</p><p class="quiet">${said.onAverage(answer.minutes)}</p></section>
     </div>
     ${!answer.verdicts.length && html`<div class="empty page"><p>${said.none}</p><p>${said.howToBegin(project)}</p></div>`}
     ${answer.verdicts.length > 0 && !answer.items && html`<p class="notice">${said.rests(answer.minutes)}</p>`}

@@ -8,7 +8,7 @@ import { text } from "./strings.js";
 const said = text.inspection;
 
 /**
- * A page about one project. `content` gets { api, project, path, chosen, address }: `path` is the project's in the API,
+ * A page about one project, which tells its own faults: the list of projects only chooses among them. `content` gets { api, project, path, chosen, address }: `path` is the project's in the API,
  * `chosen` what the address asks for.
  * @param {{ api: import("../types/console").Api, [name: string]: any }} props
  */
@@ -24,7 +24,7 @@ export function OfProject({ api, address, title, lead, content }) {
       ${listed.map((each) => html`<option key=${each} value=${each} selected=${each === project}>${each}</option>`)}
     </select></label>`;
   return html`<${Title} lead=${lead} aside=${chooser}>${title}<//>
-    ${fault && html`<${Problem} fault=${fault} retry=${refresh} />`}
+    ${fault && !project && html`<${Problem} fault=${fault} retry=${refresh} />`}
     ${!answer && !fault && !project && html`<p class="loading" role="status">${text.shared.loading}</p>`}
     ${answer && !project && html`<div class="empty page"><p>${said.none}</p><p><a href=${link(["inspection", "projects"])}>${said.makeOne}</a></p></div>`}
     ${project && html`<${content} key=${project} api=${api} project=${project} path=${`/api/inspection/projects/${encodeURIComponent(project)}`} chosen=${chosen} address=${address} />`}`;

@@ -13,6 +13,7 @@ const said = text.dataset;
 const KEYS = { n: "normal", a: "anomaly" };
 const KINDS = ["train", "test"];
 const LABELS = ["normal", "anomaly", "none"];
+const REFUSED = "UPDATE_FAILED_ROLLBACK_COMPLETE"; // the dataset is as it was before
 const changing = (status) => status.endsWith("_IN_PROGRESS");
 
 /** @typedef {import("../types/api").Photograph} Photograph */
@@ -112,7 +113,8 @@ function Content({ api, project, path, chosen, address }) {
     ${(may || absent) && html`<${Import} api=${api} path=${path} kind=${kind} done=${tell} />`}
     ${answer &&
     html`<p role="status">${said.counts(value(answer.dataset.total, "count"), value(answer.dataset.normal, "count"), value(answer.dataset.anomaly, "count"), value(answer.dataset.total - answer.dataset.labeled, "count"))} ${changing(answer.dataset.status) && html`<strong>${answer.dataset.message}</strong>`}</p>
-      ${answer.dataset.status.endsWith("FAILED") || answer.dataset.status.includes("ROLLBACK") ? html`<p class="notice">${answer.dataset.message}</p>` : ""}
+      ${answer.dataset.status === REFUSED && html`<p class="notice">${said.refused(answer.dataset.message)}</p>`}
+      ${(answer.dataset.status.endsWith("FAILED") || answer.dataset.absent) && html`<p class="notice">${answer.dataset.message}</p>`}
       <p class="quiet">${may ? said.keys : text.shared.onlyAdmins} <a href=${link(["inspection", "doctor"], { project })}>${said.doctor}</a></p>
       ${count > 0 && html`<div class="controls sticky"><p role="status">${said.pending(count)}</p><button type="button" class="primary" disabled=${save.busy} onClick=${save.act}>${said.save(count)}</button><button type="button" onClick=${() => setChanges({})}>${said.discard}</button></div>`}
       ${!photographs.length && html`<div class="empty"><p>${said.nothing}</p></div>`}

@@ -10,6 +10,7 @@ const BUSY = [429, 503];
 const RETRIES = 4;
 const LARGE_PX = 1400;
 const NEAR = "300px"; // a picture is fetched when it is this near to the window
+const LOOK = 300; // milliseconds: a letter that comes sooner was meant for the photograph before
 
 let running = 0;
 const waiting = [];
@@ -92,12 +93,14 @@ export function Picture({ api, project, source, item, masked, alt, px = 320 }) {
 export const nameOf = (source) => source.slice(source.lastIndexOf("/") + 1);
 
 /**
- * A list of pictures in which arrow keys move and letters act. `press(key, at)` tells whether the key meant something,
- * and "next" when the focus is to move on.
- * @param {{ label: string, items: any[], keyOf: (item: any) => string, named: (item: any) => string, card: (item: any, at: number) => any, press?: (key: string, at: number) => any }} props
+ * A list of pictures in which arrow keys move and letters act. `press(key, at, looked)` tells whether the key meant
+ * something, and "next" when the focus is to move on. `looked` says that somebody can have looked at the photograph:
+ * it is shown, the focus has been on it for a moment, and the key is not one that is held down.
+ * @param {{ label: string, items: any[], keyOf: (item: any) => string, named: (item: any) => string, card: (item: any, at: number) => any, press?: (key: string, at: number, looked: boolean) => any }} props
  */
 export function Shots({ label, items, keyOf, named, card, press = () => false }) {
   const list = useRef();
+  const focused = useRef({ at: -1, since: 0 });
   const [at, setAt] = useState(0);
   const current = Math.min(at, Math.max(0, items.length - 1));
   const cards = () => [...list.current.querySelectorAll(":scope > li > .shot")];
@@ -111,20 +114,26 @@ export function Shots({ label, items, keyOf, named, card, press = () => false })
     const found = cards();
     return Math.max(1, found.filter((each) => each.offsetTop === found[0].offsetTop).length);
   };
+  const comes = (to) => {
+    setAt(to);
+    if (focused.current.at !== to) focused.current = { at: to, since: performance.now() };
+  };
   const keyed = (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("dialog")) return;
-    const here = cards().indexOf(event.target.closest(".shot"));
+    const shot = event.target.closest(".shot");
+    const here = cards().indexOf(shot);
     const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns(), ArrowUp: -columns(), Home: -items.length, End: items.length };
     if (event.key in steps) move(here + steps[event.key]);
     else {
-      const meant = press(event.key.toLowerCase(), here);
+      const shown = shot.querySelector(".picture")?.dataset.state === "there";
+      const meant = press(event.key.toLowerCase(), here, shown && !event.repeat && performance.now() - focused.current.since >= LOOK);
       if (!meant) return;
       if (meant === "next") move(here + 1);
     }
     event.preventDefault();
   };
   return html`<ul class="shots" aria-label=${label} ref=${list} onKeyDown=${keyed}>${items.map(
-    (item, i) => html`<li key=${keyOf(item)}><div class="shot card" role="group" aria-label=${named(item)} tabindex=${i === current ? "0" : "-1"} onFocusIn=${() => setAt(i)}>${card(item, i)}</div></li>`,
+    (item, i) => html`<li key=${keyOf(item)}><div class="shot card" role="group" aria-label=${named(item)} tabindex=${i === current ? "0" : "-1"} onFocusIn=${() => comes(i)}>${card(item, i)}</div></li>`,
   )}</ul>`;
 }
 

@@ -28,6 +28,7 @@ export function usePolled(api, path, busy = () => false) {
     const stop = new AbortController();
     let timer;
     let asking = false;
+    let changed = false;
     let etag = "";
     let answer;
     let quiet = 0;
@@ -36,6 +37,7 @@ export function usePolled(api, path, busy = () => false) {
       clearTimeout(timer);
       if (asking || stop.signal.aborted) return;
       asking = true;
+      changed = false;
       try {
         const told = await api(path, { etag, signal: stop.signal });
         failures = 0;
@@ -49,12 +51,14 @@ export function usePolled(api, path, busy = () => false) {
       } finally {
         asking = false;
       }
-      if (!document.hidden) timer = setTimeout(ask, pause({ busy: Boolean(answer) && isBusy.current(answer), quiet, failures }));
+      if (changed) ask();
+      else if (!document.hidden) timer = setTimeout(ask, pause({ busy: Boolean(answer) && isBusy.current(answer), quiet, failures }));
     };
     const seen = () => (document.hidden ? clearTimeout(timer) : ask());
     again.current = () => {
       quiet = 0;
       failures = 0;
+      changed = true; // an answer that is on its way may be of before
       ask();
     };
     document.addEventListener("visibilitychange", seen);

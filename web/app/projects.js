@@ -18,7 +18,7 @@ function Card({ project }) {
   const to = (page, more = {}) => link(["inspection", page], { project: project.name, ...more });
   const datasets = project.datasets.map((each) => html`<div key=${each.kind}><dt>${text.inspection.kinds[each.kind]}</dt><dd><a href=${to("dataset", { kind: each.kind })}>${said.counted(value(each.total, "count"), value(each.anomaly, "count"))}</a></dd></div>`);
   return html`<section class="card" aria-labelledby=${`project-${project.name}`}>
-    <header><h2 id=${`project-${project.name}`}>${project.name}</h2>${project.hosted.length > 0 ? html`<${Badge} state="running" label=${said.hosted(project.hosted.join(", "))} />` : html`<${Badge} state="stopped" label=${said.notHosted} />`}</header>
+    <header><h2 id=${`project-${project.name}`}>${project.name}</h2>${project.hosted.length > 0 ? html`<${Badge} state="ready" label=${said.hosted(project.hosted.join(", "))} />` : html`<${Badge} state="stopped" label=${said.notHosted} />`}</header>
     <dl class="pairs">
       ${datasets.length ? datasets : html`<div><dt>${said.datasets}</dt><dd><a href=${to("dataset")}>${said.noDataset}</a></dd></div>`}
       <div><dt>${said.versions}</dt><dd><a href=${to("models")}>${value(project.versions, "count")}</a>${project.champion !== null && html` <span class="quiet">${said.champion(project.champion)}</span>`}</dd></div>

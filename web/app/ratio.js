@@ -11,6 +11,7 @@ import { text } from "./strings.js";
 import { wilson } from "./version.js";
 
 const said = text.ratio;
+const ROOMY = ["anomalies", "rejects", "reviews"]; // a narrow page has room for the ratio and what it is of
 const COLUMNS = { items: said.items, anomalies: said.anomalies, rejects: said.rejects, reviews: said.reviews, ratio: said.ratio };
 const SPANS = ["1d", "3d", "1w", "2w", "1m", "3m", "6m"];
 const BY_HOUR = ["1d", "3d"]; // of longer windows the API tells days
@@ -56,9 +57,9 @@ export function reports(answer) {
 
 /** @param {{ places: Dashboard["places"] }} props */
 const Places = ({ places }) => html`<section class="card span4" aria-labelledby="places"><header><h2 id="places">${said.places}</h2></header>
-  <div class="scroll" tabindex="0" role="region" aria-label=${text.reports.tableOf(said.places)}><table>
-    <thead><tr><th scope="col">${said.line}</th><th scope="col">${said.camera}</th>${Object.entries(COLUMNS).map(([name, title]) => html`<th key=${name} scope="col" class="number">${title}</th>`)}<th scope="col" class="number">${text.reports.interval}</th></tr></thead>
-    <tbody>${places.map((each) => html`<tr key=${`${each.line}/${each.camera}`}><th scope="row">${each.line || said.allLines}</th><td>${each.camera || said.allCameras}</td>${["items", "anomalies", "rejects", "reviews"].map((name) => html`<td key=${name} class="number">${value(each[name], "count")}</td>`)}<td class="number">${value(each.ratio, "share")}</td><td class="number">${interval(each.low, each.high, "share")}</td></tr>`)}</tbody>
+  <div class="scroll" tabindex="0" role="region" aria-label=${text.reports.tableOf(said.places)}><table class="places">
+    <thead><tr><th scope="col">${said.line}</th><th scope="col">${said.camera}</th>${Object.entries(COLUMNS).map(([name, title]) => html`<th key=${name} scope="col" class=${ROOMY.includes(name) ? "number roomy" : "number"}>${title}${name === "ratio" && html`<span class="bounds below">${text.reports.interval}</span>`}</th>`)}</tr></thead>
+    <tbody>${places.map((each) => html`<tr key=${`${each.line}/${each.camera}`}><th scope="row">${each.line || said.allLines}</th><td>${each.camera || said.allCameras}</td>${["items", "anomalies", "rejects", "reviews"].map((name) => html`<td key=${name} class=${ROOMY.includes(name) ? "number roomy" : "number"}>${value(each[name], "count")}</td>`)}<td class="number">${value(each.ratio, "share")}<span class="bounds below">${interval(each.low, each.high, "share")}</span></td></tr>`)}</tbody>
   </table></div></section>`;
 
 /** @param {{ api: import("../types/console").Api, [name: string]: any }} props */

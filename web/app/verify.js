@@ -51,13 +51,14 @@ function AddVerified({ api, path, project, verified, may, done }) {
 }
 
 /** @param {{ api: import("../types/console").Api, [name: string]: any }} props */
-function Queue({ api, project, path, where, list, empty, leaves }) {
+function Queue({ api, project, path, where, list, empty, leaves, tell }) {
   const { answer, fault, refresh } = usePolled(api, /** @type {`/api/inspection/projects/${string}/review`} */ (list));
   const { answers, say, faults } = useVerification(api, path, where);
   const [bare, setBare] = useState(false);
   const [shown, setShown] = useState();
   const known = useRef(/** @type {Verdict[]} */ ([]));
-  const kept = Object.values(answers).filter((each) => each.kept).length;
+  const keptOf = (key) => Boolean(answers[key]?.kept);
+  const kept = Object.keys(answers).filter(keptOf).length;
   useEffect(() => {
     if (kept) refresh();
   }, [kept]);
@@ -73,23 +74,30 @@ function Queue({ api, project, path, where, list, empty, leaves }) {
   const truth = (each) => (each.key in answers ? truthOf(each, answers[each.key].correct) : each.truth);
   const correct = (each) => (truth(each) ? (truth(each) === "anomaly") === each.is_anomalous : undefined);
   const named = (each) => `${nameOf(each.source)}, ${told(each)}${truth(each) ? `, ${correct(each) ? said.correct : said.incorrect}` : ""}`;
-  const open = (each) => setShown({ source: each.source, item: each.item, masked: each.masked, alt: named(each), words: [told(each), each.labels.join(", "), each.reason, each.source].filter(Boolean).join(" · ") });
-  const press = (key, at) => {
+  const open = (each) => setShown({ source: each.source, item: each.item, masked: each.masked, alt: named(each), words: [told(each), each.labels.length > 0 && said.shows(each.labels.join(", ")), said.verdict(text.live.verdicts[each.verdict], each.reason), each.source].filter(Boolean).join(" · ") });
+  const press = (key, at, looked) => {
     const each = verdicts[at];
     if (key === "m") setBare(!bare);
     if (key === "l") open(each);
     if (key === "m" || key === "l") return true;
     if (may && key in KEYS) {
+      if (!looked) return true;
       if (!each.added) say(each.key, KEYS[key]);
       return "next";
     }
     return false;
   };
-  const left = verdicts.filter((each) => !truth(each)).length;
+  // All counts are of what is kept; those of the API's last answer may be of before.
+  const left = verdicts.filter((each) => !each.truth && !keptOf(each.key)).length;
+  const uncounted = (answer?.verdicts ?? []).filter((each) => !each.truth && keptOf(each.key)).length;
+  const whole = answer && !answer.more;
+  useEffect(() => {
+    if (whole && tell) tell({ verified: verdicts.length - left, photographs: verdicts.length });
+  }, [whole, left, verdicts.length]);
   if (!answer && !verdicts.length) return fault ? html`<${Problem} fault=${fault} retry=${refresh} />` : html`<p class="loading" role="status">${text.shared.loading}</p>`;
   return html`${fault && html`<${Problem} fault=${fault} retry=${refresh} />`}
     ${faults.slice(-1).map((each) => html`<${Problem} fault=${each} title=${said.notKept(faults.length)} retry=${() => Object.entries(answers).forEach(([key, found]) => found.fault && say(key, found.correct))} />`)}
-    <${AddVerified} api=${api} path=${path} project=${project} verified=${answer?.verified ?? 0} may=${may} done=${refresh} />
+    <${AddVerified} api=${api} path=${path} project=${project} verified=${(answer?.verified ?? 0) + uncounted} may=${may} done=${refresh} />
     ${!verdicts.length && html`<div class="empty page"><p>${empty}</p></div>`}
     ${verdicts.length > 0 &&
     html`<div class="controls"><p role="status">${said.left(left, verdicts.length)} ${answer?.more && said.more}</p><button type="button" aria-pressed=${bare ? "false" : "true"} onClick=${() => setBare(!bare)}>${said.masks}</button></div>
@@ -97,14 +105,14 @@ function Queue({ api, project, path, where, list, empty, leaves }) {
       <${Shots} label=${said.photographs} items=${verdicts} keyOf=${(each) => each.key} named=${named} press=${press} card=${(each) => html`
         <${Picture} api=${api} project=${project} source=${each.source} item=${each.item} masked=${each.masked && !bare} alt=${named(each)} />
         <p><${Badge} state=${each.is_anomalous ? "failed" : "succeeded"} label=${told(each)} /></p>
-        ${each.labels.length > 0 && html`<p class="quiet">${each.labels.join(", ")}</p>`}
-        ${each.reason && html`<p class="quiet">${each.reason}</p>`}
+        ${each.labels.length > 0 && html`<p class="quiet">${said.shows(each.labels.join(", "))}</p>`}
+        <p class="quiet">${said.verdict(text.live.verdicts[each.verdict], each.reason)}</p>
         <div class="buttons">
           <button type="button" tabindex="-1" disabled=${!may || each.added} aria-pressed=${correct(each) === true ? "true" : "false"} onClick=${() => say(each.key, true)}>${said.correct}</button>
           <button type="button" tabindex="-1" disabled=${!may || each.added} aria-pressed=${correct(each) === false ? "true" : "false"} onClick=${() => say(each.key, false)}>${said.incorrect}</button>
           <button type="button" tabindex="-1" class="plain" aria-label=${text.photographs.enlarge(nameOf(each.source))} onClick=${() => open(each)}>${text.photographs.large}</button>
         </div>
-        <p class="quiet">${leaves ? html`${[each.line, each.camera].filter(Boolean).join(" / ")} <${Moment} at=${each.at} />` : nameOf(each.source)}${each.added && html` · ${said.added}`}</p>`} />`}
+        <p class="quiet">${leaves ? html`${said.camera([each.line, each.camera].filter(Boolean).join(" / "))} <${Moment} at=${each.at} />` : said.file(nameOf(each.source))}${each.added && html` · ${said.added}`}</p>`} />`}
     <${Large} api=${api} project=${project} shown=${shown} close=${() => setShown(undefined)} />`;
 }
 
@@ -135,22 +143,24 @@ function Run({ api, path, done }) {
 function Trials({ api, project, path, chosen, address }) {
   const { answer, fault, refresh } = usePolled(api, /** @type {`/api/inspection/projects/${string}`} */ (path));
   const [words, setWords] = useState("");
+  const [counted, setCounted] = useState({ trial: "", verified: 0, photographs: 0 });
   const trials = answer?.trials ?? [];
   const trial = chosen.trial ?? trials[0]?.name;
   const to = (name) => link(address.path, { project, trial: name });
   const listed = !trial || trials.some((each) => each.name === trial) ? trials : [...trials, { name: trial, photographs: 0, verified: 0 }];
-  return html`${fault && html`<${Problem} fault=${fault} retry=${refresh} />`}
+  const countedOf = (each) => (counted.trial === each.name ? counted : each);
+  return html`${fault && !trial && html`<${Problem} fault=${fault} retry=${refresh} />`}
     ${words && html`<p class="done" role="status">${words}</p>`}
     ${!answer && !fault && html`<p class="loading" role="status">${text.shared.loading}</p>`}
     ${listed.length > 0 &&
-    html`<div class="controls"><label class="pick">${said.trial} <select onChange=${(event) => (location.hash = to(event.target.value))}>${listed.map((each) => html`<option key=${each.name} value=${each.name} selected=${each.name === trial}>${said.trialOf(each.name, each.verified, each.photographs)}</option>`)}</select></label></div>`}
+    html`<div class="controls"><label class="pick">${said.trial} <select onChange=${(event) => (location.hash = to(event.target.value))}>${listed.map((each) => html`<option key=${each.name} value=${each.name} selected=${each.name === trial}>${said.trialOf(each.name, countedOf(each).verified, countedOf(each).photographs)}</option>`)}</select></label></div>`}
     ${answer?.may_change && html`<${Run} api=${api} path=${path} done=${(name, what) => {
       setWords(what);
       refresh();
       location.hash = to(name);
     }} />`}
     ${answer && !trial && html`<div class="empty page"><p>${said.noTrials}</p><p>${said.howToTry(answer.drop.replace("/incoming/", "/new-data/"))}</p></div>`}
-    ${trial && html`<${Queue} key=${trial} api=${api} project=${project} path=${path} where="trial" list=${`${path}/trials/${encodeURIComponent(trial)}`} empty=${said.emptyTrial} />`}`;
+    ${trial && html`<${Queue} key=${trial} api=${api} project=${project} path=${path} where="trial" list=${`${path}/trials/${encodeURIComponent(trial)}`} empty=${said.emptyTrial} tell=${(found) => setCounted({ trial, ...found })} />`}`;
 }
 
 /** @param {{ api: import("../types/console").Api, [name: string]: any }} props */

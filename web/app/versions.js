@@ -1,6 +1,6 @@
 // The versions of a project's model: trained live, compared with the champion, promoted, rolled back, hosted.
 import { useState } from "preact/hooks";
-import { NOTHING, value } from "./format.js";
+import { NOTHING, interval, value } from "./format.js";
 import { html } from "./html.js";
 import { OfProject, Outcome } from "./of-project.js";
 import { Badge, Confirmed, Moment, Problem, Took, useAction } from "./parts.js";
@@ -9,7 +9,7 @@ import { link } from "./route.js";
 import { text } from "./strings.js";
 
 const said = text.models;
-const BADGES = { TRAINING: "running", TRAINED: "succeeded", TRAINING_FAILED: "failed", STARTING_HOSTING: "running", HOSTED: "running", HOSTING_FAILED: "failed", STOPPING_HOSTING: "stopping", DELETING: "stopping" };
+const BADGES = { TRAINING: "running", TRAINED: "succeeded", TRAINING_FAILED: "failed", STARTING_HOSTING: "running", HOSTED: "ready", HOSTING_FAILED: "failed", STOPPING_HOSTING: "stopping", DELETING: "stopping" };
 const MOVING = ["TRAINING", "STARTING_HOSTING", "STOPPING_HOSTING", "DELETING"];
 const USABLE = ["TRAINED", "HOSTED", "STARTING_HOSTING", "STOPPING_HOSTING", "HOSTING_FAILED"];
 const STARTABLE = ["TRAINED", "HOSTING_FAILED"];
@@ -77,7 +77,8 @@ function Content({ api, project, path }) {
         <dl>
           <div><dt>${said.created}</dt><dd><${Moment} at=${each.created} /></dd></div>
           <div><dt>${said.took}</dt><dd>${each.status === "TRAINING" || each.seconds !== null ? html`<${Took} from=${each.created} seconds=${each.status === "TRAINING" ? null : each.seconds} />` : NOTHING}</dd></div>
-          ${["f1", "precision", "recall"].map((name) => each[name] !== null && html`<div key=${name}><dt>${said.figures[name]}</dt><dd>${value(each[name], "share")}</dd></div>`)}
+          ${["f1", "precision", "recall"].map((name) => each[name] !== null && html`<div key=${name}><dt>${said.figures[name]}</dt><dd>${value(each[name], "share")}${name === "f1" && each.f1_interval && html` <span class="bounds">${text.reports.interval} ${interval(each.f1_interval[0], each.f1_interval[1], "share")}</span>`}</dd></div>`)}
+          ${each.photographs !== null && html`<div><dt>${said.measuredOn}</dt><dd>${said.photographs(value(each.photographs, "count"), value(each.anomalies, "count"))}</dd></div>`}
         </dl>
         ${each.status === "TRAINING" && html`<p role="status">${each.step ?? said.waiting} <a href=${link(["runs", "inspection", `${project}-${each.version}`])}>${said.follow}</a></p>`}
         ${each.status.endsWith("FAILED") && html`<p class="problem">${each.message}</p>`}

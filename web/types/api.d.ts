@@ -108,8 +108,8 @@ export type Filter = { id: string; title: string; type: "values" | "since" | "un
 /** What a reader chose: for each filter any of these values; dates are UTC days, both included. `object_id`, `instance_id` and `frame_no` narrow single annotations down: no page offers them as a control. */
 export type Filters = { batch?: (string)[]; job?: (string)[]; modality?: (string)[]; level?: (string)[]; label?: (string)[]; worker?: (string)[]; auditor?: (string)[]; change?: (string)[]; issue?: (string)[]; finding?: (string)[]; since?: string | null; until?: string | null; label_attribute?: Record<string, (string)[]>; frame_attribute?: Record<string, (string)[]>; object_id?: (string)[]; instance_id?: (string)[]; frame_no?: (number)[] };
 
-/** One measure of one camera in a window. `size` is the Kolmogorov-Smirnov distance, of `crop` the difference of the shares; `alpha` what `p` must be below for an alarm; `examples` are the photographs (URIs) that lie farthest off. */
-export type Finding = { line: string; camera: string; measure: "brightness" | "sharpness" | "crop" | "score"; alarm: boolean; size: number; p: number; psi?: number | null; alpha: number; n: number; reference: number; words: string; examples?: (string)[] };
+/** One measure of one camera in a window. `size` is the Kolmogorov-Smirnov distance, of `crop` the difference of the shares; `alpha` what `p` must be below for an alarm; `unclear` is a difference that is large enough for one, but may be chance of so few photographs; `examples` are the photographs (URIs) that lie farthest off. */
+export type Finding = { line: string; camera: string; measure: "brightness" | "sharpness" | "crop" | "score"; alarm: boolean; size: number; p: number; psi?: number | null; alpha: number; n: number; reference: number; unclear?: boolean; words: string; examples?: (string)[] };
 
 /** What the data doctor found: see `sextant.inspection.doctor`. */
 export type Found = { kind: string; words: string; remedy: string; sources: (string)[]; shown: number; numbers: Record<string, number> };
@@ -131,8 +131,8 @@ export type Import = { kind: "train" | "test"; source: string; labelled?: boolea
 /** Counts of a window that ended at `as_of`. */
 export type InspectionDashboard = { span: "1d" | "3d" | "1w" | "2w" | "1m" | "3m" | "6m"; as_of: string; places: (Ratio)[]; hours: (Hour)[] };
 
-/** A dataset as it is now. `status` and `message` are those of the API of Lookout for Vision. */
-export type InspectionDataset = { kind: "train" | "test"; status: string; message: string; total: number; labeled: number; normal: number; anomaly: number };
+/** A dataset as it is now. `status` and `message` are those of the API of Lookout for Vision. `absent` is whether photographs of the last change were not there, which the message tells. */
+export type InspectionDataset = { kind: "train" | "test"; status: string; message: string; absent: boolean; total: number; labeled: number; normal: number; anomaly: number };
 
 /** A measured value with its bootstrap interval: from `low` to `high` with the level's confidence. The resampled unit is the patient, so that many tiles or slides of one patient do not make it narrower. The bounds are None where fewer than 100 resamples had the value (too few patients of a class), or all had the same one. */
 export type Interval = { value: number; low: number | null; high: number | null; level?: number };
@@ -291,8 +291,8 @@ export type Verdicts = { verdicts: (Verdict)[]; more: boolean; verified: number;
 /** Whether the model is right about photographs. */
 export type Verify = { where: "trial" | "line"; keys: (string)[]; correct: boolean };
 
-/** A model version. `status` is the API's; `seconds` its training took so far, or in all. */
-export type Version = { version: number; status: string; message: string; description: string | null; created: string; seconds: number | null; step: string | null; f1: number | null; precision: number | null; recall: number | null; duel: Duel | null };
+/** A model version. `status` is the API's; `seconds` its training took so far, or in all. `f1_interval` is the 95 % interval of `f1`; `photographs` and `anomalies` are those that it was measured on. None where the model's own evaluation does not tell. */
+export type Version = { version: number; status: string; message: string; description: string | null; created: string; seconds: number | null; step: string | null; f1: number | null; precision: number | null; recall: number | null; f1_interval: [number, number] | null; photographs: number | null; anomalies: number | null; duel: Duel | null };
 
 /** One report. `rows` and `columns` are dimensions or attributes; `columns` are series, or columns of a pivot. What the newer types draw, by position: - `line`: `rows` is one day or number, `columns` its series, the first measure the height. - `control`: a p-chart. `rows` is one day or batch; the measures are share, centre, lower and upper control limit. - `interval`: a dot with whiskers for each of `rows`, in the colour of `columns`: the first measure has bounds. - `heat`: a matrix of `rows` by `columns`, coloured by the first measure. - `scatter`: a point for each of `rows`, the last of which names it: the measures are x and y, each with whiskers where it has bounds. `drill` says that a row or mark stands for single annotations, which `POST /api/annotations` lists. `pick` names the row dimension of which the page shows one value at a time. `limit` caps rows; an answer that was cut says so. `span` is the width in quarters of the page. */
 export type Visual = { id: string; type: "kpi" | "pie" | "donut" | "bar" | "hbar" | "line" | "control" | "interval" | "heat" | "scatter" | "table" | "pivot" | "options"; title: string; note?: string; dataset: string; rows?: (string)[]; columns?: string | null; measures: (string)[]; sort?: "value" | "group"; pick?: string | null; limit?: number; span?: number; ignores?: (string)[]; drill?: boolean };

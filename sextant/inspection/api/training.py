@@ -240,7 +240,8 @@ def _evaluated(services: Services, version: Version, item: Item, job: Mapping[st
     services.s3.copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": source[0], "Key": source[1]})
     if not whole:
         return {"message": f"{TRAINED} Its archive holds no evaluation."}
-    told: Document = {"message": TRAINED, "performance": performance, "evaluated": _end(job)}
+    counts = _counts(files[MANIFEST])
+    told: Document = {"message": TRAINED, "performance": performance, "counts": counts, "evaluated": _end(job)}
     target = item["output"]["S3Location"]
     own = model_root(services.place, version.project, version.number)
     for kept, name, body in (
@@ -277,6 +278,23 @@ def _performance(result: bytes) -> Document | None:
     metrics = json.loads(result)["AggregatedEvaluationResults"]["Metrics"]
     told = {name: metrics.get(name) for name in ("F1Score", "Recall", "Precision")}
     return None if any(value is None for value in told.values()) else told
+
+
+def _counts(evaluated: bytes) -> Document | None:
+    """Of how many photographs the performance is: all, anomalies among them, found ones, and normal ones that were
+    called anomalous. None where the lines do not tell, as those of a model that others made.
+    """
+    try:
+        rows = [json.loads(line) for line in evaluated.splitlines()]
+        pairs = [(bool(each["anomaly-label"]), bool(each["anomaly-label-detected"])) for each in rows]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return {
+        "photographs": len(pairs),
+        "anomalies": sum(anomalous for anomalous, _ in pairs),
+        "hits": pairs.count((True, True)),
+        "false": pairs.count((False, True)),
+    }
 
 
 def _end(job: Mapping[str, Any]) -> float:
