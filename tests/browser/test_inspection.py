@@ -156,6 +156,7 @@ def test_versions_tell_what_their_f1_is_of_and_a_hosted_one_is_at_rest(open_page
 def test_a_refresh_asks_again_though_an_answer_is_on_its_way(open_page, looked):
     """It may be of before what the refresh is for: something was changed meanwhile."""
     page = opened(open_page, looked, "dashboard")
+    page.evaluate("() => Object.defineProperty(document, 'hidden', { value: true })")  # it does not ask by itself
     held = []
     page.route("**/dashboard?*", lambda route: held.append(route))  # noqa: PLW0108 - playwright takes no method of C
     refresh = page.get_by_role("button", name="Refresh")
