@@ -150,6 +150,8 @@ def test_a_trials_card_says_what_each_of_its_words_is(open_page, site):
     page = opened(open_page, site, "trial")
     words = page.locator(".shot").filter(has_text="3.jpg").locator(".quiet").all_inner_texts()
     assert words == ["Kind of anomaly: scratch", "Verdict: Reject", "File: 3.jpg"]
+    words = page.locator(".shot").filter(has_text="0.jpg").locator(".quiet").all_inner_texts()
+    assert words == ["Weak signs of: scratch", "Verdict: Accept", "File: 0.jpg"]
 
 
 def test_a_refused_change_leaves_a_dataset_that_is_whole(open_page, world, site):

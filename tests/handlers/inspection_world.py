@@ -253,7 +253,7 @@ def _journal(table):
             record(
                 number, item=f"{1000 + number:024x}", trial="new-data", is_anomalous=anomalous,
                 confidence=0.6 + 0.04 * number, verdict="reject" if anomalous else "accept",
-                labels=("scratch",) if anomalous else (), source=f"s3://{BUCKET}/new-data/{PROJECT}/new-data/{number}.jpg",
+                labels=("scratch",) if anomalous or number == 0 else (), source=f"s3://{BUCKET}/new-data/{PROJECT}/new-data/{number}.jpg",
                 mask=f"s3://{BUCKET}/masks/{PROJECT}/{1000 + number:024x}.png" if anomalous else None,
             ),
             NOW,

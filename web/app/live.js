@@ -8,7 +8,7 @@ import { Picture, nameOf } from "./photographs.js";
 import { usePolled } from "./poll.js";
 import { link, request } from "./route.js";
 import { text } from "./strings.js";
-import { told } from "./verify.js";
+import { signs, told } from "./verify.js";
 
 const said = text.live;
 const BADGES = { accept: "succeeded", review: "waiting", reject: "failed" };
@@ -44,7 +44,7 @@ function Content({ api, project, path, chosen, address }) {
       (each) => html`<li key=${each.key} class=${`card shot ${each.verdict}`}>
         <${Picture} api=${api} project=${project} source=${each.source} item=${each.item} masked=${each.masked} alt=${text.photographs.alt(nameOf(each.source))} px=${240} />
         <p><${Badge} state=${BADGES[each.verdict]} label=${said.verdicts[each.verdict]} /></p>
-        <p class="quiet">${told(each)}${each.labels.length ? `: ${each.labels.join(", ")}` : ""}</p>
+        <p class="quiet">${[told(each), signs(each)].filter(Boolean).join(" · ")}</p>
         <p class="quiet">${each.line} / ${each.camera} · <${Moment} at=${each.at} /></p>
         ${!each.crop_ok && html`<p class="notice">${said.noObject}</p>`}
       </li>`,

@@ -734,6 +734,7 @@ export const text = {
     models: "Models",
     added: "in the dataset",
     shows: (kinds) => `Kind of anomaly: ${kinds}`,
+    weak: (kinds) => `Weak signs of: ${kinds}`,
     verdict: (verdict, reason) => `Verdict: ${verdict}${reason ? ` (${reason})` : ""}`,
     file: (name) => `File: ${name}`,
     camera: (place) => `Camera: ${place}, `,

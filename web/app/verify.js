@@ -15,6 +15,8 @@ const KEYS = { c: true, i: false };
 /** @typedef {import("../types/api").Verdict} Verdict */
 
 export const told = (each) => said.says(said.labels[each.is_anomalous ? "anomaly" : "normal"], value(each.confidence, "share"));
+// What the masks show: of an item that is called normal, no anomaly.
+export const signs = (each) => each.labels.length > 0 && (each.is_anomalous ? said.shows : said.weak)(each.labels.join(", "));
 const truthOf = (each, correct) => (each.is_anomalous === correct ? "anomaly" : "normal");
 
 // What was said of photographs in this visit, by key; each is told to the API at once, one after another.
@@ -74,7 +76,7 @@ function Queue({ api, project, path, where, list, empty, leaves, tell }) {
   const truth = (each) => (each.key in answers ? truthOf(each, answers[each.key].correct) : each.truth);
   const correct = (each) => (truth(each) ? (truth(each) === "anomaly") === each.is_anomalous : undefined);
   const named = (each) => `${nameOf(each.source)}, ${told(each)}${truth(each) ? `, ${correct(each) ? said.correct : said.incorrect}` : ""}`;
-  const open = (each) => setShown({ source: each.source, item: each.item, masked: each.masked, alt: named(each), words: [told(each), each.labels.length > 0 && said.shows(each.labels.join(", ")), said.verdict(text.live.verdicts[each.verdict], each.reason), each.source].filter(Boolean).join(" · ") });
+  const open = (each) => setShown({ source: each.source, item: each.item, masked: each.masked, alt: named(each), words: [told(each), signs(each), said.verdict(text.live.verdicts[each.verdict], each.reason), each.source].filter(Boolean).join(" · ") });
   const press = (key, at, looked) => {
     const each = verdicts[at];
     if (key === "m") setBare(!bare);
@@ -105,7 +107,7 @@ function Queue({ api, project, path, where, list, empty, leaves, tell }) {
       <${Shots} label=${said.photographs} items=${verdicts} keyOf=${(each) => each.key} named=${named} press=${press} card=${(each) => html`
         <${Picture} api=${api} project=${project} source=${each.source} item=${each.item} masked=${each.masked && !bare} alt=${named(each)} />
         <p><${Badge} state=${each.is_anomalous ? "failed" : "succeeded"} label=${told(each)} /></p>
-        ${each.labels.length > 0 && html`<p class="quiet">${said.shows(each.labels.join(", "))}</p>`}
+        ${signs(each) && html`<p class="quiet">${signs(each)}</p>`}
         <p class="quiet">${said.verdict(text.live.verdicts[each.verdict], each.reason)}</p>
         <div class="buttons">
           <button type="button" tabindex="-1" disabled=${!may || each.added} aria-pressed=${correct(each) === true ? "true" : "false"} onClick=${() => say(each.key, true)}>${said.correct}</button>
