@@ -760,7 +760,7 @@ export const text = {
     rejects: "Rejected",
     reviews: "To review",
     rate: "Items per minute",
-    onAverage: (minutes) => `on average of ${minutes} minutes`,
+    onAverage: (minutes) => `averaged over ${minutes} minutes`,
     lastMinutes: (minutes) => `in the last ${minutes} minutes`,
     verdicts: { accept: "Accept", review: "Review", reject: "Reject" },
     newest: "The newest photographs",
