@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import platform
+import shlex
 import shutil
 import sys
 import tempfile
@@ -169,7 +170,7 @@ def env_exports(context: typer.Context, state: State = DEFAULT_STATE) -> None:
     if context.invoked_subcommand:
         return
     for name, value in _running(state).environment().items():
-        sys.stdout.write(f"export {name}={value}\n")
+        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
 
 
 @env.command("new")

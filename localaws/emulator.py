@@ -33,6 +33,7 @@ DEFAULT_PORT = 4566
 DEFAULT_CONSOLE_PORT = 4580
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
+_LOOPBACK = ("127.0.0.1", "localhost")
 # Below this, objects and query results soon fail half-way; refusing at start is kinder.
 MINIMUM_FREE_BYTES = 200 * 1024 * 1024
 # The emulators this process started, by process id: they may outlive it, and a dead one is collected from here.
@@ -72,12 +73,26 @@ class Emulator:
             "AWS_SECRET_ACCESS_KEY": "local",
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
-            # Host prefixes (api.…) do not resolve on loopback; instance metadata is not there to wait for; a proxy has
-            # no part in loopback.
-            "NO_PROXY": "127.0.0.1,localhost",
+            **unproxied(),
+            # Host prefixes (api.…) do not resolve on loopback; instance metadata is not there to wait for.
             "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+
+def unproxied() -> dict[str, str]:
+    """NO_PROXY and no_proxy with loopback added, where a proxy of the environment has no part.
+
+    What the caller excepts stays excepted. Both, for some clients read the one first and some the other; where one is
+    not set it is as the other, or it would hide that from whoever reads it first.
+    """
+    found = {}
+    for name, other in (("NO_PROXY", "no_proxy"), ("no_proxy", "NO_PROXY")):
+        given = os.environ.get(name) or os.environ.get(other) or ""
+        kept = [part for each in given.split(",") if (part := each.strip())]
+        # An asterisk excepts everything, but only where it stands alone.
+        found[name] = "*" if kept == ["*"] else ",".join(dict.fromkeys([*kept, *_LOOPBACK]))
+    return found
 
 
 def claim(state: Path, environment: str) -> None:
@@ -332,7 +347,7 @@ def _process_environment(state: Path, port: int, console_port: int, *, auth: boo
         "AWS_ACCESS_KEY_ID": ACCOUNT,
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": "127.0.0.1,localhost",
+        **unproxied(),
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",

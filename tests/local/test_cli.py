@@ -1,13 +1,14 @@
 """What the command prints where nobody looks at a wide terminal."""
 
 import json
+import subprocess
 from contextlib import contextmanager
 from types import SimpleNamespace
 
 from rich.console import Console
 from typer.testing import CliRunner
 
-from localaws import cli
+from localaws import cli, emulator
 from samples.check import Check
 
 RECORDS = [
@@ -57,3 +58,13 @@ def test_progress_names_the_system_it_is_of(monkeypatch):
     monkeypatch.setattr(cli.importlib, "import_module", lambda _: SimpleNamespace(demo=demo))
     assert cli._demo("slides", SimpleNamespace(console="http://127.0.0.1:1/"), {}, None).ok
     assert told == [("slides: train", 0, 2)]
+
+
+def test_what_env_prints_is_for_a_shell_to_evaluate(monkeypatch, tmp_path):
+    """Many a home folder has a space in its name, and some an apostrophe."""
+    models = tmp_path / "Ada's work" / "model"
+    monkeypatch.setattr(emulator, "MODELS", models)
+    monkeypatch.setattr(emulator, "running", lambda state: emulator.Emulator(1, 4566, 4580, state))
+    told = CliRunner().invoke(cli.app, ["env"]).stdout
+    shell = f'set -e\n{told}printf %s "$AWS_DATA_PATH"'
+    assert subprocess.run(["sh", "-c", shell], check=False, capture_output=True, text=True).stdout == str(models)

@@ -69,6 +69,40 @@ def test_up_refuses_the_state_of_another_environment(state):
     assert emulator.running(state) is None, "nothing was started"
 
 
+@pytest.mark.parametrize(
+    ("given", "upper", "lower"),
+    [
+        ({}, "127.0.0.1,localhost", "127.0.0.1,localhost"),
+        ({"no_proxy": "corp.example"}, "corp.example,127.0.0.1,localhost", "corp.example,127.0.0.1,localhost"),
+        ({"NO_PROXY": "a, b", "no_proxy": "localhost"}, "a,b,127.0.0.1,localhost", "localhost,127.0.0.1"),
+        ({"NO_PROXY": "*"}, "*", "*"),
+    ],
+)
+def test_what_needs_no_proxy_is_added_to_what_the_caller_excepts(given, upper, lower, monkeypatch):
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert emulator.unproxied() == {"NO_PROXY": upper, "no_proxy": lower}
+    for name, value in emulator.unproxied().items():
+        monkeypatch.setenv(name, value)
+    assert emulator.unproxied() == {"NO_PROXY": upper, "no_proxy": lower}, "once more adds nothing"
+
+
+def test_a_proxy_of_the_environment_has_no_part_in_it(state, monkeypatch):
+    """As on company machines: some read the lower case only, where it is set."""
+    with socket.socket() as nobody:  # bound, not listening
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        monkeypatch.setenv("no_proxy", "corp.example")
+        running = start(state)
+        for name, value in running.environment().items():
+            monkeypatch.setenv(name, value)
+        assert boto3.client("s3").list_buckets()["Buckets"] == []
+    theirs = Path(f"/proc/{running.pid}/environ").read_bytes().split(b"\0")
+    assert b"no_proxy=corp.example,127.0.0.1,localhost" in theirs, "its functions call it, too"
+
+
 def test_starting_twice_gives_the_same_emulator(state):
     first = start(state)
 
