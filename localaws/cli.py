@@ -240,11 +240,10 @@ def run(
     running, outputs = _up(state, None, None, ENVIRONMENT)
     module = importlib.import_module(f"samples.{system}.demo")
     with _failing(), _progress() as report:
-        written = module.run_on(_session(running), outputs, inputs, folder, _of(system, report))
+        written, totals = module.run_on(_session(running), outputs, inputs, folder, _of(system, report))
         if page:
             page.write_text(module.report_page(_session(running), outputs, report), encoding="utf-8")
             written.append(page)
-        totals = module.totals(_session(running), outputs)
     for path in written:
         out.print(str(path), highlight=False)
     out.print("; ".join(f"{count:,} {what}" for what, count in totals.items()), highlight=False)
@@ -437,6 +436,12 @@ def _failing() -> Iterator[None]:
     except (EmulatorError, assembly.SynthesisError, deploy.DeployError, PipelineError) as error:
         _fail(str(error))
     except (BotoCoreError, ClientError) as error:
+        if isinstance(error, ClientError) and _is_refused(error):
+            told = error.response["Error"]
+            _fail(
+                f"{error.operation_name} was refused ({told['Code']}): {told.get('Message', '')}\n"
+                "Mend what this names, and run the command again. Nothing is wrong with the embedded AWS itself."
+            )
         _fail(
             f"The embedded AWS did not answer as it should: {error}\nIts log: sextant logs. Start it again: sextant up"
         )
@@ -444,6 +449,11 @@ def _failing() -> Iterator[None]:
         place = f" {error.filename}" if error.filename else ""
         free = shutil.disk_usage(ROOT).free // 2**20
         _fail(f"{error.strerror or error}{place} ({free} MB free on the disk).")
+
+
+def _is_refused(error: ClientError) -> bool:
+    """Whether a service has answered that the request itself cannot be done, not that it failed at it."""
+    return 400 <= error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500) < 500
 
 
 def _fail(message: str, code: int = 1) -> NoReturn:

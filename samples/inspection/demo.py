@@ -12,6 +12,7 @@ import csv
 import datetime as dt
 import io
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -367,14 +368,18 @@ def run_on(
     inputs: Sequence[Path],
     folder: Path,
     report: Report,
-) -> list[Path]:
+) -> tuple[list[Path], dict[str, int]]:
     """Your own labelled photographs: a model of each folder, its evaluation, and verdicts on what lies in its `new/`.
 
     A folder is as `plant.start_training` takes it. Written below `folder`, for each of them: evaluation files and
     model.tar.gz, and with photographs in `new/` their verdicts.csv and masks.
+
+    Returns:
+        The files, and what became of the photographs of this run, in words.
     """
     plant = Plant(session, outputs[STACK])
     written: list[Path] = []
+    totals: Counter[str] = Counter()
     for source in inputs:
         project = plants.project_of(source)
         version = plants.start_training(plant, project, source, report)
@@ -392,11 +397,27 @@ def run_on(
         key = f"projects/{project}/models/{version}/model.tar.gz"
         archive.write_bytes(plant.s3.get_object(Bucket=plant.bucket, Key=key)["Body"].read())
         written.append(archive)
+        details = json.loads((out / "evaluation-result.json").read_bytes())["EvaluationDetails"]
+        totals["photographs trained on"] += details["NumberOfTrainingImages"]
+        totals["tested on"] += details["NumberOfTestingImages"]
         if (source / "new").is_dir():
             plants.host(plant, project, version)
-            written += _new(plant, f"new-data/{project}/run-{version}/", source / "new", out, report)
+            prefix = f"new-data/{project}/run-{version}/"
+            written += _new(plant, prefix, source / "new", out, report)
+            totals.update(_judged_of(plant, prefix))
             plant.api.stop_model(ProjectName=project, ModelVersion=version)
-    return written
+    return written, dict(totals)
+
+
+def _judged_of(plant: Plant, prefix: str) -> dict[str, int]:
+    """What became of the photographs below a prefix, `new-data/{project}/{trial}/`."""
+    verdicts = [each.verdict for each in plants.trial(plant, *prefix.split("/")[1:3]).values()]
+    return {
+        "judged": len(verdicts),
+        "of them rejected": verdicts.count("reject"),
+        "for a person to look at": verdicts.count("review"),
+        "without a verdict": sum(key.startswith(prefix) for key in plants.quarantined(plant)),
+    }
 
 
 def _new(plant: Plant, prefix: str, folder: Path, out: Path, report: Report) -> list[Path]:
@@ -432,21 +453,6 @@ def _new(plant: Plant, prefix: str, folder: Path, out: Path, report: Report) -> 
                 detail = f"{without.reason}: {without.detail}" if without else "not judged yet"
                 table.writerow([each, "", "", "", "", detail])
     return written
-
-
-def totals(session: boto3.session.Session, outputs: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
-    """What the system holds, in words."""
-    plant = Plant(session, outputs[STACK])
-    names = plant.journal.projects()
-    today = dt.datetime.now(dt.UTC).date()
-    records = [each for name in names for each in plant.journal.items(name, today)]
-    return {
-        "projects": len(names),
-        "items judged today": len(records),
-        "of them rejected": sum(each.verdict == "reject" for each in records),
-        "waiting for a person": sum(1 for name in names for _ in plant.journal.waiting(name)),
-        "without a verdict": sum(1 for _ in plant.journal.quarantined()),
-    }
 
 
 def quarantine(session: boto3.session.Session, outputs: Mapping[str, str]) -> list[dict[str, str]]:

@@ -16,6 +16,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from sextant.inspection import client, manifest
+from sextant.inspection.api import limits
 from sextant.inspection.api.store import Table
 from sextant.inspection.api.training import settings_key
 from sextant.inspection.loop.journal import Journal
@@ -123,9 +124,10 @@ def start_training(plant: Plant, project: str, folder: Path, report: Report) -> 
         The number of the new model version.
 
     Raises:
-        PipelineError: the folder has no such form, or a dataset could not be made.
+        PipelineError: the folder has no such form, too few normal photographs, or a dataset could not be made.
     """
     sources = _sources(folder)
+    _check(folder, sources["train"])
     upload(plant.s3, folder, plant.bucket, f"datasets/{project}/", report)
     if project not in _projects(plant):
         plant.api.create_project(ProjectName=project)
@@ -262,6 +264,26 @@ def _sources(folder: Path) -> dict[str, Path]:
     )
 
 
+def _check(folder: Path, source: Path) -> None:
+    """Whether a training could use what is to be trained on: better told now than with a project that stays behind."""
+    lines: Iterable[str | bytes]
+    if source.is_dir():
+        keys = [path.relative_to(source).as_posix() for path in photographs(source)]
+        lines = manifest.of_folder("", keys, dt.datetime.now(dt.UTC))
+    else:
+        lines = source.read_bytes().splitlines()
+    try:
+        labels = {entry.source: entry.label for entry in manifest.entries(lines)}
+    except manifest.ManifestError as error:
+        raise PipelineError(f"{source}: {error}") from error
+    normals = list(labels.values()).count("normal")
+    if normals < limits.NORMALS_TO_TRAIN:
+        raise PipelineError(
+            f"{folder} has {normals} photographs labelled normal to train on; a training needs "
+            f"{limits.NORMALS_TO_TRAIN}. Add some, and run the command again."
+        )
+
+
 def _make_dataset(plant: Plant, project: str, kind: Any, folder: Path, source: Path) -> None:
     if _status(plant, project, kind):
         plant.api.delete_dataset(ProjectName=project, DatasetType=kind)
@@ -284,13 +306,14 @@ def _status(plant: Plant, project: str, kind: str) -> str:
         found = plant.api.describe_dataset(ProjectName=project, DatasetType=kind)["DatasetDescription"]
     except plant.api.exceptions.ResourceNotFoundException:
         return ""
-    if found["Status"] == "CREATE_FAILED":
-        raise PipelineError(f"dataset {kind} of {project}: {found['StatusMessage']}")
     return str(found["Status"])
 
 
 def _is_made(plant: Plant, project: str, kind: str) -> bool:
-    return _status(plant, project, kind) == "CREATE_COMPLETE"
+    found = plant.api.describe_dataset(ProjectName=project, DatasetType=kind)["DatasetDescription"]
+    if found["Status"] == "CREATE_FAILED":
+        raise PipelineError(f"dataset {kind} of {project}: {found['StatusMessage']}")
+    return bool(found["Status"] == "CREATE_COMPLETE")
 
 
 def wait(what: str, done: Callable[[], bool]) -> None:

@@ -120,13 +120,18 @@ def run_on(
     inputs: Sequence[Path],
     folder: Path,
     report: Report,
-) -> list[Path]:
-    """Your own Ground Truth output through the deployed pipeline; all reports and analyses as CSV files in `folder`."""
+) -> tuple[list[Path], dict[str, int]]:
+    """Your own Ground Truth output through the deployed pipeline; all reports and analyses as CSV files in `folder`.
+
+    Returns:
+        The files, and what the run read, in words.
+    """
     deployed = Deployed.of(outputs[STACK])
     _run(session, deployed, inputs, report)
     athena = session.client("athena")
     names = [view.name for view in VIEWS] + [table.name for table in INSIGHT_TABLES]
-    return client.export_reports(athena, deployed, names, folder, report)
+    written = client.export_reports(athena, deployed, names, folder, report)
+    return written, {what: _count(athena, deployed, sql) for what, _, sql in _TOTALS}
 
 
 def report_page(session: boto3.session.Session, outputs: Mapping[str, Mapping[str, str]], report: Report) -> str:
@@ -135,12 +140,6 @@ def report_page(session: boto3.session.Session, outputs: Mapping[str, Mapping[st
     lake = Lake(DATABASE=deployed.database, WORKGROUP=deployed.workgroup)
     found = sections(session.client("athena"), lake, SPECIFICATION, report)
     return html(SPECIFICATION, found, title="Labeling report", made=datetime.now(UTC))
-
-
-def totals(session: boto3.session.Session, outputs: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
-    """What the last run read, in words."""
-    deployed, athena = Deployed.of(outputs[STACK]), session.client("athena")
-    return {what: _count(athena, deployed, sql) for what, _, sql in _TOTALS}
 
 
 def quarantine(session: boto3.session.Session, outputs: Mapping[str, str]) -> list[dict[str, str]]:

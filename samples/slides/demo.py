@@ -203,19 +203,22 @@ def run_on(
     inputs: Sequence[Path],
     folder: Path,
     report: Report,
-) -> list[Path]:
-    """Your own cohorts, each a folder with slides.csv, through the deployed pipeline; results below `folder`."""
+) -> tuple[list[Path], dict[str, int]]:
+    """Your own cohorts, each a folder with slides.csv, through the deployed pipeline; results below `folder`.
+
+    Returns:
+        The files, and what the last cohort's run read, in words.
+    """
     deployed = Deployed.of(outputs[STACK])
     written: list[Path] = []
     for source in inputs:
         name = source.resolve().name
         given = client.run_cohort(session, deployed, source, name, report)
         written += client.results(session.client("s3"), given, folder / name, report)
-    return written
+    return written, _totals(session, outputs)
 
 
-def totals(session: boto3.session.Session, outputs: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
-    """What the last run read, in words."""
+def _totals(session: boto3.session.Session, outputs: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
     slides = _operation(session, outputs[STACK])
     run = _Run(session, slides.given(slides.runs(1).runs[0].id))
     plan = Plan.model_validate_json(run.read("plan.json"))

@@ -11,6 +11,7 @@ import pytest
 from samples.inspection import demo, plant
 from samples.inspection.demo import _Belt
 from samples.inspection.sample import Flaw, Item, Truth
+from sextant.inspection import manifest
 from sextant.inspection.api.training import settings_key
 from sextant.inspection.loop.journal import Record
 from sextant.inspection.settings import DetectorSettings
@@ -159,3 +160,78 @@ def test_waiting_ends_when_all_is_there_or_nothing_more_comes(monkeypatch):
     assert told[-1] == ("judge", 3, 3)
     monkeypatch.setattr(plant, "_QUIET", 0.0)
     assert plant.wait_for("judge", lambda: 2, 3, lambda *_: None) == 2
+
+
+def test_too_few_normal_photographs_are_told_before_anything_is_made(tmp_path):
+    """The service refuses the training only once there are a project and its datasets."""
+    for number in range(9):
+        for name in (f"normal/{number}.jpg", f"anomaly/{number}.jpg", f"new/{number}.jpg"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes(b"")
+    nothing = plant.Plant(None, {})  # has no client to make anything with
+    with pytest.raises(PipelineError, match="has 9 photographs labelled normal to train on; a training needs 10"):
+        plant.start_training(nothing, "bracket", tmp_path, lambda *_: None)
+    for path in (tmp_path / "new").iterdir():  # one photograph is counted once, however often a manifest has it
+        path.unlink()
+    at = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
+    line = manifest.line_of("normal/0.jpg", "normal", at)
+    (tmp_path / "train.manifest").write_text(f"{line}\n" * 10)
+    with pytest.raises(PipelineError, match="has 1 photographs labelled normal"):
+        plant.start_training(nothing, "bracket", tmp_path, lambda *_: None)
+
+
+def test_a_dataset_that_failed_is_replaced_by_a_mended_one(monkeypatch, tmp_path):
+    """The command says to mend the manifest and to run it again: what failed before must not stop it."""
+    states = iter(["CREATE_FAILED", "DELETE_IN_PROGRESS", "", "CREATE_COMPLETE"])
+    done = []
+
+    class Missing(Exception):  # noqa: N818 - stands for boto3's
+        pass
+
+    def describe(**_):
+        if not (state := next(states)):
+            raise Missing
+        return {"DatasetDescription": {"Status": state, "StatusMessage": "line 1: no JSON"}}
+
+    api = SimpleNamespace(
+        describe_dataset=describe,
+        delete_dataset=lambda **_: done.append("deleted"),
+        exceptions=SimpleNamespace(ResourceNotFoundException=Missing),
+    )
+    made = plant.Plant(None, {"DataBucket": "b"})
+    made.__dict__.update(api=api, s3=None)
+    monkeypatch.setattr(plant, "_POLL_SECONDS", 0)
+    monkeypatch.setattr(plant.client, "import_folder", lambda *_, **__: done.append("made"))
+    plant._make_dataset(made, "bracket", "train", tmp_path, tmp_path)
+    assert done == ["deleted", "made"]
+    assert plant._is_made(made, "bracket", "train")
+
+
+def test_what_a_run_tells_is_of_that_run(monkeypatch, tmp_path):
+    """Not of the deployment, whose projects and belts others have filled."""
+    (tmp_path / "lego" / "new").mkdir(parents=True)
+    details = {"EvaluationDetails": {"NumberOfTrainingImages": 30, "NumberOfTestingImages": 12}}
+    api = SimpleNamespace(stop_model=lambda **_: None)
+    s3 = SimpleNamespace(get_object=lambda **_: {"Body": io.BytesIO(json.dumps(details).encode())})
+    monkeypatch.setattr(demo, "Plant", lambda *_: SimpleNamespace(s3=s3, api=api, bucket="b"))
+    place = {"Bucket": "b", "Key": "k"}
+    monkeypatch.setattr(plant, "start_training", lambda *_: "3")
+    monkeypatch.setattr(plant, "wait_trained", lambda *_: {"EvaluationResult": place, "EvaluationManifest": place})
+    monkeypatch.setattr(plant, "host", lambda *_: None)
+    monkeypatch.setattr(demo, "_new", lambda *_: [])
+    verdicts = [SimpleNamespace(verdict=each) for each in ("accept", "reject", "review", "accept")]
+    trials = {("lego", "run-3"): dict(enumerate(verdicts))}
+    monkeypatch.setattr(plant, "trial", lambda _, *asked: trials[asked])
+    held = {"new-data/lego/run-3/a.jpg": 1, "new-data/lego/run-2/a.jpg": 1, "incoming/lego/a/b/c.jpg": 1}
+    monkeypatch.setattr(plant, "quarantined", lambda _: held)
+
+    _, told = demo.run_on(None, {demo.STACK: {}}, [tmp_path / "lego"], tmp_path / "out", lambda *_: None)
+
+    assert told == {
+        "photographs trained on": 30,
+        "tested on": 12,
+        "judged": 4,
+        "of them rejected": 1,
+        "for a person to look at": 1,
+        "without a verdict": 1,
+    }

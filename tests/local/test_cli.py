@@ -5,6 +5,9 @@ import subprocess
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+import pytest
+import typer
+from botocore.exceptions import ClientError
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -68,3 +71,23 @@ def test_what_env_prints_is_for_a_shell_to_evaluate(monkeypatch, tmp_path):
     told = CliRunner().invoke(cli.app, ["env"]).stdout
     shell = f'set -e\n{told}printf %s "$AWS_DATA_PATH"'
     assert subprocess.run(["sh", "-c", shell], check=False, capture_output=True, text=True).stdout == str(models)
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "not_told"),
+    [
+        (400, "CreateModel was refused (ValidationException): 9 photographs", "sextant up"),
+        (500, "did not answer as it should", "was refused"),
+    ],
+)
+def test_a_request_that_is_refused_is_not_the_emulators_fault(status, told, not_told, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "err", Console(width=200))
+    answer = {
+        "Error": {"Code": "ValidationException", "Message": "9 photographs; a training needs 10."},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    with pytest.raises(typer.Exit), cli._failing():
+        raise ClientError(answer, "CreateModel")
+    printed = capsys.readouterr().out
+    assert told in printed
+    assert not_told not in printed
