@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FORMAT = 2
+FORMAT = 3
 """2: maps of surfaces are no longer averaged over 3 x 3 cells, an older archive would compare what is not alike; and it
 tells from where on a photograph is strange."""
 NEEDED = ("settings.json", "backbone.onnx", "bank.npz", "heads.npz", "calibration.json")
@@ -77,6 +77,8 @@ def files(detector: Detector) -> dict[str, bytes]:
         "suspicious": np.array(model.suspicious, np.float64),
         "strange": np.array(model.strange, np.float64),
     }
+    if model.scaling.contrast is not None:
+        bank["contrast"] = model.scaling.contrast
     heads: dict[str, NDArray[Any]] = {"columns": model.columns, "weights": model.weights}
     if model.patch is not None and model.pooled is not None:
         heads |= {
@@ -177,7 +179,7 @@ def _detector(content: Mapping[str, bytes], described: Mapping[str, Any]) -> Det
         for (name, colour), flat in zip(named, heads.get("labels", ()), strict=True)
     )
     model = Model(
-        scaling=Scaling(bank["mean"], bank["deviation"], bank["projection"]),
+        scaling=Scaling(bank["mean"], bank["deviation"], bank["projection"], bank.get("contrast")),
         bank=bank["bank"],
         distance=(float(bank["distance"][0]), float(bank["distance"][1])),
         sizes=bank["sizes"],
@@ -209,6 +211,7 @@ def _check(detector: Detector) -> None:
     parts = len(model.weights)
     right = (
         model.scaling.mean.shape == model.scaling.deviation.shape == (channels,)
+        and (model.scaling.contrast is None or model.scaling.contrast.shape == (channels,))
         and model.bank.ndim == 2
         and model.bank.shape[1] == short + 2
         and model.columns.shape == (2, parts)

@@ -7,7 +7,7 @@ fold.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,7 +55,8 @@ class Photographs:
 
     `features` (rows, columns, channels) of each, whether it is `anomalous` (n,), its group of copies as in
     `doctor.groups`, its fold (n,), and how much of each patch its mask covers, (labels, rows, columns), by position, of
-    those that have a mask. `labels` are names and colours, `maps` the channels of the network's maps.
+    those that have a mask. `labels` are names and colours, `maps` the channels of the network's maps; `surface` as in
+    `crop.Crop`.
     """
 
     features: Sequence[NDArray[np.float32]]
@@ -65,6 +66,7 @@ class Photographs:
     masks: Mapping[int, NDArray[np.float32]]
     labels: tuple[tuple[str, str], ...]
     maps: tuple[int, ...]
+    surface: bool
 
     def __len__(self) -> int:
         return len(self.features)
@@ -103,8 +105,11 @@ def folds(groups: Sequence[int], anomalous: NDArray[np.bool_], seed: int) -> NDA
     return found
 
 
-def scaling(features: Sequence[NDArray[np.float32]], maps: Sequence[int], rng: np.random.Generator) -> Scaling:
-    """Mean and deviation by channel, and the principal directions that distances are measured on.
+def scaling(
+    features: Sequence[NDArray[np.float32]], maps: Sequence[int], rng: np.random.Generator, *, surface: bool
+) -> Scaling:
+    """Mean and deviation by channel, the principal directions that distances are measured on, and of surfaces the
+    usual contrast.
 
     Every map counts the same however many channels it has: a faint flaw shows in the few of the shallow one. And it
     shows in directions in which normal patches hardly vary (Rippel et al., arXiv 2005.14140, who whiten fully, which
@@ -124,7 +129,10 @@ def scaling(features: Sequence[NDArray[np.float32]], maps: Sequence[int], rng: n
     stretch = variance ** (-_WHITENING / 2)
     stretch *= (_VARIANCE / (stretch**2 * variance).sum()) ** 0.5
     kept = weight[:, None] * vectors[:, ::-1][:, :_DIM] * stretch
-    return Scaling(mean.astype(np.float32), deviation.astype(np.float32), kept.astype(np.float32))
+    made = Scaling(mean.astype(np.float32), deviation.astype(np.float32), kept.astype(np.float32), None)
+    if not surface:
+        return made
+    return replace(made, contrast=np.mean([made.standardised(one).std((0, 1)) for one in features], 0) + 1e-6)
 
 
 def coreset(vectors: NDArray[np.float32], size: int, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -199,7 +207,8 @@ def fit(photographs: Photographs, settings: DetectorSettings, report: Any) -> Fi
     """
     rng = np.random.default_rng(settings.seed)
     normal = photographs.of(~photographs.anomalous)
-    scaled = scaling([photographs.features[each] for each in normal], photographs.maps, rng)
+    seen = [photographs.features[each] for each in normal]
+    scaled = scaling(seen, photographs.maps, rng, surface=photographs.surface)
     distances, bank = _distances(photographs, scaled, settings, rng, report)
     logs = np.log(np.stack([distances[each] for each in normal]))
     usual = (float(logs.mean()), float(logs.std()) + 1e-6)
@@ -354,34 +363,42 @@ def _pooled_head(pools: NDArray[np.float32], anomalous: NDArray[np.bool_]) -> Po
 
 def _patch_head(lesson: _Lesson, chosen: Sequence[int]) -> Linear:
     """Multiple-instance learning: which of an anomalous photograph's suspicious patches are the anomaly is found by
-    fitting, choosing anew those with the largest logits, and fitting again. Where there is a mask it tells.
+    fitting, choosing anew those with the largest logits, and fitting again.
+
+    A mask tells where to begin and no more, and there the suspicious patches count, for masks are drawn generously, or
+    a flaw shows beside them: on magnetic tiles (Huang et al. 2018, five kinds of defects, 40 anomalies) heads held to
+    any patches under a mask had an AUROC of 0.86, and these 0.95.
     """
-    photographs, distances, draws = lesson.photographs, lesson.distances, lesson.draws
-    ranks = {at: distances[at].ravel() for at in chosen}
-    head = Linear(np.zeros(0, np.float32), 0.0)
-    for _ in range(_ROUNDS + 1):
-        rows: list[NDArray[np.float32]] = []
-        labels: list[NDArray[np.bool_]] = []
-        for at in chosen:
-            x = lesson.seen(at)
-            logits = ranks[at] if not head.weights.size else head(x)
-            order = np.argsort(-logits, kind="stable")
-            if not photographs.anomalous[at]:
-                taken = np.concatenate([order[:TOP], draws[at][:TOP]])
-            elif at in photographs.masks and (photographs.masks[at].max() > 0):
-                taken = _under(photographs.masks[at].max(0), draws[at])
-            else:
-                taken = order[: TOP if not head.weights.size else TOP // 2]
-            rows.append(x[taken])
-            labels.append(np.full(len(taken), photographs.anomalous[at]))
-        head = logistic(np.concatenate(rows), np.concatenate(labels), _PATCH_STRENGTH)
+    head = _patches_told_apart(lesson, chosen, None)
+    for _ in range(_ROUNDS):
+        head = _patches_told_apart(lesson, chosen, head)
     return head
 
 
-def _under(cover: NDArray[np.float32], draw: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Patches that a mask covers by half, some of them if they are many; the most covered one if none is."""
+def _patches_told_apart(lesson: _Lesson, chosen: Sequence[int], last: Linear | None) -> Linear:
+    photographs, draws = lesson.photographs, lesson.draws
+    rows: list[NDArray[np.float32]] = []
+    labels: list[NDArray[np.bool_]] = []
+    for at in chosen:
+        x = lesson.seen(at)
+        order = np.argsort(-(last(x) if last else lesson.distances[at].ravel()), kind="stable")
+        if not photographs.anomalous[at]:
+            taken = np.concatenate([order[:TOP], draws[at][:TOP]])
+        elif last:
+            taken = order[: TOP // 2]
+        elif at in photographs.masks and photographs.masks[at].max() > 0:
+            taken = _under(photographs.masks[at].max(0), order)[:TOP]
+        else:
+            taken = order[:TOP]
+        rows.append(x[taken])
+        labels.append(np.full(len(taken), photographs.anomalous[at]))
+    return logistic(np.concatenate(rows), np.concatenate(labels), _PATCH_STRENGTH)
+
+
+def _under(cover: NDArray[np.float32], order: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Patches that a mask covers by half, the first of them if they are many; the most covered one if none is."""
     flat = cover.ravel()
-    found = draw[flat[draw] >= _COVERED][:_LABEL_PATCHES]
+    found = order[flat[order] >= _COVERED][:_LABEL_PATCHES]
     return found if len(found) else np.array([int(flat.argmax())])
 
 

@@ -25,6 +25,7 @@ POSITION = 4.0
 """Weight of a patch's place beside its features, whose variances sum up to 3. A shift by a tenth of the picture adds
 0.16 to the squared distance, about a tenth of what it usually is to the nearest normal patch."""
 _BLOCK = 256
+_CONTRAST = np.float32(2)  # times or parts of the usual one are made equal; a lens cap is not blown up to a surface
 _POOLED = 16  # of the largest values of each channel that are averaged
 
 
@@ -32,11 +33,16 @@ _POOLED = 16  # of the largest values of each channel that are averaged
 class Scaling:
     """How features are standardised: (value - mean) / deviation by channel; `projection` (channels, d) makes the short
     vectors that distances are measured on. From normal photographs only.
+
+    `contrast` (channels,), of surfaces: the usual deviation of standardised features within a photograph. Lamp, focus
+    and grain change how much a surface's features vary from photograph to photograph, so distances are measured as if
+    each varied as usual. What the whole photograph's mean tells stays, and the heads see features as they are.
     """
 
     mean: NDArray[np.float32]
     deviation: NDArray[np.float32]
     projection: NDArray[np.float32]
+    contrast: NDArray[np.float32] | None
 
     def standardised(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         return (features - self.mean) / self.deviation
@@ -46,6 +52,11 @@ class Scaling:
         channels).
         """
         rows, columns, channels = standard.shape
+        if self.contrast is not None:
+            flat = standard.reshape(-1, channels)
+            middle, own = flat.mean(0), flat.std(0)
+            least, most = self.contrast / _CONTRAST, self.contrast * _CONTRAST
+            standard = middle + (standard - middle) * (self.contrast / np.clip(own, least, most))
         y, x = np.mgrid[0:rows, 0:columns].astype(np.float32) * np.float32(POSITION / max(rows, columns))
         short = standard.reshape(-1, channels) @ self.projection
         return np.concatenate([short, y.reshape(-1, 1), x.reshape(-1, 1)], 1)

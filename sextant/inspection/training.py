@@ -249,7 +249,14 @@ def _detector(whole: _Set, graph: bytes, arithmetic: str, tell: Any) -> tuple[Fi
     rows, columns = features[0].shape[:2]
     masks = {at: _on_grid(mask, rows, columns) for at, mask in whole.masks.items()}
     photographs = fitting.Photographs(
-        features, whole.anomalous, whole.groups, folds, masks, whole.labels, patches.channels(network)
+        features=features,
+        anomalous=whole.anomalous,
+        groups=whole.groups,
+        folds=folds,
+        masks=masks,
+        labels=whole.labels,
+        maps=patches.channels(network),
+        surface=whole.crop.surface,
     )
     fitted = fitting.fit(photographs, whole.settings, tell)
     facts = Facts(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sextant.inspection import calibration, fitting
+from sextant.inspection.loop.statistics import auroc
 from sextant.inspection.model import Linear
 from sextant.inspection.settings import DetectorSettings
 
@@ -122,6 +123,7 @@ def test_an_anomaly_changes_nothing_in_what_is_said_of_others_of_its_fold():
         masks={at: (rng.random((1, 6, 6)) < 0.5).astype(np.float32) for at in range(12, 21)},
         labels=(("crack", "#111111"),),
         maps=(16,),
+        surface=False,
     )
     changed = replace(photographs, features=[*photographs.features[:20], photographs.features[20][::-1] + 3])
     settings = DetectorSettings(bank_patches=100)
@@ -134,6 +136,29 @@ def test_an_anomaly_changes_nothing_in_what_is_said_of_others_of_its_fold():
     painted = [np.stack([each - each.mean() for each in fitted.heats]) for fitted in (one, other)]
     assert painted[0][held] == pytest.approx(painted[1][held], abs=1e-5)
     assert np.abs(painted[0][rest] - painted[1][rest]).max(axis=(1, 2, 3)).min() > 1e-3
+
+
+def test_a_generous_mask_does_not_hide_what_the_photograph_shows():
+    """Anomalous photographs are painted all over, and nine of their 400 patches show the flaw."""
+    rng = np.random.default_rng(0)
+    anomalous = np.arange(48) >= 24
+    features = rng.normal(size=(48, 20, 20, 16)).astype(np.float32)
+    for at in np.nonzero(anomalous)[0]:
+        row, column = rng.integers(2, 12, 2)
+        features[at, row : row + 3, column : column + 3] += 1
+    photographs = fitting.Photographs(
+        features=list(features),
+        anomalous=anomalous,
+        groups=range(48),
+        folds=np.arange(48) % 4,
+        masks={int(at): np.ones((1, 20, 20), np.float32) for at in np.nonzero(anomalous)[0]},
+        labels=(("flaw", "#111111"),),
+        maps=(16,),
+        surface=False,
+    )
+    found = fitting.fit(photographs, DetectorSettings(bank_patches=400), lambda _what, _done, _all: None)
+    of_patches = found.parts[:, 1]
+    assert auroc(of_patches[~anomalous], of_patches[anomalous]) >= 0.95
 
 
 def test_logistic_has_no_slope_at_its_end():
@@ -187,7 +212,19 @@ def test_scaling_goes_halfway_to_whitening():
     rng = np.random.default_rng(8)
     loud, quiet = rng.normal(size=(2, 100, 100))
     features = np.stack([loud + 0.1 * quiet, loud - 0.1 * quiet], -1).astype(np.float32)
-    scaled = fitting.scaling([features], (2,), rng)
+    scaled = fitting.scaling([features], (2,), rng, surface=False)
     variance = (scaled.standardised(features).reshape(-1, 2) @ scaled.projection).var(0)
     assert variance.sum() == pytest.approx(3, rel=0.02)
     assert variance[1] / variance[0] == pytest.approx(0.1, rel=0.05)
+
+
+def test_contrast_of_a_surface_is_made_equal_and_its_mean_is_kept():
+    rng = np.random.default_rng(5)
+    usual = [rng.normal(size=(20, 20, 3)).astype(np.float32) for _ in range(8)]
+    scaled = fitting.scaling(usual, (3,), rng, surface=True)
+    short = [
+        scaled.placed(scaled.standardised(each))[:, :3] for each in (usual[0], usual[0] * 1.5 + 4, usual[0] * 0 + 4)
+    ]
+    assert short[1].std(0) == pytest.approx(short[0].std(0), rel=0.01)
+    assert np.linalg.norm(short[1].mean(0) - short[0].mean(0)) > 3
+    assert short[2].std(0) == pytest.approx(0, abs=1e-4), "a surface without any grain is not given one"

@@ -266,7 +266,7 @@ def test_foreign_and_damaged_archives_are_refused(folder, tmp_path):
 
     for name, change, reason in (
         ("newer", of_format(99), "has format 99"),
-        ("older", of_format(1), "has format 1, and this version of the product reads 2: train again"),
+        ("older", of_format(2), "has format 2, and this version of the product reads 3: train again"),
         ("bank", lambda copy: (copy / "bank.npz").write_bytes(b"PK"), "damaged"),
         ("json", lambda copy: (copy / "calibration.json").write_text("{"), "damaged"),
         ("lost", lambda copy: (copy / "heads.npz").unlink(), "has no heads.npz"),
