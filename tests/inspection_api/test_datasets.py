@@ -80,6 +80,12 @@ def test_a_manifest_is_used_whole_or_not_at_all(api, body, told):
     assert (status, counts) == ("CREATE_FAILED", (0, 0, 0, 0))
     assert told.replace(".", "") in message.replace("(", "").replace(")", "").replace(".", "")
     assert entries(api) == []
+    # Waiting helps nobody: the reason again, and what there is to do.
+    for call in (api.train, lambda: api.client.update_dataset_entries(**TRAIN, Changes="{}")):
+        answer = refused(
+            "ConflictException", call, rf"The manifest cannot be used: .*{told}.*\. Delete it .DeleteDataset"
+        )
+        assert "Wait" not in answer["Error"]["Message"]
     api.client.delete_dataset(**TRAIN)
     assert api.work() == ["DELETE_COMPLETE"]
     refused("ResourceNotFoundException", lambda: api.client.describe_dataset(**TRAIN))
@@ -117,6 +123,32 @@ def test_a_fault_of_s3_is_no_photograph_that_is_not_there(api, monkeypatch, stat
     monkeypatch.setattr(api.services.s3, "head_object", refuse)
     api.project("lego", normal=3)
     assert state(api)[::2] == ("UPDATE_COMPLETE", "The dataset was updated.")
+
+
+@pytest.mark.parametrize(
+    ("again", "told", "not_told"),
+    [
+        ("normal", "1 line names a photograph that an earlier line of the change names", "label"),
+        (
+            "anomaly",
+            "1 photograph has lines with different labels, such as s3://customer/normal/0.jpg, which is",
+            "But",
+        ),
+    ],
+)
+def test_a_photograph_that_a_manifest_names_twice_is_told(api, again, told, not_told):
+    """People label one photograph both ways: which of them a model learns is not left to the order of lines unsaid."""
+    for number in range(3):
+        api.s3.put_object(Bucket="customer", Key=f"normal/{number}.jpg", Body=b"x")
+    text = api.lines(normal=3) + api.lines(normal=1).replace('"normal"', f'"{again}"')
+    api.s3.put_object(Bucket="customer", Key="m.manifest", Body=text.encode())
+    api.client.create_project(ProjectName="lego")
+    source = {"GroundTruthManifest": {"S3Object": {"Bucket": "customer", "Key": "m.manifest"}}}
+    api.client.create_dataset(**TRAIN, DatasetSource=source)
+    assert api.work() == ["CREATE_COMPLETE"]
+    message = state(api)[2]
+    assert told in message
+    assert not_told not in message
 
 
 def test_lines_replace_those_of_the_same_photograph(api):

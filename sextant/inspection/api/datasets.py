@@ -19,6 +19,7 @@ from sextant.inspection.api.store import Change, Put, Remove
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from sextant.inspection.api.errors import ApiError
     from sextant.inspection.api.services import Document, Services
     from sextant.inspection.api.store import Item, Key
     from sextant.inspection.manifest import Entry
@@ -130,6 +131,19 @@ def the_dataset(services: Services, project: str, kind: str) -> Item:
     return services.table.get(key) or item
 
 
+def unready(project: str, kind: str, item: Item) -> ApiError:
+    """The refusal of what a dataset's state does not allow: its reason, and what helps, which of a failed one is no
+    waiting.
+    """
+    remedy = (
+        "Delete it (DeleteDataset), then create it again (CreateDataset) with the reason mended."
+        if item["status"].endswith("_FAILED")
+        else "Wait for it, then try again."
+    )
+    message = f"The {kind} dataset of project {project} is {item['status']}: {item['message'].rstrip('.')}. {remedy}"
+    return conflict("DATASET", f"{project}/{kind}", message)
+
+
 def lines(services: Services, project: str, kind: str) -> Iterator[tuple[str, str]]:
     """The labelled entries of a dataset: label and JSON line."""
     for _, item in services.table.below(f"PROJECT#{project}", f"ENTRY#{kind}#"):
@@ -173,14 +187,39 @@ def ingest(services: Services, project: str, kind: str, ticket: str) -> str:
         _undo(services, project, kind, item["undo"])
     else:
         try:
-            found = {entry.source: entry for entry in _read(services, item["source"])}
+            found, repeated = _merged(_read(services, item["source"]))
             state, told = _write(services, project, kind, item, found)
+            told["message"] += repeated
         except manifest.ManifestError as error:
             _undo(services, project, kind, ticket)  # an attempt before this one may have written some
             told = {"message": f"The manifest cannot be used: {error}"}
     done = {"status": state, "updated": services.today, "ticket": "", **told}
     services.table.commit(Change(key, done, {"ticket": [ticket]}))
     return state
+
+
+def _merged(given: Iterable[Entry]) -> tuple[dict[str, Entry], str]:
+    """The entries of a change by photograph, the later line of each; and in words what earlier ones that drops."""
+    found: dict[str, Entry] = {}
+    repeats, contradicted = 0, set()
+    for entry in given:
+        before = found.get(entry.source)
+        repeats += before is not None
+        if before is not None and before.label != entry.label:
+            contradicted.add(entry.source)
+        found[entry.source] = entry
+    if not repeats:
+        return found, ""
+    lines = "1 line names a photograph" if repeats == 1 else f"{repeats:,} lines name photographs"
+    told = f" {lines} that an earlier line of the change names; the last line of each counts."
+    if contradicted:
+        photographs = "1 photograph has" if len(contradicted) == 1 else f"{len(contradicted):,} photographs have"
+        first = min(contradicted)
+        told += (
+            f" {photographs} lines with different labels, such as {first}, which is now "
+            f"{found[first].label or 'unlabelled'}: look at it, and mend its label where it is wrong."
+        )
+    return found, told
 
 
 def _write(services: Services, project: str, kind: str, item: Item, found: Mapping[str, Entry]) -> tuple[str, Document]:
@@ -343,10 +382,7 @@ def _begin(
     where = {"ticket": [item["ticket"]], "status": list(before)}
     if services.table.commit(Change(dataset_key(name, kind), changes, where)):
         now = the_dataset(services, name, kind)
-        message = (
-            f"The {kind} dataset of project {name} is {now['status']}: {now['message']} Wait for it, then try again."
-        )
-        raise conflict("DATASET", f"{name}/{kind}", message)
+        raise unready(name, kind, now)
     _hand_over(services, name, kind, {**item, **changes}, _FAILED[status])
 
 

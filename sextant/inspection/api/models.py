@@ -227,8 +227,7 @@ def _manifests(services: Services, project: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for kind, dataset in kinds.items():
         if dataset["status"] not in datasets.COMPLETE:
-            message = f"The {kind} dataset of project {project} is {dataset['status']}. Wait for it, or make it anew."
-            raise conflict("DATASET", f"{project}/{kind}", message)
+            raise datasets.unready(project, kind, dataset)
         lines = list(datasets.lines(services, project, kind))
         normals = sum(label == "normal" for label, _ in lines)
         if kind == "train" and normals < limits.NORMALS_TO_TRAIN:
