@@ -8,6 +8,8 @@ from sextant.inspection.edge.settings import Settings
 from sextant.inspection.edge.simulation import Product
 
 BEAM, PUSHER = 17, 27
+SIMULATED = "simulated/store.sqlite"
+"""The store of a simulation, from the folder of the real one."""
 
 
 def settings(folder: Path, *, belt=None, camera=None, **more):

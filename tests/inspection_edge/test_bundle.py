@@ -2,7 +2,10 @@
 
 import io
 import json
+import logging
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,6 +18,8 @@ import pytest
 from sextant.inspection import archive, detector, photograph, saving, training
 from sextant.inspection.edge import __main__ as command
 from sextant.inspection.edge.bundle import bundle, modules
+from sextant.inspection.edge.records import Record, Store
+from sextant.inspection.edge.simulation import Product, Sorted
 from sextant.inspection.settings import DetectorSettings
 from tests.inspection import made
 
@@ -90,23 +95,95 @@ def test_the_command_simulates_and_tells_what_was_sorted(tmp_path, model, capsys
     told = json.loads(capsys.readouterr().out)
     assert (told["sorted"], told["as_said"], told["defective"], told["defective_passed"]) == (4, 4, 2, 0)
     assert [each["pushed"] for each in told["items"]] == [True, False, True, False]
+    assert command.main(["status", "--config", config]) == 2  # simulated items are not the line's
+    (tmp_path / "simulated" / "store.sqlite").rename(tmp_path / "store.sqlite")
     assert command.main(["status", "--config", config, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["totals"]["items"] == 4
     assert command.main(["status", "--config", config]) == 0
-    assert "items 4, passed 2, pushed 2" in capsys.readouterr().out
+    assert "items 4, passed 2, pushed 2, verdict accept 2, verdict reject 2. Waiting" in capsys.readouterr().out
+    (tmp_path / "store.sqlite").rename(tmp_path / "simulated" / "store.sqlite")
     assert command.main(simulated) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[-1].startswith("4 items, 4 sorted as their verdict says. Of 2 defective ones 0 passed; 0 normal ones")
     assert out[0].split()[:4] == ["5", "anomaly/b.jpg", "defective", "reject"]
 
 
+def sorted_as(verdict, state, reason, *, pushed=None):
+    record = Record("a", 1, "", state=state, verdict=verdict, reason=reason, late_ms=1.0)
+    return Sorted(Product("a", b"", False), record, state == "pushed" if pushed is None else pushed)
+
+
+def test_what_was_pushed_although_accepted_is_not_sorted_as_its_verdict_says():
+    done = [
+        *[sorted_as("accept", "passed", "normal")] * 6,
+        *[sorted_as("accept", "pushed", "normal; pushed: its record was not on the disk in time")] * 17,
+        *[sorted_as("accept", "pushed", "normal; pushed along with its neighbour")] * 3,
+        sorted_as("inspect", "pushed", "no answer in time"),
+        sorted_as("reject", "missed", "anomalous; not pushed: the sorter was 0.40 s late"),
+        sorted_as("accept", "missed", "normal; not pushed: the sorter was 0.40 s late"),
+        sorted_as("reject", "pushed", "anomalous", pushed=False),
+    ]
+    told = command.summary(done)
+    assert (told["sorted"], told["as_said"], told["accepted_pushed"]) == (30, 7, 20)
+    assert (
+        "30 items, 7 sorted as their verdict says. 20 were pushed although accepted (its record was not on the disk in "
+        "time: 17; along with its neighbour: 3). Of 0 defective ones 0 passed"
+    ) in command._summed(told)
+    assert "although" not in command._summed(command.summary(done[:6]))
+
+
+def test_who_reads_no_further_ends_the_command_in_peace(tmp_path):
+    store = Store(tmp_path / "store.sqlite", keep=100)
+    store.write(Record("a", 1, "2026-11-22T04:00:00+00:00")).result()
+    store.close()
+    reads, writes = os.pipe()
+    os.close(reads)
+    status = [sys.executable, "-m", "sextant.inspection.edge", "status", "--config", write(tmp_path)]
+    done = subprocess.run(status, stdout=writes, stderr=subprocess.PIPE, check=False, timeout=60)
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_items_without_an_end_are_told_beside_the_counts(tmp_path, capsys):
+    store = Store(tmp_path / "store.sqlite", keep=100)
+    store.write(Record("a", 1, "2026-11-22T04:00:00+00:00"))
+    store.write(Record("b", 2, "2026-11-22T04:00:01+00:00", state="passed", verdict="accept"))
+    store.close()
+    assert command.main(["status", "--config", write(tmp_path)]) == 0
+    assert "items 1, passed 1, verdict accept 1. Not ended, on the belt or for lack of room: 1. " in (
+        capsys.readouterr().out
+    )
+    assert not logging.getLogger("botocore.credentials").isEnabledFor(logging.INFO)
+
+
+def test_the_unit_is_one_whatever_the_folders_names_are(tmp_path, capsys, monkeypatch):
+    folder, environment = tmp_path / 'my folder "new" \\ 100% $HOME', tmp_path / "my 100% $HOME"
+    folder.mkdir()
+    environment.mkdir()
+    python = environment / "python"
+    python.symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(python))
+    assert command.main(["install-service", "--config", write(folder)]) == 0
+    unit = capsys.readouterr().out
+    escaped = 'my folder \\"new\\" \\\\ 100%% $HOME'
+    assert f'ExecStart=":{tmp_path}/my 100%% $HOME/python" -m sextant.inspection.edge run --config ' in unit
+    assert f'--config "{tmp_path}/{escaped}/sextant-edge.toml"\n' in unit
+    assert f'ReadWritePaths="{tmp_path}/{escaped}"\n' in unit
+    if analyze := shutil.which("systemd-analyze"):
+        (tmp_path / "sextant-edge.service").write_text(unit)
+        found = subprocess.run(
+            [analyze, "verify", str(tmp_path / "sextant-edge.service")], capture_output=True, check=False, timeout=60
+        )
+        assert (found.returncode, b"sextant-edge.service" in found.stderr) == (0, False), found.stderr
+
+
 def test_the_unit_starts_this_environment_and_is_killed_when_it_falls_silent(tmp_path, capsys):
     config = write(tmp_path)
     assert command.main(["install-service", "--config", config]) == 0
     unit = capsys.readouterr().out
-    assert f"ExecStart={sys.executable} -m sextant.inspection.edge run --config {config}\n" in unit
+    assert f'ExecStart=":{sys.executable}" -m sextant.inspection.edge run --config "{config}"\n' in unit
     assert "WatchdogSec=10\n" in unit
-    assert f"ReadWritePaths={tmp_path}\n" in unit
+    assert f'ReadWritePaths="{tmp_path}"\n' in unit
 
 
 @pytest.mark.parametrize(
@@ -142,11 +219,13 @@ def test_the_package_installs_where_nothing_else_is_and_sorts(tmp_path):
         content.extractall(tmp_path / "package")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     venv.create(tmp_path / "bare", with_pip=True)
-    install = ["sh", str(tmp_path / "package" / "install.sh"), str(tmp_path / "device")]
+    device = tmp_path / "my device"
+    install = ["sh", str(tmp_path / "package" / "install.sh"), str(device)]
     bare = environment | {"PYTHON": str(tmp_path / "bare" / "bin" / "python")}
-    subprocess.run(install, env=bare, check=True, timeout=900)
-    program = tmp_path / "device" / "venv" / "bin" / "sextant-edge"
-    config = tmp_path / "device" / "sextant-edge.toml"
+    installed = subprocess.run(install, env=bare, check=True, timeout=900, capture_output=True, text=True)
+    assert "ERROR" not in installed.stderr
+    program, config = device / "venv" / "bin" / "sextant-edge", device / "sextant-edge.toml"
+    assert shlex.split(installed.stdout.splitlines()[-1]) == [str(program), "run", "--config", str(config)]
     text = config.read_text().replace("# health_port = 8765 ", "health_port = 0 ")
     config.write_text(text.replace("# within_s = 0.15 ", "within_s = 1.0 "))  # this machine may be busy
     simulated = [
@@ -170,6 +249,6 @@ def test_the_package_installs_where_nothing_else_is_and_sorts(tmp_path):
         expected = detector.detect(here, photograph.read((tmp_path / "photos" / each["product"]).read_bytes()))
         assert each["verdict"] == expected.verdict
         assert each["confidence"] == pytest.approx(expected.confidence, abs=1e-4)
-    where = [str(tmp_path / "device" / "venv" / "bin" / "python"), "-c", "import sextant; print(sextant.__file__)"]
+    where = [str(device / "venv" / "bin" / "python"), "-c", "import sextant; print(sextant.__file__)"]
     found = subprocess.run(where, env=environment, cwd=tmp_path, capture_output=True, check=True).stdout.decode()
-    assert found.startswith(str(tmp_path / "device"))
+    assert found.startswith(str(device))

@@ -200,9 +200,12 @@ def test_a_missed_item_is_a_fault_for_ten_minutes_and_says_when_it_was(tmp_path,
         found.sorter.missed, found.sorter.missed_at = 2, time.monotonic() - 590
         at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=590)
         (told,) = found.told()["faults"]
-        assert told.startswith("2 of the items since the start were to be pushed and were not, the latest at ")
+        assert told.startswith("2 items since the start were to be pushed and were not, the latest at ")
+        assert told.endswith(" UTC: look for them.")
         named = dt.datetime.combine(at, dt.time.fromisoformat(told.split(" at ")[1][:8]), dt.UTC)
         assert abs((named - at).total_seconds()) % 86_400 < 5
+        found.sorter.missed = 1
+        assert found.told()["faults"][0].startswith("1 item since the start was to be pushed and was not, at ")
         found.sorter.missed_at -= 20
         assert found.told()["faults"] == []
 

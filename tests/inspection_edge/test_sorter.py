@@ -8,14 +8,16 @@ from contextlib import closing
 
 import pytest
 
+from sextant.inspection import photograph
 from sextant.inspection.edge import records
 from sextant.inspection.edge.devices import CameraError, Debounce
 from sextant.inspection.edge.judging import Answer
 from sextant.inspection.edge.records import Record, Store
 from sextant.inspection.edge.running import running
-from sextant.inspection.edge.simulation import simulate
+from sextant.inspection.edge.settings import forwards
+from sextant.inspection.edge.simulation import Product, apart, simulate
 from sextant.inspection.edge.sorter import Item, Sorter
-from tests.inspection_edge.stand import BEAM, PUSHER, judge, products, settings, sorted_by, wait_for, written
+from tests.inspection_edge.stand import BEAM, PUSHER, SIMULATED, judge, products, settings, sorted_by, wait_for, written
 
 
 def outcomes(done):
@@ -53,7 +55,7 @@ def test_each_item_goes_where_its_own_verdict_says_while_others_are_on_the_belt(
     assert on_belt == [each.photograph for each in products(*verdicts)]
     assert [each.record.number for each in done] == list(range(1, 9))
     assert len({each.record.item for each in done}) == 8
-    with closing(records.reader(tmp_path / "store.sqlite")) as connection:
+    with closing(records.reader(tmp_path / SIMULATED)) as connection:
         assert records.latest(connection, 10) == [each.record for each in reversed(done)]
         kept = [records.photograph(connection, each.record.item) for each in done]
         assert records.totals(connection) == {
@@ -77,6 +79,59 @@ def test_without_an_answer_an_item_is_pushed(tmp_path, model):
     done = simulate(settings(tmp_path), products("accept", "accept", "accept"), rate=3)
     assert [each.pushed for each in done] == [False, True, False]
     assert (done[1].record.verdict, done[1].record.reason) == ("inspect", "the model does not answer: no memory")
+
+
+@pytest.mark.parametrize("cloud", [None, {"bucket": "lines"}, {"bucket": "lines", "endpoint": "https://api"}])
+def test_a_simulation_touches_neither_the_lines_store_nor_its_bucket(tmp_path, cloud):
+    asked = settings(tmp_path, cloud=cloud)
+    found = apart(asked)
+    assert (asked.store, found.store) == (tmp_path / "store.sqlite", tmp_path / SIMULATED)
+    assert not forwards(found.cloud, "reject", 0.0)
+    assert (found.cloud is not None) == bool(cloud and "endpoint" in cloud)  # who is asked is simulated, too
+
+
+def test_a_simulation_is_not_counted_with_the_lines_items(tmp_path, model):
+    model()
+    asked = settings(tmp_path, cloud={"bucket": "lines"})
+    (done,) = simulate(asked, products("reject"), rate=1)
+    assert not asked.store.exists()
+    assert done.record.forward == 0
+
+
+def test_bytes_that_are_no_photograph_are_the_cameras_fault_and_one_line(tmp_path, model, caplog):
+    def read(body):
+        return photograph.read(body)
+
+    model(read)
+    done = simulate(settings(tmp_path), [Product("a", b"no JPEG", None)], rate=1)
+    told = "the camera gave no photograph: not_an_image: 7 bytes that are neither JPEG nor PNG"
+    assert outcomes(done) == [("a", "inspect", "pushed", True)]
+    assert done[0].record.reason.startswith(told)
+    (line,) = [each for each in caplog.records if each.levelname != "INFO"]
+    assert told in line.getMessage()
+    assert line.exc_info in {None, False}
+
+
+def test_a_refusal_by_the_cloud_does_not_hide_that_the_photograph_is_none(sorter, tmp_path):
+    read = threading.Event()
+
+    def local(body):
+        try:
+            return photograph.read(body)
+        finally:
+            read.set()
+
+    def refuses(_body):
+        read.wait(60)
+        time.sleep(0.1)
+        raise RuntimeError("ValidationException")
+
+    made = sorter(camera=lambda: b"no JPEG", local=local, cloud=refuses)
+    made.seen(time.monotonic())
+    sorted_by(made)
+    with closing(records.reader(tmp_path / "store.sqlite")) as connection:
+        (found,) = records.latest(connection, 5)
+    assert found.reason.startswith("the camera gave no photograph: not_an_image")
 
 
 def test_an_answer_that_comes_too_late_is_none(tmp_path, model):

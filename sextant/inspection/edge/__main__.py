@@ -9,11 +9,13 @@ import argparse
 import getpass
 import json
 import logging
+import os
 import statistics
 import sys
+from collections import Counter
 from itertools import cycle, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sextant.inspection.archive import ArchiveError
 from sextant.inspection.edge import settings as configuration
@@ -55,10 +57,17 @@ WantedBy=multi-user.target
 """
 
 
+_SIMULATED = (
+    "Sort photographs on a simulated belt, in real time. Its items are kept in a folder `simulated` beside the real "
+    "store and counted there only; their photographs are sent to no bucket."
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     given = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # where it found its keys is no news of the belt
     try:
         found = configuration.load(given.config)
         code: int = given.command(found, given)
@@ -82,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     command("run", _run, "Sort until told to stop.")
-    simulated = command("simulate", _simulate, "Sort photographs on a simulated belt, in real time.")
+    simulated = command("simulate", _simulate, _SIMULATED)
     simulated.add_argument(
         "--photographs", type=Path, required=True, help="folder; normal/ and anomaly/ tell the truth"
     )
@@ -123,16 +132,25 @@ def _simulate(found: Settings, given: argparse.Namespace) -> int:
     return 0 if told["as_said"] == len(belt) else 1
 
 
-def summary(done: Sequence[Sorted]) -> dict[str, float | int]:
-    """Counts of a simulation: `as_said` were pushed or passed as their verdict says; lateness in ms."""
+def summary(done: Sequence[Sorted]) -> dict[str, Any]:
+    """Counts of a simulation; lateness in ms.
+
+    `as_said` passed with the verdict `accept`, or were pushed with another. `accepted_pushed` were pushed although
+    they were accepted, and `accepted_pushed_why` counts the reasons.
+    """
     late = [each.record.late_ms for each in done if each.record.late_ms is not None]
     known = [each for each in done if each.product.defective is not None]
+    along = [each for each in done if each.pushed and each.record.verdict == "accept"]
+    why = Counter(each.record.reason.rpartition("; pushed")[2].lstrip(": ") for each in along)
     return {
         "sorted": len(done),
         "as_said": sum(
-            each.pushed == (each.record.state == "pushed") and (each.pushed or each.record.verdict == "accept")
+            (each.pushed, each.record.state)
+            == ((False, "passed") if each.record.verdict == "accept" else (True, "pushed"))
             for each in done
         ),
+        "accepted_pushed": len(along),
+        "accepted_pushed_why": dict(why),
         "defective": sum(bool(each.product.defective) for each in known),
         "defective_passed": sum(bool(each.product.defective) and not each.pushed for each in known),
         "normal_pushed": sum(not each.product.defective and each.pushed for each in known),
@@ -141,10 +159,13 @@ def summary(done: Sequence[Sorted]) -> dict[str, float | int]:
     }
 
 
-def _summed(told: dict[str, float | int]) -> str:
+def _summed(told: dict[str, Any]) -> str:
+    why = "; ".join(f"{reason}: {count}" for reason, count in told["accepted_pushed_why"].items())
+    along = f" {told['accepted_pushed']} were pushed although accepted ({why})." if why else ""
     return (
-        f"{told['sorted']} items, {told['as_said']} sorted as their verdict says. Of {told['defective']} defective "
-        f"ones {told['defective_passed']} passed; {told['normal_pushed']} normal ones were pushed. "
+        f"{told['sorted']} items, {told['as_said']} sorted as their verdict says.{along} "
+        f"Of {told['defective']} defective ones {told['defective_passed']} passed; "
+        f"{told['normal_pushed']} normal ones were pushed. "
         f"The pusher was late by {told['late_ms_median']} ms in the middle, {told['late_ms_most']} ms at most."
     )
 
@@ -183,6 +204,8 @@ def _status(found: Settings, given: argparse.Namespace) -> int:
         return 0
     counts = ", ".join(f"{name} {count}" for name, count in sorted(told["totals"].items())) or "no item yet"
     circuits = ", ".join(f"{name} {state.lower()}" for name, state in told["circuits"].items()) or "closed"
+    if told["unfinished"]:
+        counts += f". Not ended, on the belt or for lack of room: {told['unfinished']}"
     _say(f"{found.project}, {found.line}: {counts}. Waiting to be sent: {told['queue']}. Circuits: {circuits}.")
     for each in told["latest"]:
         _say(f"{each['number']:>6}  {each['at'][:19]}  {each['verdict']!s:<8} {each['state']:<12} {each['reason']}")
@@ -192,13 +215,25 @@ def _status(found: Settings, given: argparse.Namespace) -> int:
 def _service(found: Settings, given: argparse.Namespace) -> int:
     config = given.config.resolve()
     folder = found.store.resolve().parent
-    _say(UNIT.format(python=sys.executable, config=config, user=getpass.getuser(), folder=folder).rstrip())
+    # The colon: what looks like a variable in a path is none.
+    python, quoted = _quoted(f":{sys.executable}"), _quoted(str(config))
+    _say(UNIT.format(python=python, config=quoted, user=getpass.getuser(), folder=_quoted(str(folder))).rstrip())
     return 0
 
 
+def _quoted(path: str) -> str:
+    """A path as units take it (systemd.syntax(7), systemd.unit(5)): with spaces, quotes or percent signs, too."""
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{escaped}"'
+
+
 def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads, such as `head`, has seen enough
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _positive(text: str) -> int:

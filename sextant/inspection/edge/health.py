@@ -72,6 +72,7 @@ def stored(settings: Settings, path: Path) -> dict[str, Any]:
         }
         told = {
             "totals": records.totals(connection),
+            "unfinished": records.unfinished(connection),
             "queue": records.queued(connection),
             "circuits": circuits,
         }
@@ -97,13 +98,19 @@ def health(settings: Settings, store: Store, sorter: Sorter, beam: Beam, forward
     ended = [each for each in told["latest"] if each["state"] in records.ENDS][:_UNJUDGED]
     if len(ended) == _UNJUDGED and all(each["verdict"] == "inspect" for each in ended):
         faults.append(f"The last {_UNJUDGED} items were not judged, and pushed: {ended[0]['reason']}.")
+    unrecorded = store.unrecorded
     if store.fault:
-        faults.append(f"Records cannot be written ({store.fault}): every item is pushed off. Make room on the card.")
+        held = f" Items to be recorded then: {unrecorded}." if unrecorded else ""
+        faults.append(
+            f"Records cannot be written ({store.fault}): every item is pushed off. Make room on the card.{held}"
+        )
     if sorter.missed_at is not None and (ago := time.monotonic() - sorter.missed_at) < _MISSED_S:
         at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=ago)
         faults.append(
-            f"{sorter.missed} of the items since the start were to be pushed and were not, the latest at "
-            f"{at:%H:%M:%S} UTC: look for it."
+            f"1 item since the start was to be pushed and was not, at {at:%H:%M:%S} UTC: look for it."
+            if sorter.missed == 1
+            else f"{sorter.missed} items since the start were to be pushed and were not, the latest at "
+            f"{at:%H:%M:%S} UTC: look for them."
         )
     if not sorter.alive or (forwarder is not None and not forwarder.alive):
         faults.append("A part of the sorter has ended: see its log. Start it again.")
@@ -118,6 +125,7 @@ def health(settings: Settings, store: Store, sorter: Sorter, beam: Beam, forward
         "state": "fault" if faults else state,
         "faults": faults,
         "on_belt": sorter.on_belt,
+        "unrecorded": unrecorded,
         "pusher_late_ms": {"median": round(statistics.median(late), 1), "most": round(max(late), 1)} if late else None,
         "forwarding": forwarder.fault if forwarder else "",
         **told,

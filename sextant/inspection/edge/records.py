@@ -2,20 +2,23 @@
 
 Every step of an item is on the disk before the next one counts: seen, photographed, judged, and how it ended. All
 writes go through one thread, which puts those that wait into one transaction: a card that takes 20 ms to write safely
-still keeps up with a fast belt.
+still keeps up with a fast belt. What a full card does not take is held in memory and written when there is room.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import queue
 import sqlite3
 import threading
 import time
+from collections import Counter
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     from sextant.inspection.edge.settings import Verdict
 
     _Kind: TypeAlias = Literal["record", "photograph"]
-    _Write: TypeAlias = tuple[Callable[[sqlite3.Connection], Any], Future[float], _Kind]
 
 State: TypeAlias = Literal["seen", "photographed", "judged", "pushed", "passed", "missed", "recovered"]
 """The last four are ends. `missed`: it should have been pushed, and the pusher came too late."""
@@ -54,10 +56,17 @@ _OLD = (
 )
 _PRUNE_EVERY = 50
 """Ended items between two looks for old ones."""
+_AGAIN_S = 2.0
+"""Between two tries to write what could not be written."""
+_SOME = 20
+"""Records of one such try: where they fit only one by one, later ones wait for no more than these."""
+_HELD = 10_000
+"""Records that are held in memory while they cannot be written, about 10 MB; of further items only counts are."""
+_log = logging.getLogger(__name__)
 
 
 class StoreError(RuntimeError):
-    """The store cannot be opened: another sorter has it, or it is no store."""
+    """The store cannot be opened: another sorter has it, it is no store, or it is new and the card is full."""
 
 
 @dataclass(frozen=True)
@@ -94,17 +103,28 @@ _UPSERT = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class _Write:
+    """Something to write: what does it, the promise of when it was on the disk, and the record, if it writes one."""
+
+    statements: Callable[[sqlite3.Connection], Any]
+    written: Future[float]
+    kind: _Kind
+    record: Record | None
+
+
 class Store:
     """The open store. Records are written whole, so that one write which failed is mended by the next.
 
-    What writes is in a queue, and its future has the `time.monotonic` at which it was on the disk.
+    What writes is in a queue, and its future has the `time.monotonic` at which it was on the disk. A record that could
+    not be written is held, and tried again until it is: its future has failed, for it was not there in time.
     """
 
     def __init__(self, path: Path, *, keep: int) -> None:
         """Opens or makes the store and takes it for this process.
 
         Raises:
-            StoreError: another process has it, or the file is something else.
+            StoreError: another process has it, the file is something else, or it cannot be made for lack of room.
         """
         self.path = path
         self._keep = keep
@@ -122,16 +142,28 @@ class Store:
             self._connection.executescript(_SCHEMA)
         except sqlite3.DatabaseError as error:
             self._lock.close()
-            raise StoreError(f"{path} cannot be used ({error}): move it away, and a new one is made") from error
+            remedy = (
+                "make room on its card, and see that it may be written"
+                if isinstance(error, sqlite3.OperationalError)
+                else "move it away, and a new one is made"
+            )
+            raise StoreError(f"{path} cannot be used ({error}): {remedy}") from error
         self._waiting: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._since_pruned = 0
         self._faults: dict[_Kind, str] = {}  # a full card may have room for records and none for photographs
+        self._unwritten: dict[str, Record] = {}  # by item, the latest of each
+        self._uncounted: Counter[str] = Counter()  # totals of items that were too many to be held
         self._thread = threading.Thread(target=self._work, name="store", daemon=True)
         self._thread.start()
 
     def write(self, record: Record, photograph: bytes | None = None) -> Future[float]:
         """Keeps the record as it is now; done when it is on the disk. Without a photograph it is not forwarded."""
+        written: Future[float] = Future()
+        kind: _Kind = "record" if photograph is None else "photograph"
+        self._waiting.put(_Write(self._keeping(record, photograph), written, kind, record))
+        return written
 
+    def _keeping(self, record: Record, photograph: bytes | None = None) -> Callable[[sqlite3.Connection], None]:
         def statements(connection: sqlite3.Connection) -> None:
             row = asdict(record) | {"labels": json.dumps(record.labels), "reason": _storable(record.reason)}
             before = connection.execute("SELECT state FROM items WHERE item = ?", (record.item,)).fetchone()
@@ -144,11 +176,11 @@ class Store:
                     (record.item,),
                 )
             if record.state in ENDS and (before is None or before[0] not in ENDS):
-                for name in ("items", record.state, f"verdict {record.verdict}"):
-                    _count(connection, name)
+                for name in _totalled(record):
+                    _count(connection, name, 1)
                 self._prune(connection)
 
-        return self._later(statements, "record" if photograph is None else "photograph")
+        return statements
 
     def keep_photograph(self, item: str, body: bytes) -> Future[float]:
         """Keeps an item's photograph if it is not there: when it was taken the card may have been full."""
@@ -165,12 +197,18 @@ class Store:
                 "UPDATE items SET forward = ? WHERE item = ? AND forward = ?", (FORWARDED, item, WAITING)
             )
             if changed.rowcount:
-                _count(connection, "forwarded")
+                _count(connection, "forwarded", 1)
 
         return self._later(statements)
 
-    def recover(self) -> list[Record]:
-        """Ends the items that a loss of power left unfinished: they are marked `inspect`. Called before any is seen."""
+    def recover(self, forwards: Callable[[Verdict], bool]) -> list[Record]:
+        """Ends the items that a loss of power left unfinished: they are marked `inspect`. Called before any is seen.
+
+        Where the card is full they are marked when there is room: what comes now has to be pushed meanwhile.
+
+        Args:
+            forwards: whether a photograph of an item with that verdict goes to the bucket.
+        """
         with closing(self.read()) as connection:
             left = [_record(row) for row in connection.execute("SELECT * FROM items WHERE NOT ended")]
             photographed = {
@@ -187,18 +225,24 @@ class Store:
                     each,
                     state="recovered",
                     verdict="inspect",
-                    reason=f"the sorter stopped when it was {each.state}{said}",
-                    forward=WAITING if each.item in photographed else 0,
+                    reason=f"the sorter stopped, or its card was full, when it was {each.state}{said}",
+                    forward=WAITING if each.item in photographed and forwards("inspect") else 0,
                 )
             )
         for written in [self.write(each) for each in ended]:
-            written.result()
+            written.exception()  # waits
         return ended
 
     @property
     def fault(self) -> str:
         """Why the last record, or the last photograph, could not be written; empty where both were."""
         return next(iter(self._faults.copy().values()), "")
+
+    @property
+    def unrecorded(self) -> int:
+        """Items that have ended and whose end is not on the disk: it is written when there is room."""
+        held = list(self._unwritten.values())  # in one go: its thread may change it
+        return sum(each.state in ENDS for each in held) + self._uncounted["items"]
 
     @property
     def alive(self) -> bool:
@@ -231,40 +275,79 @@ class Store:
         """Ends after what waits is written."""
         self._waiting.put(None)
         self._thread.join()
-        self._connection.close()
+        if lost := self.unrecorded:
+            _log.error("items that leave no record of their end, for want of room: %d (%s)", lost, self.fault)
+        # SQLite's files beside the store stay if the last connection only reads: on a full card the next start has no
+        # room to make them. They hold nothing any more, so that the store may be copied or moved alone.
+        with closing(self.read()) as last:
+            last.execute("SELECT count(*) FROM circuits").fetchone()
+            with suppress(sqlite3.OperationalError):  # no room: the next start goes on with them
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._connection.close()
         self._lock.close()
 
     def _later(self, statements: Callable[[sqlite3.Connection], Any], kind: _Kind = "record") -> Future[float]:
         written: Future[float] = Future()
-        self._waiting.put((statements, written, kind))
+        self._waiting.put(_Write(statements, written, kind, None))
         return written
 
     def _work(self) -> None:
         going = True
         while going:
-            batch = [self._waiting.get()]
+            try:
+                batch = [self._waiting.get(timeout=_AGAIN_S if self._unwritten or self._uncounted else None)]
+            except queue.Empty:
+                self._write_again()
+                continue
             while not self._waiting.empty():
                 batch.append(self._waiting.get())
             going = None not in batch
-            self._write([each for each in batch if each is not None])
+            if self._write([each for each in batch if each is not None]) or not going:
+                self._write_again()
 
-    def _write(self, tasks: Sequence[_Write]) -> None:
-        """Writes them in one transaction, or where that fails each in its own: one must not cost the others theirs."""
+    def _write(self, tasks: Sequence[_Write]) -> int:
+        """Writes them in one transaction, or where that fails each in its own: one must not cost the others theirs.
+
+        Returns how many were written.
+        """
         try:
-            self._transaction([statements for statements, _, _ in tasks])
+            self._transaction([each.statements for each in tasks])
         except Exception as error:  # noqa: BLE001  the card is full or broken; whatever it is, the next write may work
             if len(tasks) > 1:
-                for each in tasks:
-                    self._write([each])
-                return
-            for _, written, kind in tasks:
-                self._faults[kind] = str(error)
-                written.set_exception(error)
-        else:
-            now = time.monotonic()
-            for _, written, kind in tasks:
-                self._faults.pop(kind, None)
-                written.set_result(now)
+                return sum(self._write([each]) for each in tasks)
+            for each in tasks:
+                self._faults[each.kind] = str(error)
+                self._hold(each.record)
+                each.written.set_exception(error)
+            return 0
+        now = time.monotonic()
+        for each in tasks:
+            self._faults.pop(each.kind, None)
+            if each.record is not None:
+                self._unwritten.pop(each.record.item, None)
+            each.written.set_result(now)
+        return len(tasks)
+
+    def _hold(self, record: Record | None) -> None:
+        if record is None:
+            return
+        if record.item in self._unwritten or len(self._unwritten) < _HELD:
+            self._unwritten[record.item] = record
+        elif record.state in ENDS:
+            self._uncounted.update(("without record", *_totalled(record)))
+
+    def _write_again(self) -> None:
+        """Tries what could not be written, the oldest first, until nothing more fits or something new comes."""
+        some: list[Record] = []
+        while self._unwritten and (not some or (some[0].item not in self._unwritten and self._waiting.empty())):
+            some = list(islice(self._unwritten.values(), _SOME))
+            self._write([_Write(self._keeping(each), Future(), "record", each) for each in some])
+        if self._uncounted and not self._unwritten and self._write([_Write(self._counting, Future(), "record", None)]):
+            self._uncounted.clear()
+
+    def _counting(self, connection: sqlite3.Connection) -> None:
+        for name, count in self._uncounted.items():
+            _count(connection, name, count)
 
     def _transaction(self, each_writes: Sequence[Callable[[sqlite3.Connection], Any]]) -> None:
         try:
@@ -313,6 +396,11 @@ def queued(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT count(*) FROM items WHERE forward = ?", (WAITING,)).fetchone()[0])
 
 
+def unfinished(connection: sqlite3.Connection) -> int:
+    """How many items have no end yet: they are on the belt, or the card was full."""
+    return int(connection.execute("SELECT count(*) FROM items WHERE NOT ended").fetchone()[0])
+
+
 def photograph(connection: sqlite3.Connection, item: str) -> bytes | None:
     """An item's photograph, while it is kept."""
     found = connection.execute("SELECT body FROM photographs WHERE item = ?", (item,)).fetchone()
@@ -325,7 +413,10 @@ def photographed(connection: sqlite3.Connection) -> set[str]:
 
 
 def totals(connection: sqlite3.Connection) -> dict[str, int]:
-    """Ended items since the store was made: `items`, by state, by `verdict …`, and photographs `forwarded`."""
+    """Ended items since the store was made: `items`, by state, by `verdict …`, and photographs `forwarded`.
+
+    Those `without record` are among them: the card was full for so long that only their number could be kept.
+    """
     return {str(name): int(count) for name, count in connection.execute("SELECT name, count FROM totals")}
 
 
@@ -334,8 +425,15 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _count(connection: sqlite3.Connection, name: str) -> None:
-    connection.execute("INSERT INTO totals VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET count = count + 1", (name,))
+def _totalled(record: Record) -> tuple[str, ...]:
+    """The totals that an ended item counts in."""
+    return "items", record.state, f"verdict {record.verdict}"
+
+
+def _count(connection: sqlite3.Connection, name: str, more: int) -> None:
+    connection.execute(
+        "INSERT INTO totals VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET count = count + excluded.count", (name, more)
+    )
 
 
 def _record(row: sqlite3.Row) -> Record:

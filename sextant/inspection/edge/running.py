@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import signal
 import socket
 import threading
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sextant.inspection.edge import devices, judging
 from sextant.inspection.edge.health import health, serve
 from sextant.inspection.edge.records import Store
-from sextant.inspection.edge.settings import ConfigurationError
+from sextant.inspection.edge.settings import ConfigurationError, forwards
 from sextant.inspection.edge.sorter import Sorter
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def running(
         take = camera or stack.enter_context(devices.camera(settings.camera))
         store = Store(settings.store, keep=settings.keep)
         stack.callback(store.close)
-        recovered = tuple(store.recover())
+        recovered = tuple(
+            store.recover(lambda verdict: forwards(settings.cloud, verdict, random.random()))  # noqa: S311  no secret
+        )
         for each in recovered:
             _log.warning("item %s: %s", each.item, each.reason)
         cloud, forwarder = _network(settings, store)

@@ -100,6 +100,13 @@ class Cloud(_Table):
         return self
 
 
+def forwards(cloud: Cloud | None, verdict: Verdict | None, chance: float) -> bool:
+    """Whether the photograph of an item with that verdict goes to the bucket; `chance`, 0 to 1, draws the sample."""
+    if cloud is None or not cloud.bucket:
+        return False
+    return verdict in cloud.forward or chance < cloud.sample
+
+
 class Settings(_Table):
     """The whole file. `model` and `store` are paths relative to the file; tables are `belt`, `camera`, `cloud`."""
 

@@ -57,6 +57,17 @@ def products(folder: Path) -> list[Product]:
     ]
 
 
+def apart(settings: Settings) -> Settings:
+    """The settings with a store in a folder `simulated` beside the real one, and nothing forwarded."""
+    cloud = settings.cloud
+    return settings.model_copy(
+        update={
+            "store": settings.store.parent / "simulated" / settings.store.name,
+            "cloud": cloud.model_copy(update={"bucket": None}) if cloud and cloud.endpoint else None,
+        }
+    )
+
+
 def simulate(
     settings: Settings,
     belt: Sequence[Product],
@@ -68,12 +79,14 @@ def simulate(
     """Runs the products over the belt and returns what became of each, in their order.
 
     Args:
-        settings: the real ones; only the camera and the pins are not.
+        settings: the real ones. Their camera and pins are not used, nor is their store, for simulated items are none of
+            the line's (see `apart`).
         belt: the products.
         rate: items per second.
         told: called with each as it is sorted.
         ready: called with the port of the sorter's page.
     """
+    settings = apart(settings)
     os.environ["GPIOZERO_PIN_FACTORY"] = "mock"
     import gpiozero  # noqa: PLC0415  the environment above tells it that there is no board
     from gpiozero.pins.mock import MockFactory  # noqa: PLC0415

@@ -19,7 +19,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from sextant.inspection.edge.devices import CameraError
 from sextant.inspection.edge.records import ENDS, WAITING, Record
+from sextant.inspection.edge.settings import forwards
+from sextant.inspection.photograph import PhotographError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +52,8 @@ class Item:
     local: Answer | None = None
     local_ended: bool = False
     """The local model has answered or never will."""
+    local_failed: str = ""
+    """Why it never will."""
     cloud_ended: bool = False
     kept: Future[float] | None = None
     """The write of the latest record."""
@@ -170,7 +175,8 @@ class Sorter:
             except Exception as error:  # noqa: BLE001  a camera's library raises what it likes
                 self.camera_faults += 1
                 self.camera_fault = str(error)
-                _log.exception("no photograph of item %s", item.record.item)
+                unexpected = not isinstance(error, CameraError)
+                _log.warning("item %s: no photograph: %s", item.record.item, error, exc_info=unexpected)
                 self._give_up(item, f"no photograph: {error}")
                 continue
             self.camera_faults, self.camera_fault = 0, ""
@@ -199,10 +205,12 @@ class Sorter:
             try:
                 found = self._local(body)
             except Exception as error:  # noqa: BLE001  whatever it is, the item goes to inspection
-                _log.exception("the model does not answer for item %s", item.record.item)
+                unread = isinstance(error, PhotographError)
+                failed = f"{'the camera gave no photograph' if unread else 'the model does not answer'}: {error}"
+                _log.warning("item %s: %s", item.record.item, failed, exc_info=not unread)
                 with item.lock:
-                    item.local_ended = True
-                    self._decide_if_known(item, f"the model does not answer: {error}")
+                    item.local_ended, item.local_failed = True, failed
+                    self._decide_if_known(item)
                 continue
             usual += 0.3 * (time.monotonic() - begun - usual)
             with item.lock:
@@ -228,7 +236,7 @@ class Sorter:
         if item.local is not None and item.cloud_ended:
             self._decide(item, item.local, "local")
         elif item.local_ended and item.cloud_ended:
-            self._inspect(item, failed or "nobody answers")
+            self._inspect(item, item.local_failed or failed or "nobody answers")
 
     def _give_up(self, item: Item, reason: str) -> None:
         with item.lock:
@@ -260,12 +268,6 @@ class Sorter:
         seconds = round(time.monotonic() - item.broke, 4)
         item.record = replace(record, state="judged", verdict=verdict, seconds=seconds)
         item.kept = self._store.write(item.record)
-
-    def _forwards(self, item: Item) -> bool:
-        cloud = self._settings.cloud
-        if cloud is None or not cloud.bucket or item.photograph is None:
-            return False
-        return item.record.verdict in cloud.forward or self._chance.random() < cloud.sample
 
     def _push(self) -> None:
         """The pusher's own thread: it settles items without an answer shortly before they are due, and acts in time."""
@@ -326,7 +328,10 @@ class Sorter:
             self.missed_at = now
         self.late_ms.append(1000 * late)
         with item.lock:
-            forward = WAITING if self._forwards(item) else 0
+            sent = item.photograph is not None and forwards(
+                self._settings.cloud, item.record.verdict, self._chance.random()
+            )
+            forward = WAITING if sent else 0
             item.record = replace(item.record, state=state, reason=said, late_ms=round(1000 * late, 2), forward=forward)
             if item.photograph is not None:
                 self._store.keep_photograph(item.record.item, item.photograph)

@@ -44,10 +44,12 @@ function numbers(told) {
     ["Items", totals("items")],
     ["Passed", totals("passed")],
     ["Pushed", totals("pushed")],
+    ["Missed", totals("missed")],
+    ["Recovered", totals("recovered")],
+    ["Accepted", totals("verdict accept")],
     ["Rejected", totals("verdict reject")],
     ["For review", totals("verdict review")],
     ["For inspection", totals("verdict inspect")],
-    ["Missed", totals("missed")],
     ["On the belt", String(told.on_belt)],
     ["Pusher late, median / most", late ? `${late.median} / ${late.most} ms` : "–"],
     ["Waiting to be sent", String(told.queue)],
@@ -55,6 +57,8 @@ function numbers(told) {
     ["Sharpness", looked.sharpness === null ? "–" : String(looked.sharpness)],
     ["Product found", looked.product_found === null ? "–" : `${Math.round(100 * looked.product_found)} %`],
   ];
+  if (told.unrecorded) found.push(["To be recorded", String(told.unrecorded)]);
+  if (told.totals["without record"]) found.push(["Without record", totals("without record")]);
   for (const [name, state] of Object.entries(told.circuits)) found.push([`Circuit ${name}`, state.toLowerCase()]);
   return found;
 }
