@@ -399,7 +399,6 @@ def run_on(
         written.append(archive)
         details = json.loads((out / "evaluation-result.json").read_bytes())["EvaluationDetails"]
         totals["photographs trained on"] += details["NumberOfTrainingImages"]
-        totals["tested on"] += details["NumberOfTestingImages"]
         if (source / "new").is_dir():
             plants.host(plant, project, version)
             prefix = f"new-data/{project}/run-{version}/"

@@ -210,7 +210,7 @@ def test_a_dataset_that_failed_is_replaced_by_a_mended_one(monkeypatch, tmp_path
 def test_what_a_run_tells_is_of_that_run(monkeypatch, tmp_path):
     """Not of the deployment, whose projects and belts others have filled."""
     (tmp_path / "lego" / "new").mkdir(parents=True)
-    details = {"EvaluationDetails": {"NumberOfTrainingImages": 30, "NumberOfTestingImages": 12}}
+    details = {"EvaluationDetails": {"NumberOfTrainingImages": 30}}
     api = SimpleNamespace(stop_model=lambda **_: None)
     s3 = SimpleNamespace(get_object=lambda **_: {"Body": io.BytesIO(json.dumps(details).encode())})
     monkeypatch.setattr(demo, "Plant", lambda *_: SimpleNamespace(s3=s3, api=api, bucket="b"))
@@ -229,7 +229,6 @@ def test_what_a_run_tells_is_of_that_run(monkeypatch, tmp_path):
 
     assert told == {
         "photographs trained on": 30,
-        "tested on": 12,
         "judged": 4,
         "of them rejected": 1,
         "for a person to look at": 1,

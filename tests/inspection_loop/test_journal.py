@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from sextant.inspection.loop import lines, sweep
 from sextant.inspection.loop.arrival import PlaceError, arrival, item_of, told_time
 from sextant.inspection.loop.journal import Journal, Quarantined
-from sextant.inspection.loop.record import Recorder, subject
+from sextant.inspection.loop.record import Recorder, message, subject
 from sextant.inspection.loop.review import verify
 from sextant.inspection.loop.views import COLUMNS
 from tests.inspection_loop.table import NOW, record
@@ -184,7 +184,8 @@ class Bucket:
             yield {"Contents": found[at : at + 2]} if found else {}
 
     def generate_presigned_url(self, _operation, Params, ExpiresIn):  # noqa: N803 - boto3's
-        return f"https://signed/{Params['Key']}?for={ExpiresIn}&version={Params.get('VersionId')}"
+        kind = Params["ResponseContentType"]
+        return f"https://signed/{Params['Key']}?for={ExpiresIn}&version={Params.get('VersionId')}&type={kind}"
 
 
 def test_lines_hold_each_hour_once_and_are_written_anew(journal, table):
@@ -383,8 +384,10 @@ def test_a_reject_is_told_once_with_its_picture(journal, capsys):
     assert told["tell"]
     assert "https://signed/incoming/bracket/a/top/11.jpg" in told["message"]
     assert "version=v7" in told["message"], "the picture that was looked at, whatever lies there now"
-    assert "scratch" in told["message"]
+    assert "type=image/jpeg" in told["message"], "to be looked at, whatever type it was put with"
+    assert "Project bracket has rejected an item: scratch." in told["message"]
     assert "93%" in told["message"]
+    assert told["message"].count("anomalous") == 0, "which every reject is"
     assert again == {"verdict": "reject", "item": rejected.item, "project": "bracket", "tell": False}
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (counted,) = [each for each in metrics if "DetectedAnomalyCount" in each]
@@ -436,6 +439,19 @@ def test_what_waits_or_failed_is_no_invalid_image(journal, capsys, reason, count
 
 
 def test_a_subject_is_what_mail_takes():
-    text = subject(record(1, line="Straße" * 30))
-    assert len(text) <= 100
+    assert subject(record(1, line="line-1", camera="cam-ü")) == "Reject: bracket / line-1 / cam-u"
+    assert subject(record(1, line="线路", camera="a\nb")) == "Reject: bracket", "the body has the names"
+    text = subject(record(1, line="é" * 300))
+    assert len(text) == 100
     assert text.isascii()
+
+
+def test_what_a_message_says_of_a_wrong_reject_is_what_the_review_takes(journal):
+    wrong = record(11, verdict="reject", is_anomalous=True, line="线路", camera="cam-ü")
+    journal.record(wrong, NOW)
+    text = message(wrong, "https://signed")
+    assert "Line: 线路\nCamera: cam-ü\n" in text
+    asked = json.loads(text.splitlines()[-1])
+    assert (asked["action"], asked["project"]) == ("verify", "bracket")
+    (key,) = asked["items"]
+    assert verify(journal, tuple(key), correct=asked["correct"], who="ada").truth == "normal"

@@ -231,6 +231,7 @@ def test_each_reject_is_told_once_with_its_picture_and_a_second_event_tells_noth
     link = next(text for text in told if rejects[key].item in text).partition("hours): ")[2].split()[0]
     with urllib.request.urlopen(link) as picture:
         assert picture.read() == (plant.folder / key).read_bytes()
+        assert picture.headers["Content-Type"] == "image/jpeg", "a browser shows it"
 
 
 @pytest.mark.usefixtures("stream")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,24 +74,39 @@ class Recorder:
     def _link(self, record: Record) -> str:
         bucket, key = split(record.source)
         which = {"VersionId": record.version_id} if record.version_id else {}
+        # Whoever put it may have told no type, and a browser would save what it is to show.
+        kind = "image/png" if key.lower().endswith(".png") else "image/jpeg"
         link: str = self.s3.generate_presigned_url(
-            "get_object", Params={"Bucket": bucket, "Key": key, **which}, ExpiresIn=_LINK_SECONDS
+            "get_object",
+            Params={"Bucket": bucket, "Key": key, "ResponseContentType": kind, **which},
+            ExpiresIn=_LINK_SECONDS,
         )
         return link
 
 
 def subject(record: Record) -> str:
-    """What a mail's subject says, in the 100 characters of ASCII that SNS allows."""
-    text = f"Reject: {record.project}, line {record.line}, camera {record.camera}"
-    return text.encode("ascii", "replace").decode()[:_SUBJECT]
+    """What a mail's subject says, in the 100 characters of ASCII that SNS allows.
+
+    Accents are left off; a name that is no ASCII even so is told by the body only.
+    """
+    names = (unicodedata.normalize("NFKD", each) for each in (record.project, record.line, record.camera))
+    plain = ("".join(sign for sign in name if not unicodedata.combining(sign)) for name in names)
+    return f"Reject: {' / '.join(name for name in plain if name.isascii() and name.isprintable())}"[:_SUBJECT]
 
 
 def message(record: Record, link: str) -> str:
-    """What people read of a reject."""
+    """What people read of a reject, and what they can do where it is wrong."""
     seen = f": {', '.join(record.labels)}" if record.labels else ""
+    wrong = {"action": "verify", "project": record.project, "items": [list(record.key)], "correct": False, "who": "…"}
     return (
-        f"Rejected{seen}. Confidence {record.confidence:.0%}, model version {record.model_version}. {record.reason}\n"
-        f"Taken {record.at} on line {record.line}, camera {record.camera}.\n\n"
-        f"Picture (for some hours): {link}\n"
-        f"It lies at {record.source}, item {record.item}."
+        f"Project {record.project} has rejected an item{seen}.\n\n"
+        f"Line: {record.line}\n"
+        f"Camera: {record.camera}\n"
+        f"Taken: {record.at}\n"
+        f"Confidence: {record.confidence:.0%}, by model version {record.model_version}\n"
+        f"Photograph: {record.source}\n"
+        f"Item: {record.item}\n\n"
+        f"See it (for some hours): {link}\n\n"
+        "Is the item good? Then tell the system so, that the next model can learn from it. Invoke the function Review "
+        f"(its name is an output of the stack) with:\n{json.dumps(wrong, ensure_ascii=False)}\n"
     )
