@@ -221,7 +221,10 @@ def test_the_package_installs_where_nothing_else_is_and_sorts(tmp_path):
     venv.create(tmp_path / "bare", with_pip=True)
     device = tmp_path / "my device"
     install = ["sh", str(tmp_path / "package" / "install.sh"), str(device)]
-    bare = environment | {"PYTHON": str(tmp_path / "bare" / "bin" / "python")}
+    other = tmp_path / "system" / "picky-1.dist-info"  # a package of the system's that asks for another numpy
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: picky\nVersion: 1\nRequires-Dist: numpy<1\n")
+    bare = environment | {"PYTHON": str(tmp_path / "bare" / "bin" / "python"), "PYTHONPATH": str(tmp_path / "system")}
     installed = subprocess.run(install, env=bare, check=True, timeout=900, capture_output=True, text=True)
     assert "ERROR" not in installed.stderr
     program, config = device / "venv" / "bin" / "sextant-edge", device / "sextant-edge.toml"

@@ -1,7 +1,8 @@
 """From the beam to the pusher: each item is photographed, judged, and pushed off or let pass when it is due.
 
 An item passes only when somebody accepted it in time and its record and photograph are on the disk. Whatever else
-happens (no photograph, no answer, a full card, a start in between) it is pushed to inspection.
+happens (no photograph, no answer, a full card, a start in between) it is pushed to inspection; but where the pusher
+would come so late that it hits the next item, the item is `missed`.
 """
 
 from __future__ import annotations
