@@ -54,6 +54,20 @@ def test_a_lamp_that_dims_is_told_once_with_pictures(journal):
     }
 
 
+def test_what_may_have_moved_is_no_reference_for_later(journal):
+    """Else a lamp that dims slowly would take its reference along with it."""
+    came(journal, 34)
+    look(journal)
+    came(journal, 30, first=100, brightness=116.0)
+    assert look(journal) == []
+    first = {each.measure: each for _, each in watch.latest(journal.table, "bracket")}["brightness"]
+    assert first.unclear
+    came(journal, 30, first=200)
+    look(journal)
+    later = {each.measure: each for _, each in watch.latest(journal.table, "bracket")}["brightness"]
+    assert (first.reference, later.reference) == (34, 34)
+
+
 def test_photographs_that_come_all_at_once_are_taken_in_the_order_of_their_taking(journal):
     came(journal, 34)
     came(journal, 40, first=40, brightness=100.0)

@@ -34,7 +34,7 @@ ALPHA = 0.001
 FEWEST = 30
 """Photographs in a window, and in a reference, below which nothing is said."""
 REFERENCE = 200
-"""Photographs of a camera up to which its reference grows, by windows without an alarm."""
+"""Photographs of a camera up to which its reference grows, by windows in which nothing has moved."""
 LARGE_DISTANCE = 0.3
 """Kolmogorov-Smirnov distance from which on a shift is worth an alarm."""
 LARGE_CROP = 0.05

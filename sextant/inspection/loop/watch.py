@@ -63,11 +63,11 @@ def look(
         ends[line, camera] = last
     found = findings(watched)
     new = [each for each in found if _tell(table, project, each, ends[each.line, each.camera])]
-    drifted = {(each.line, each.camera) for each in found if each.alarm}
+    moved = {(each.line, each.camera) for each in found if each.alarm or each.unclear}
     for each in watched:
         if each.reference is not None:
             place = (each.line, each.camera)
-            grown = each.reference if place in drifted else each.reference.grown(each.records)
+            grown = each.reference if place in moved else each.reference.grown(each.records)
             _keep(table, (f"CAMERA#{project}", f"{each.line}#{each.camera}#{version}"), grown, ends[place].sort)
     return new
 
