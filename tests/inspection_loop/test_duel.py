@@ -30,11 +30,25 @@ def answers(missed=(), rejected=(), lift=0.0):
     return told
 
 
+def _ordered_worse():
+    """One missed anomaly as in `answers(missed=[1])`, but below every normal item."""
+    told = answers(missed=[1])
+    told[21] = told[21].model_copy(update={"probability": 0.1})
+    return told
+
+
 @pytest.mark.parametrize(
     ("old", "new", "decision", "words"),
     [
-        (answers(missed=[1, 2]), answers(missed=[1]), "promote", "It is better"),
-        (answers(rejected=[3]), answers(), "promote", "It is better"),
+        (
+            answers(missed=[1, 2]),
+            answers(missed=[1]),
+            "promote",
+            "It makes 1 error fewer on 40 photographs, and no more",
+        ),
+        (answers(rejected=[3, 4]), answers(), "promote", "It makes 2 errors fewer on 40 photographs, and no more"),
+        (answers(), [*answers()[:-1], answers(lift=0.1)[-1]], "keep", "It is no better"),
+        (_ordered_worse(), answers(missed=[1]), "promote", "orders the 40 photographs better"),
         (answers(missed=[1]), answers(missed=[1, 2]), "keep", "It is worse"),
         (answers(missed=[1, 2]), answers(rejected=[0]), "keep", "trades one kind of error"),
         (answers(), answers(), "keep", "It is no better"),
@@ -46,6 +60,13 @@ def test_a_challenger_takes_over_only_when_it_is_worse_in_nothing(old, new, deci
     assert found["decision"] == decision
     assert words in found["words"]
     assert (found["normals"], found["anomalies"]) == (20, 20)
+
+
+@pytest.mark.parametrize(("wins", "chance"), [(0, False), (1, True), (5, True), (6, False)])
+def test_a_difference_that_may_be_chance_is_told_so(wins, chance):
+    """McNemar's p of five photographs to none is 0.06, of six 0.03."""
+    found = decide(LABELS, answers(rejected=range(wins)), answers())
+    assert ("such a difference may well be chance" in found["words"]) == chance
 
 
 def test_the_counts_are_those_of_the_answers():
@@ -313,7 +334,7 @@ def compared(services, monkeypatch):
     known = ["a100", "n100", "a200", "n200"]
     objects = {name: name.encode() for name in [*tested, *known]}
     objects["projects/bracket/frozen-test.manifest"] = lines([*tested, *known])
-    for version in (1, 2):
+    for version in (1, 2, 3):
         root = f"projects/bracket/models/{version}"
         objects[f"{root}/train.manifest"] = lines([f"a{version}00", f"n{version}00"])
         objects[f"{root}/model.tar.gz"] = str(version).encode()
@@ -331,8 +352,8 @@ def compared(services, monkeypatch):
     return SimpleNamespace(services=made, looked=looked, tested=tested)
 
 
-def judged(compared, **changes):
-    return duel.judge(compared.services, bytes.decode, "bracket", 2, **{"automatic": True, **changes})
+def judged(compared, challenger=2, **changes):
+    return duel.judge(compared.services, bytes.decode, "bracket", challenger, **{"automatic": True, **changes})
 
 
 def test_a_comparison_leaves_out_whatever_either_was_trained_on(compared):
@@ -366,6 +387,45 @@ def test_a_promotion_that_dies_before_its_record_is_written_gets_it_afterwards(c
     assert (found.champion, found.promoted) == (1, True)
     assert "of 10 anomalies it misses 0 (before: 1)" in found.words
     assert "first model" not in found.words
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_version_that_was_rolled_back_does_not_come_back_by_itself(compared, recorded):
+    """Nor where its event comes again, or its record is not there because the run died before it was written."""
+    judged(compared)
+    champion.roll_back(compared.services, "bracket", "ada")
+    if not recorded:
+        compared.services.table.remove_all([("PROJECT#bracket", "DUEL#000002")])
+
+    again = judged(compared)
+
+    pointer = champion.champion(compared.services, "bracket")
+    assert (pointer.version, pointer.by, pointer.rolled_back) == (1, "ada", (2,))
+    assert "version 2, which does not come back by itself; the next version is compared with this one" in pointer.reason
+    assert recorded or again.decision == "keep"
+
+    third = judged(compared, 3)
+    assert (third.champion, third.promoted) == (1, True), "compared with the one that the person chose"
+    assert champion.champion(compared.services, "bracket").rolled_back == (2,)
+    assert champion.point(compared.services, "bracket", 2, "ada", "after all").rolled_back == ()
+
+
+def test_a_comparison_that_a_person_overtakes_promotes_nothing(compared, monkeypatch):
+    """It was better than the champion that it saw, which is not the one that a person has chosen meanwhile."""
+    champion.point(compared.services, "bracket", 3, "ada", "another")
+    compare = duel._compared
+
+    def overtaken(*asked):
+        found = compare(*asked)
+        champion.roll_back(compared.services, "bracket", "ada")
+        return found.model_copy(update={"decision": "promote"})
+
+    with monkeypatch.context() as patched:
+        patched.setattr(duel, "_compared", overtaken)
+        with pytest.raises(ApiError, match="just been made the champion"):
+            judged(compared)
+    assert champion.champion(compared.services, "bracket").version == 1
+    assert judged(compared).champion == 1, "the next attempt compares with that one"
 
 
 def test_a_better_one_that_waits_for_a_person_is_not_compared_again(compared):

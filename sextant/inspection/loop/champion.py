@@ -41,6 +41,8 @@ class Champion(BaseModel):
     """Whether the version before and those of `passed` are still to be stopped."""
     passed: tuple[int, ...] = ()
     """Versions that were replaced, too, before they were hosted or stopped."""
+    rolled_back: tuple[int, ...] = ()
+    """Versions that a person has taken back: no comparison promotes one again, only a person."""
 
     @property
     def replaced(self) -> tuple[int, ...]:
@@ -66,7 +68,16 @@ def champion(services: Services, project: str) -> Champion | None:
     return None if found is None else Champion.model_validate(found)
 
 
-def point(services: Services, project: str, version: int, by: str, reason: str) -> Champion:
+def point(
+    services: Services,
+    project: str,
+    version: int,
+    by: str,
+    reason: str,
+    *,
+    against: int | None = None,
+    rolled_back: tuple[int, ...] = (),
+) -> Champion:
     """Moves the pointer to a version and hosts it where the one before is hosted.
 
     The same again only tries the hosting again, where that has failed.
@@ -77,10 +88,17 @@ def point(services: Services, project: str, version: int, by: str, reason: str) 
         version: the one that is to answer.
         by: who decided.
         reason: why, in words.
+        against: the champion that was decided against, where that took a while.
+        rolled_back: versions that must not come back by themselves, besides those of before.
 
     Raises:
         ApiError: there is no such version, its training did not succeed, or another has moved the pointer meanwhile.
     """
+    overtaken = ApiError(
+        "ConflictException",
+        409,
+        f"Another version of project {project} has just been made the champion. Look at it and try again.",
+    )
     _, item = models.settled(services, project, str(version))
     if item["status"] not in USABLE:
         message = f"Version {project}/{version} is {item['status']}; only a trained one can answer."
@@ -88,17 +106,20 @@ def point(services: Services, project: str, version: int, by: str, reason: str) 
     now = champion(services, project)
     if now is not None and now.version == version:
         moved = now
+    elif against is not None and (now is None or now.version != against):
+        raise overtaken
     else:
         moved = Champion(version=version, since=_iso(services.now()), by=by, reason=reason)
         action: Action = Put(champion_key(project), moved.model_dump(exclude_none=True))
         if now is not None:
-            moved = moved.model_copy(update=_replacing(services, project, now, version))
+            taken_back = [each for each in dict.fromkeys((*now.rolled_back, *rolled_back)) if each != version]
+            changes = {**_replacing(services, project, now, version), "rolled_back": tuple(taken_back)}
+            moved = moved.model_copy(update=changes)
             # Whoever decided did so against the champion that was there.
             seen: dict[str, list[Any]] = {"version": [now.version], "since": [now.since]}
             action = Change(champion_key(project), moved.model_dump(), seen)
         if services.table.commit(action):
-            message = f"Another version of project {project} has just been made the champion. Look at it and try again."
-            raise ApiError("ConflictException", 409, message)
+            raise overtaken
     _follow(services, project, moved)
     return moved
 
@@ -131,7 +152,7 @@ def _status(services: Services, project: str, number: int) -> str | None:
 
 
 def roll_back(services: Services, project: str, by: str) -> Champion:
-    """Moves the pointer back to the version before.
+    """Moves the pointer back to the version before; the one it leaves does not come back by itself.
 
     Raises:
         ApiError: there is none, or it was deleted.
@@ -139,7 +160,12 @@ def roll_back(services: Services, project: str, by: str) -> Champion:
     now = champion(services, project)
     if now is None or now.before is None:
         raise ApiError("ConflictException", 409, f"Project {project} has had no version before: nothing to go back to.")
-    return point(services, project, now.before, by, f"rolled back from version {now.version}")
+    reason = (
+        f"rolled back from version {now.version}, which does not come back by itself; the next version is compared "
+        "with this one"
+    )
+    back = (now.version,)
+    return point(services, project, now.before, by, reason, against=now.version, rolled_back=back)
 
 
 def answering(services: Services, project: str) -> tuple[Version, Item]:

@@ -30,6 +30,7 @@ Decision: TypeAlias = Literal["promote", "keep"]
 
 FEWEST = 10
 """Normal photographs, and as many anomalies, below which nothing is decided: what the service asked of a test set."""
+_BEYOND_CHANCE = 0.05
 _MISSING = frozenset({"NoSuchKey", "404"})
 
 
@@ -96,16 +97,21 @@ def decide(labels: Sequence[bool], champion: Sequence[Answer], challenger: Seque
     counted = (
         f"of {anomalies} anomalies it misses {missed[1]} (before: {missed[0]}), of {normals} normal items it rejects "
         f"{rejected[1]} (before: {rejected[0]}); only it is right on {wins}, only the champion on {losses} "
-        f"(McNemar p = {p:.2g}); AUROC {areas[1]:.3f} (before: {areas[0]:.3f})"
+        f"({_chance(p, wins + losses)}); AUROC {areas[1]:.3f} (before: {areas[0]:.3f})"
     )
     decision: Decision = "keep"
     if worse and better:
         words = f"It trades one kind of error for the other, which a person must weigh: {counted}."
     elif worse:
         words = f"It is worse: {counted}."
-    elif better or areas[1] > areas[0]:
+    elif better:
         decision = "promote"
-        words = f"It is better: {counted}."
+        fewer = missed[0] - missed[1] + rejected[0] - rejected[1]
+        errors = "1 error" if fewer == 1 else f"{fewer} errors"
+        words = f"It makes {errors} fewer on {len(labels)} photographs, and no more of either kind: {counted}."
+    elif areas[1] > areas[0]:
+        decision = "promote"
+        words = f"It makes as many errors of either kind, and orders the {len(labels)} photographs better: {counted}."
     else:
         words = f"It is no better: {counted}."
     return {
@@ -120,6 +126,11 @@ def decide(labels: Sequence[bool], champion: Sequence[Answer], challenger: Seque
         "losses": losses,
         "p": p,
     }
+
+
+def _chance(p: float, differing: int) -> str:
+    told = f"McNemar p = {p:.2g}"
+    return told if p < _BEYOND_CHANCE or not differing else f"{told}: such a difference may well be chance"
 
 
 def _area(labels: Sequence[bool], answers: Sequence[Answer]) -> float:
@@ -162,10 +173,13 @@ def judge(
         # A person was faster, or the attempt before has died after it had promoted it: then the reason is its words.
         told = kept or Duel(**base, champion=now.before, decision="promote", words=f"It answers: {now.reason}")
         found = told.model_copy(update={"promoted": True})
+    elif challenger in now.rolled_back:
+        words = "A person has rolled it back: it does not come back by itself. Promote it by hand."
+        found = kept or Duel(**base, champion=now.version, decision="keep", words=words)
     else:
         found = _compared(services, load, now.version, base)
         if found.decision == "promote" and automatic:
-            point(services, project, challenger, "comparison", found.words)
+            point(services, project, challenger, "comparison", found.words, against=now.version)
             found = found.model_copy(update={"promoted": True})
     # An attempt that runs beside this one knows more where this one only saw that it is promoted.
     services.table.commit(Put(key, found.model_dump(exclude_none=True), absent=kept is None and answers))
