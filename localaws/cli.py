@@ -26,7 +26,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from rich.text import Text
 
 from localaws import assembly, deploy, emulator
 from localaws.emulator import Emulator, EmulatorError
@@ -112,20 +111,19 @@ def status(
         )
         return
     place = f"Embedded AWS at {running.endpoint} (pid {running.pid}), console at {running.console}"
-    out.print(place, highlight=False, soft_wrap=True)
-    table = Table("Stack", "Status", "Buckets")
+    _line(place)
     for stack in stacks:
-        told = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
-        buckets = "\n".join(f"{name} s3://{value}" for name, value in told.items() if name.endswith("Bucket"))
-        table.add_row(stack["StackName"], stack["StackStatus"], Text(buckets, overflow="fold"))
-    out.print(table)
+        _line(f"{stack['StackName']}  {stack['StackStatus']}")
+        for each in stack.get("Outputs", []):
+            if each["OutputKey"].endswith("Bucket"):
+                _line(f"    {each['OutputKey']} s3://{each['OutputValue']}")
     if quarantine:
         objects = len({entry["source"] for entry in quarantine})
-        table = Table("Quarantined input", "Reason", title=f"{objects} objects could not be read, or not wholly")
+        _line(
+            f"Quarantined input: {objects} {'object' if objects == 1 else 'objects'} could not be read, or not wholly"
+        )
         for entry in quarantine[:_SHOWN]:
-            # Text, not markup: names of objects are anybody's.
-            table.add_row(Text(entry["source"], overflow="fold"), Text(f"{entry['reason']}: {entry['detail']}"))
-        out.print(table)
+            _line(f"    {entry['source']}\n        {entry['reason']}: {entry['detail']}")
         if len(quarantine) > _SHOWN:
             out.print(f"… and {len(quarantine) - _SHOWN} more findings: sextant status --json", highlight=False)
         out.print(
@@ -245,8 +243,8 @@ def run(
             page.write_text(module.report_page(_session(running), outputs, report), encoding="utf-8")
             written.append(page)
     for path in written:
-        out.print(str(path), highlight=False)
-    out.print("; ".join(f"{count:,} {what}" for what, count in totals.items()), highlight=False)
+        _line(str(path))
+    _line("; ".join(f"{count:,} {what}" for what, count in totals.items()))
     out.print("`sextant status` says what was not used and why; `sextant down` stops it all.", highlight=False)
 
 
@@ -264,7 +262,7 @@ def bench(
     for name in systems or known:
         records += importlib.import_module(f"benchmarks.{name}").run()
     for record in records:
-        out.print(_measured(record), highlight=False, markup=False, soft_wrap=True)
+        _line(_measured(record))
     if as_json:
         machine = {"system": platform.platform(), "processors": os.cpu_count(), "python": platform.python_version()}
         as_json.write_text(json.dumps({"machine": machine, "benchmarks": records}, indent=2) + "\n")
@@ -285,9 +283,13 @@ def main() -> None:
 # --- What the commands share ------------------------------------------------------------------------------------------
 
 
+def _line(text: str) -> None:
+    """As it is: in a table's column an address would be broken, and could not be copied; names are anybody's."""
+    out.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
 def _print_console(running: Emulator) -> None:
-    place = f"Console: {running.console}, sign in as {console.USER} with {console.PASSWORD}"
-    out.print(place, highlight=False, soft_wrap=True)
+    _line(f"Console: {running.console}, sign in as {console.USER} with {console.PASSWORD}")
 
 
 def _writable(path: Path) -> None:

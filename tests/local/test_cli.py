@@ -63,6 +63,23 @@ def test_progress_names_the_system_it_is_of(monkeypatch):
     assert told == [("slides: train", 0, 2)]
 
 
+def test_addresses_of_the_status_can_be_copied(monkeypatch):
+    """None is broken by a column, and a name of an object is not taken for markup."""
+    bucket = "local-inspection-storagedata6bb23f4e-42d7ab7596cdd"
+    source = f"s3://{bucket}/incoming/bracket/line-1/camera-1/[red]a photograph of the early shift.jpg"
+    outputs = [{"OutputKey": "DataBucket", "OutputValue": bucket}, {"OutputKey": "ApiUrl", "OutputValue": "x"}]
+    stacks = [{"StackName": "local-Inspection", "StackStatus": "UPDATE_COMPLETE", "Outputs": outputs}]
+    held = [{"source": source, "reason": "truncated", "detail": "it ends in the middle"}]
+    monkeypatch.setattr(cli, "out", Console(width=80))
+    monkeypatch.setattr(emulator, "running", lambda state: emulator.Emulator(1, 4566, 4580, state))
+    monkeypatch.setattr(cli, "_stacks", lambda _: stacks)
+    monkeypatch.setattr(cli, "_quarantine", lambda *_: held)
+    lines = CliRunner().invoke(cli.app, ["status"]).stdout.splitlines()
+    assert "local-Inspection  UPDATE_COMPLETE" in lines
+    assert f"    DataBucket s3://{bucket}" in lines
+    assert lines[lines.index(f"    {source}") + 1] == "        truncated: it ends in the middle"
+
+
 def test_what_env_prints_is_for_a_shell_to_evaluate(monkeypatch, tmp_path):
     """Many a home folder has a space in its name, and some an apostrophe."""
     models = tmp_path / "Ada's work" / "model"

@@ -107,7 +107,7 @@ def message(record: Record, link: str) -> str:
         f"Photograph: {record.source}\n"
         f"Item: {record.item}\n\n"
         f"See it (for some hours): {link}\n\n"
-        "Is the item good? Then say that the verdict is wrong, so that the next model can learn from it: in the console "
-        "on the page Review, or to the function Review (its name is an output of the stack) with\n"
+        "Is the item good? Then say that the verdict is wrong, so that the next model can learn from it: in the "
+        "console on the page Review, or to the function Review (its name is an output of the stack) with\n"
         f"{json.dumps(wrong, ensure_ascii=False)}\n"
     )
