@@ -266,14 +266,8 @@ def _sources(folder: Path) -> dict[str, Path]:
 
 def _check(folder: Path, source: Path) -> None:
     """Whether a training could use what is to be trained on: better told now than with a project that stays behind."""
-    lines: Iterable[str | bytes]
-    if source.is_dir():
-        keys = [path.relative_to(source).as_posix() for path in photographs(source)]
-        lines = manifest.of_folder("", keys, dt.datetime.now(dt.UTC))
-    else:
-        lines = source.read_bytes().splitlines()
     try:
-        labels = {entry.source: entry.label for entry in manifest.entries(lines)}
+        labels = {entry.source: entry.label for entry in manifest.entries(_lines(folder, source))}
     except manifest.ManifestError as error:
         raise PipelineError(f"{source}: {error}") from error
     normals = list(labels.values()).count("normal")
@@ -284,17 +278,23 @@ def _check(folder: Path, source: Path) -> None:
         )
 
 
+def _lines(folder: Path, source: Path) -> list[str | bytes]:
+    """The lines of a manifest, or of a folder's photographs: those that it holds now, for the bucket may have others of
+    an earlier run, under labels that were mended since. Paths begin in `folder`.
+    """
+    if not source.is_dir():
+        return [*source.read_bytes().splitlines()]
+    keys = [path.relative_to(source).as_posix() for path in photographs(source)]
+    below = "" if source == folder else source.relative_to(folder).as_posix()
+    return [*manifest.of_folder(below, keys, dt.datetime.now(dt.UTC))]
+
+
 def _make_dataset(plant: Plant, project: str, kind: Any, folder: Path, source: Path) -> None:
     if _status(plant, project, kind):
         plant.api.delete_dataset(ProjectName=project, DatasetType=kind)
         wait(f"deletion of dataset {kind}", lambda: not _status(plant, project, kind))
     root, target = plant.uri(f"datasets/{project}"), plant.uri(f"projects/{project}/{kind}.manifest")
-    if source.is_dir():
-        below = source.relative_to(folder).as_posix()
-        place = root if below == "." else f"{root}/{below}"
-        client.import_folder(plant.api, plant.s3, place, project=project, kind=kind, target=target)
-        return
-    lines = source.read_bytes().splitlines()
+    lines = _lines(folder, source)
     try:
         client.import_manifest(plant.api, plant.s3, lines, project=project, kind=kind, root=root, target=target)
     except manifest.ManifestError as error:

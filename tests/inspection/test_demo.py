@@ -201,10 +201,37 @@ def test_a_dataset_that_failed_is_replaced_by_a_mended_one(monkeypatch, tmp_path
     made = plant.Plant(None, {"DataBucket": "b"})
     made.__dict__.update(api=api, s3=None)
     monkeypatch.setattr(plant, "_POLL_SECONDS", 0)
-    monkeypatch.setattr(plant.client, "import_folder", lambda *_, **__: done.append("made"))
+    monkeypatch.setattr(plant.client, "import_manifest", lambda *_, **__: done.append("made"))
+    (tmp_path / "1.jpg").write_bytes(b"")
     plant._make_dataset(made, "bracket", "train", tmp_path, tmp_path)
     assert done == ["deleted", "made"]
     assert plant._is_made(made, "bracket", "train")
+
+
+@pytest.mark.parametrize(("below", "place"), [("", "datasets/bracket"), ("train", "datasets/bracket/train")])
+def test_a_dataset_has_the_photographs_that_the_folder_holds_now(below, place, tmp_path):
+    """The bucket has those of earlier runs, too: a photograph whose label was mended is there under both."""
+    put = {}
+
+    class Missing(Exception):  # noqa: N818 - stands for boto3's
+        pass
+
+    def describe(**_):
+        raise Missing
+
+    exceptions = SimpleNamespace(ResourceNotFoundException=Missing)
+    api = SimpleNamespace(
+        describe_dataset=describe, create_dataset=lambda **given: put.update(given), exceptions=exceptions
+    )
+    for name in ("normal/1.jpg", "anomaly/2.png", "notes.txt"):
+        (tmp_path / below / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / below / name).write_bytes(b"")
+    made = plant.Plant(None, {"DataBucket": "b"})
+    made.__dict__.update(api=api, s3=SimpleNamespace(put_object=lambda **given: put.update(given)))
+    plant._make_dataset(made, "bracket", "train", tmp_path, tmp_path / below if below else tmp_path)
+    found = {each.source: each.label for each in manifest.entries(put["Body"].splitlines())}
+    assert found == {f"s3://b/{place}/normal/1.jpg": "normal", f"s3://b/{place}/anomaly/2.png": "anomaly"}
+    assert put["DatasetSource"]["GroundTruthManifest"]["S3Object"] == {"Bucket": "b", "Key": put["Key"]}
 
 
 def test_what_a_run_tells_is_of_that_run(monkeypatch, tmp_path):
