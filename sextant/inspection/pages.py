@@ -18,7 +18,7 @@ from sextant.inspection.pages_desk import Desk
 
 ProjectPath = Annotated[str, Path(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}$", description="As in the list")]
 VersionPath = Annotated[int, Path(ge=1, description="Number of a model version")]
-TrialPath = Annotated[str, Path(pattern=r"^[^#/]+$", max_length=255, description="As in the project's page")]
+TrialPath = Annotated[str, Path(pattern=model.TRIAL, max_length=255, description="As in the project's page")]
 SourceQuery = Annotated[str, Query(max_length=1100, description="URI of a photograph")]
 ItemQuery = Annotated[str, Query(pattern=r"^([0-9a-f]{24})?$", description="`item` of a verdict")]
 Pixels = Annotated[int, Query(ge=32, le=1600, description="Most pixels a side")]
@@ -146,9 +146,9 @@ def inspection_routes(desk: Desk, logger: Logger) -> APIGatewayHttpRouter:
         admin("run a trial", project)
         return changing.attempt(desk, project, asked)
 
-    @router.get(f"{begin}/<project>/review", summary="What waits for a person")
-    def review(project: ProjectPath) -> model.Verdicts:
-        return reading.review(desk, project).model_copy(update={"may_change": may_change()})
+    @router.get(f"{begin}/<project>/review", summary="What waits for a person, or what was rejected or accepted")
+    def review(project: ProjectPath, show: model.Shown = "waiting") -> model.Verdicts:
+        return reading.review(desk, project, show).model_copy(update={"may_change": may_change()})
 
     @router.post(f"{begin}/<project>/verify", summary="Say whether predictions are correct (administrators)")
     def verify(project: ProjectPath, asked: model.Verify) -> model.Done:

@@ -16,6 +16,9 @@ Kind = Literal["train", "test"]
 Label = Literal["normal", "anomaly"]
 Span = Literal["1d", "3d", "1w", "2w", "1m", "3m", "6m"]
 Where = Literal["trial", "line"]
+Shown = Literal["waiting", "reject", "accept"]
+TRIAL = r"^[^#/]+$"
+"""A trial's name is a folder's, of which the journal's keys and S3's set two characters apart."""
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}$")]
 Uri = Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?$", max_length=1100)]
 Keys = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=1024)], ...], Field(min_length=1, max_length=500)]
@@ -38,13 +41,16 @@ class Dataset(Frozen):
 
 
 class Project(Frozen):
-    """`champion` is the version that is to answer, `hosted` are those that do. `waiting` counts to 1,000 at most."""
+    """`champion` is the version that is to answer, `answers` the one that does, `hosted` are all that run. `waiting`
+    counts to 1,000 at most.
+    """
 
     name: str
     created: str
     datasets: tuple[Dataset, ...]
     versions: int
     champion: int | None
+    answers: int | None
     hosted: tuple[int, ...]
     waiting: int
 
@@ -243,11 +249,15 @@ class Verdict(Frozen):
 
 
 class Verdicts(Frozen):
-    """Photographs to look at; `more` tells that there are others, `verified` how many wait to be added in all."""
+    """Photographs to look at; `more` tells that there are others, `verified` how many wait to be added in all.
+
+    `dataset` is what they are added to, None where the project has none: its status tells how an addition goes.
+    """
 
     verdicts: tuple[Verdict, ...]
     more: bool
     verified: int
+    dataset: Dataset | None
     may_change: bool = False
 
 
@@ -384,7 +394,7 @@ class Verify(Frozen):
 class Try(Frozen):
     """Photographs of a folder for a trial."""
 
-    trial: Name
+    trial: Annotated[str, Field(pattern=TRIAL, max_length=255)]
     source: Uri
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import itertools
 import json
+import re
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -46,6 +47,7 @@ _MINUTES = 10
 _LIVE = 24
 _LIVE_COUNTED = 5000
 _LATEST = 8
+_LOOKED = 10_000
 _OF_ARCHIVE = ("metrics.json", "model_card.md", "calibration.json")
 _KEPT = 8
 
@@ -82,12 +84,17 @@ def _project(desk: Desk, name: str) -> model.Project:
     versions = [each for _, each in services.table.below(f"PROJECT#{name}", "MODEL#")]
     pointer = champions.champion(services, name)
     found = (dataset(services, name, kind) for kind in KINDS)
+    try:
+        answers = int(champions.answering(services, name)[0].number)
+    except champions.NoModelError:
+        answers = None
     return model.Project(
         name=name,
         created=_iso(item["created"]),
         datasets=tuple(each for each in found if each is not None),
         versions=len(versions),
         champion=pointer.version if pointer else None,
+        answers=answers,
         hosted=tuple(int(each["number"]) for each in versions if each["status"] == "HOSTED"),
         waiting=sum(1 for _ in itertools.islice(services.table.below(f"REVIEW#{name}"), _COUNTED)),
     )
@@ -104,7 +111,7 @@ def dataset(services: Services, name: str, kind: model.Kind) -> model.Dataset | 
 
 
 def entries(desk: Desk, name: str, kind: model.Kind, *, label: str, find: str, token: str, most: int) -> model.Entries:
-    """A page of a dataset's photographs, of one label (`normal`, `anomaly`, `none`) unless it is empty.
+    """A page of a dataset's photographs by file name, of one label (`normal`, `anomaly`, `none`) unless it is empty.
 
     Raises:
         ApiError: there is no such dataset, or the token is none of this list.
@@ -112,10 +119,12 @@ def entries(desk: Desk, name: str, kind: model.Kind, *, label: str, find: str, t
     datasets.the_dataset(desk.services, name, kind)
     request: dict[str, Any] = {"MaxResults": most, **({"NextToken": token} if token else {})}
     asked = {"none": None}.get(label, label)
-    below = desk.services.table.below(f"PROJECT#{name}", f"ENTRY#{kind}#", after(request, f"ENTRY#{kind}#"))
+    last = after(request, f"ENTRY#{kind}#")
+    below = sorted(desk.services.table.below(f"PROJECT#{name}", f"ENTRY#{kind}#"), key=_by_name)
+    begin = next((at for at, (key, _) in enumerate(below, 1) if key == last), 0)
     wanted = (
         (key, item)
-        for key, item in below
+        for key, item in below[begin:]
         if (not label or item.get("label") == asked) and find.lower() in item["source"].lower()
     )
     found, following = page(wanted, request)
@@ -123,6 +132,12 @@ def entries(desk: Desk, name: str, kind: model.Kind, *, label: str, find: str, t
     if told is None:  # it was deleted just now
         raise OperationError(404, "NoDataset", f"Project {name} has no {kind} dataset", "Make one.")
     return model.Entries(dataset=told, photographs=tuple(_photograph(each) for each in found), next=following)
+
+
+def _by_name(entry: tuple[str, Item]) -> tuple[str, str]:
+    """2.jpg before 10.jpg."""
+    source = entry[1]["source"]
+    return re.sub(r"\d+", lambda found: found[0].zfill(12), source.rpartition("/")[2]), source
 
 
 def _photograph(item: Item) -> model.Photograph:
@@ -278,21 +293,56 @@ def _measured(metrics: Mapping[str, Any], calibration: Calibration | None) -> mo
 
 def trial(desk: Desk, name: str, trial_name: str) -> model.Verdicts:
     """The photographs of a trial: those that nobody has verified first, the least sure before the others."""
-    the_project(desk.services, name)
-    verifying.settle(desk.journal, name)
+    training = _settled(desk, name)
     below = desk.services.table.below(f"TRIAL#{name}", f"{trial_name}#")
     found = [_verdict(key, item) for key, item in below]
     found.sort(key=lambda each: (each.truth is not None, each.confidence))
-    return model.Verdicts(verdicts=tuple(found[:_COUNTED]), more=len(found) > _COUNTED, verified=verified(desk, name))
+    return _verdicts(desk, name, found, _COUNTED, training)
 
 
-def review(desk: Desk, name: str) -> model.Verdicts:
-    """The photographs of a belt that wait for a person, the oldest first."""
-    the_project(desk.services, name)
-    verifying.settle(desk.journal, name)
-    below = desk.services.table.below(f"REVIEW#{name}")
+def review(desk: Desk, name: str, show: model.Shown = "waiting") -> model.Verdicts:
+    """The photographs of a belt that wait for a person, the oldest first; or those that were rejected or accepted, the
+    newest first, for a verdict may be wrong of which the model was sure.
+    """
+    training = _settled(desk, name)
+    below = desk.services.table.below(f"REVIEW#{name}") if show == "waiting" else _newest(desk, name, show)
     found = [_verdict(key, item) for key, item in itertools.islice(below, _SHOWN + 1)]
-    return model.Verdicts(verdicts=tuple(found[:_SHOWN]), more=len(found) > _SHOWN, verified=verified(desk, name))
+    return _verdicts(desk, name, found, _SHOWN, training)
+
+
+def _settled(desk: Desk, name: str) -> model.Dataset | None:
+    """A project's training dataset, as it was before what has come into it was settled: who is told that it is at rest
+    is not told that something is still on its way.
+    """
+    the_project(desk.services, name)
+    training = dataset(desk.services, name, "train")
+    verifying.settle(desk.journal, name)
+    return training
+
+
+def _verdicts(
+    desk: Desk, name: str, found: list[model.Verdict], most: int, training: model.Dataset | None
+) -> model.Verdicts:
+    shown = tuple(found[:most])
+    return model.Verdicts(verdicts=shown, more=len(found) > most, verified=verified(desk, name), dataset=training)
+
+
+def _newest(desk: Desk, name: str, verdict: str) -> Iterator[tuple[str, Item]]:
+    """The belt's items of one verdict, the newest first: of the last days, and of what a page has time to look at."""
+    looked = 0
+    today = dt.datetime.fromtimestamp(desk.services.now(), dt.UTC).date()
+    for back in range(_LATEST):
+        day = (today - dt.timedelta(days=back)).isoformat()
+        partition = f"ITEMS#{name}#{day}"
+        last = desk.services.table.last(partition, day)
+        if last is None:
+            continue
+        for hour in range(int(last[0][11:13]), -1, -1):
+            found = list(desk.services.table.below(partition, f"{day}T{hour:02}"))
+            yield from ((key, item) for key, item in reversed(found) if item["verdict"] == verdict)
+            looked += len(found)
+            if looked > _LOOKED:
+                return
 
 
 def verified(desk: Desk, name: str) -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sextant.inspection.api import datasets
+from sextant.inspection.api import datasets, models
 from sextant.inspection.loop.champion import champion
 from sextant.inspection.loop.journal import Journal
 from tests.browser.inspection_site import opened, pressed, serve
@@ -72,7 +72,7 @@ def test_predictions_are_verified_by_keyboard_added_and_trained_on(open_page, wo
     first = cards.filter(has_text="0.jpg")
     assert first.get_by_role("button", name="Incorrect").get_attribute("aria-pressed") == "true"
     page.get_by_role("button", name="Add verified to dataset").click()
-    page.get_by_text("3 photographs are being added to the training dataset.").wait_for()
+    page.get_by_text("3 photographs were added to the training dataset.").wait_for()
     page.get_by_text("0 verified photographs not in the training dataset yet.").wait_for()
     page.get_by_role("button", name="Train a new version").click()
     page.get_by_text("Version 4 is being trained.").wait_for()
@@ -89,6 +89,99 @@ def test_the_review_queue_empties_while_what_was_said_stays_in_sight(open_page, 
     assert page.locator(".shot").count() == 5
     page.reload()
     page.get_by_text("Nothing waits for a person.").wait_for()
+
+
+@pytest.mark.parametrize(("show", "shown"), [("reject", 6), ("accept", 34)])
+def test_a_verdict_of_which_the_model_was_sure_is_corrected_and_learned_from(open_page, world, site, show, shown):
+    page = opened(open_page, site, "live")
+    page.get_by_role("link", name=f"{show}ed items").click()
+    page.get_by_text(f"A person has looked at 0 of {shown} photographs.").wait_for()
+    named = page.locator(".shot").first.get_attribute("aria-label")
+    page.locator(".shot").first.focus()
+    page.evaluate(AT_ONCE, [False])
+    assert verified(site) == 0, "nobody can have looked at it yet"
+    pressed(page, "i")
+    page.get_by_text(f"A person has looked at 1 of {shown} photographs.").wait_for()
+    assert page.locator(".shot").first.get_attribute("aria-label") == f"{named}, Incorrect"
+    page.get_by_role("button", name="Add verified to dataset").click()
+    page.get_by_text("1 photograph was added to the training dataset.").wait_for()
+    found = world.services.table.get(("PROJECT#bracket", "DATASET#train"))
+    assert (int(found["normal"]), int(found["anomaly"])) == ((15, 6) if show == "reject" else (14, 7))
+    page.get_by_role("combobox", name="Show").select_option("")
+    page.get_by_text("5 of 5 photographs to verify.").wait_for()
+
+
+def test_an_addition_is_followed_to_its_end_and_a_mistake_is_mended_in_the_dataset(open_page, world, site):
+    page = opened(open_page, site, "trial")
+    page.locator(".shot").first.focus()
+    pressed(page, "c")
+    page.get_by_text("1 verified photograph not in the training dataset yet.").wait_for()
+    work, world.work = world.work, lambda: None
+    page.get_by_role("button", name="Add verified to dataset").click()
+    page.get_by_text("1 photograph is being added to the training dataset.").wait_for()
+    work()
+    page.get_by_text("1 photograph was added to the training dataset.").wait_for()
+    page.get_by_role("link", name="Change the label of").click()
+    page.get_by_role("heading", name="Dataset").wait_for()
+    page.locator(".shot").first.wait_for()
+    assert page.locator(".shot").count() == 1
+
+
+def test_an_addition_that_the_dataset_refuses_is_told(open_page, world, site):
+    page = opened(open_page, site, "trial")
+    page.locator(".shot").first.focus()
+    pressed(page, "c")
+    page.get_by_text("1 verified photograph not in the training dataset yet.").wait_for()
+    work, world.work = world.work, lambda: None
+    page.get_by_role("button", name="Add verified to dataset").click()
+    page.get_by_text("1 photograph is being added to the training dataset.").wait_for()
+    changes = world.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"projects/{PROJECT}/datasets/train/changes/")["Contents"]
+    for each in changes:
+        world.s3.put_object(Bucket=BUCKET, Key=each["Key"], Body=b"{}\n")
+    work()
+    page.get_by_text("The training dataset has refused them, nothing was added: The manifest").wait_for()
+    page.get_by_text("1 verified photograph not in the training dataset yet.").wait_for()
+
+
+def test_labels_that_are_not_saved_outlive_the_page(open_page, site):
+    page = opened(open_page, site, "dataset", "&show=anomaly")
+    page.locator(".shot").first.focus()
+    page.keyboard.press("n")
+    page.get_by_text("1 label not saved yet").wait_for()
+    page.get_by_role("combobox", name="Dataset").select_option("test")
+    page.get_by_text("20 photographs: 10 normal").wait_for()
+    assert page.get_by_text("not saved yet").count() == 0
+    page.get_by_role("link", name="Models", exact=True).click()
+    page.locator("ol.versions").wait_for()
+    page.go_back()
+    page.get_by_role("combobox", name="Dataset").select_option("train")
+    page.get_by_text("1 label not saved yet").wait_for()
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.reload()
+    assert asked == ["beforeunload"]
+    page.get_by_text("20 photographs: 14 normal").wait_for()
+    page.locator(".shot").first.focus()
+    page.keyboard.press("n")
+    page.get_by_role("button", name="Discard").click()
+    page.reload()
+    assert asked == ["beforeunload"], "nothing would be lost"
+
+
+def test_a_trial_of_a_folder_tells_that_it_runs(open_page, world, site):
+    page = opened(open_page, site, "trial")
+    page.get_by_text("Run a trial detection", exact=True).first.click()
+    page.get_by_label("Trial name").fill("late shift")
+    page.get_by_label("S3 folder of photographs").fill(f"s3://{BUCKET}/photographs/test/normal")
+    page.get_by_role("button", name="Run a trial detection").click()
+    page.get_by_text("The trial runs: 0 of 10 photographs looked at.").wait_for()
+    for number in range(10):
+        source = f"s3://{BUCKET}/new-data/{PROJECT}/late shift/n{number}.jpg"
+        there_now = there.record(number, item=f"{2000 + number:024x}", trial="late shift", source=source)
+        Journal(world.services.table).record(there_now, there.NOW)
+    page.get_by_text("10 of 10 photographs to verify.").wait_for()
+    assert page.get_by_text("The trial runs").count() == 0
+    assert page.locator(".shot").count() == 10
 
 
 AT_ONCE = """(strokes) => strokes.forEach((repeat) => document.activeElement.dispatchEvent(
@@ -170,6 +263,7 @@ def test_a_dataset_tells_photographs_that_are_not_there(open_page, world, site):
     datasets.update_dataset_entries(world.services, {**request, "Changes": line.encode()})
     world.work()
     page = opened(open_page, site, "dataset")
+    page.expected_errors = ["404"]
     assert "1 of its 1 photographs are not there" in page.locator(".notice").inner_text()
 
 
@@ -190,6 +284,44 @@ def test_a_version_is_promoted_and_rolled_back(open_page, world, site):
     page.get_by_role("button", name="Roll back to version 1").click()
     page.get_by_role("button", name="Roll back", exact=True).click()
     page.get_by_text("Version 1 is the champion again.").wait_for()
+
+
+def test_after_an_action_by_keyboard_the_focus_is_on_what_it_did(open_page, site):
+    page = opened(open_page, site, "models")
+    for question, yes in (("Promote", "Promote it"), ("Roll back to version 1", "Roll back")):
+        page.get_by_role("button", name=question, exact=True).focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name=yes, exact=True).focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function("() => document.activeElement.matches('.outcome')")
+
+
+def test_test_photographs_are_frozen_only_after_a_question(open_page, site):
+    page = opened(open_page, site, "models")
+    page.get_by_role("button", name="Freeze its test photographs").first.click()
+    page.get_by_role("heading", name="Freeze the test photographs of version 2?").wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    assert not any(each.endswith("/freeze") for each in site.asked)
+    page.get_by_role("button", name="Freeze its test photographs").first.click()
+    page.get_by_role("button", name="Freeze them").click()
+    page.get_by_text("20 photographs are frozen for comparisons.").wait_for()
+
+
+def test_one_version_answers_though_others_are_hosted(open_page, world, site):
+    models.start_model(world.services, {"ProjectName": PROJECT, "ModelVersion": "2", "MinInferenceUnits": 1})
+    card = opened(open_page, site, "projects").locator("section.card").filter(has_text="bracket")
+    assert card.locator(".badge").inner_text() == "Version 1 answers"
+    assert card.get_by_text("version 2 hosted besides").count() == 1
+
+
+def test_an_address_of_nothing_is_no_failure_of_the_api(open_page, site):
+    page = opened(open_page, site, "live")
+    page.expected_errors = ["404"]
+    for version, told in (("1/2", "There is nothing at this address."), ("99", "99")):
+        page.goto(f"{site.url}/#/inspection/model/{version.replace('/', '%2F')}?project={PROJECT}")
+        alert = page.get_by_role("alert").filter(has_text=told)
+        alert.wait_for()
+        assert "failed" not in alert.inner_text()
 
 
 def test_a_project_is_made_and_filled(open_page, site):

@@ -204,6 +204,9 @@ def test_a_trial_copies_photographs_to_where_trials_begin(ask, world):
     assert done(ask, f"/{PROJECT}/trials", {"trial": "second", "source": source})["count"] == 20
     listed = world.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"new-data/{PROJECT}/second/")["Contents"]
     assert f"new-data/{PROJECT}/second/anomaly/a0.jpg" in {each["Key"] for each in listed}
+    assert done(ask, f"/{PROJECT}/trials", {"trial": "late shift", "source": f"{source}/anomaly"})["count"] == 10
+    status, answer = ask(f"/{PROJECT}/trials", {"trial": "a/b", "source": source}, ADMIN)
+    assert (status, answer["error"]["code"]) == (422, "BadRequest")
     status, answer = ask(f"/{PROJECT}/trials", {"trial": "third", "source": f"s3://{BUCKET}/void"}, ADMIN)
     assert (status, answer["error"]["code"]) == (422, "TrialSize")
 

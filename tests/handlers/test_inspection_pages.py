@@ -53,6 +53,7 @@ def test_projects_have_their_counts(ask):
         ("train", 20, 14, 6), ("test", 20, 10, 10),
     ]  # fmt: skip
     assert (found["versions"], found["champion"], found["hosted"], found["waiting"]) == (3, 1, [1], 5)
+    assert [each["answers"] for each in answer["projects"]] == [1, None]
     assert answer["may_change"] is False
     assert ask("", groups=ADMIN)[1]["may_change"] is True
 
@@ -74,6 +75,8 @@ def test_photographs_are_filtered_and_paged(ask):
     second = told(ask, f"/{PROJECT}/photographs?kind=train&limit=12&after={first['next']}")
     assert (len(first["photographs"]), len(second["photographs"]), second["next"]) == (12, 8, None)
     assert len({each["source"] for each in (*first["photographs"], *second["photographs"])}) == 20
+    names = [each["source"].rpartition("/")[2] for each in (*first["photographs"], *second["photographs"])]
+    assert names == [f"a{n}.jpg" for n in range(6)] + [f"n{n}.jpg" for n in range(14)], "n2 before n10"
     anomalies = told(ask, f"/{PROJECT}/photographs?kind=train&label=anomaly")["photographs"]
     assert len(anomalies) == 6
     assert (
@@ -165,6 +168,15 @@ def test_what_waits_comes_oldest_first(ask):
     assert len(found) == 5
     assert [each["arrived" if "arrived" in each else "at"] for each in found] == sorted(each["at"] for each in found)
     assert {each["verdict"] for each in found} == {"review"}
+
+
+def test_what_was_rejected_or_accepted_is_shown_too_the_newest_first(ask):
+    for show, count in (("reject", 6), ("accept", 34)):
+        found = told(ask, f"/{PROJECT}/review?show={show}")
+        assert {each["verdict"] for each in found["verdicts"]} == {show}
+        times = [each["at"] for each in found["verdicts"]]
+        assert (len(times), times, found["more"]) == (count, sorted(times, reverse=True), False)
+    assert found["dataset"]["status"] == "UPDATE_COMPLETE"
 
 
 def test_a_trial_shows_the_least_sure_first(ask):

@@ -27,6 +27,7 @@ function Content({ api, project, path, chosen, address }) {
   const pick = (title, name, all, options, current) => html`<label class="pick">${title} <select onChange=${(event) => (location.hash = to({ [name]: event.target.value, ...(name === "line" && { camera: "" }) }))}>
     <option value="" selected=${!current}>${all}</option>${[...new Set([...options, current])].filter(Boolean).sort().map((each) => html`<option key=${each} value=${each} selected=${each === current}>${each}</option>`)}
   </select></label>`;
+  const review = (show) => link(["inspection", "review"], { project, show });
   const cameras = Object.entries(seen).filter(([name]) => !line || name === line).flatMap(([, found]) => Object.keys(found));
   return html`${fault && html`<${Problem} fault=${fault} retry=${refresh} />`}
     ${!answer && !fault && html`<p class="loading" role="status">${text.shared.loading}</p>`}
@@ -40,6 +41,7 @@ function Content({ api, project, path, chosen, address }) {
     </div>
     ${!answer.verdicts.length && html`<div class="empty page"><p>${said.none}</p><p>${said.howToBegin(project)}</p></div>`}
     ${answer.verdicts.length > 0 && !answer.items && html`<p class="notice">${said.rests(answer.minutes)}</p>`}
+    ${answer.verdicts.length > 0 && html`<p class="quiet">${said.wrong} <a href=${review("reject")}>${said.rejected}</a>, <a href=${review("accept")}>${said.accepted}</a>.</p>`}
     <ul class="shots belt" aria-label=${said.newest}>${answer.verdicts.map(
       (each) => html`<li key=${each.key} class=${`card shot ${each.verdict}`}>
         <${Picture} api=${api} project=${project} source=${each.source} item=${each.item} masked=${each.masked} alt=${text.photographs.alt(nameOf(each.source))} px=${240} />

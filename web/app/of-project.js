@@ -1,4 +1,5 @@
 // Which project of the inspection system a page is about: the one in the address, else the first.
+import { useEffect, useRef } from "preact/hooks";
 import { html } from "./html.js";
 import { Problem, Title } from "./parts.js";
 import { usePolled } from "./poll.js";
@@ -31,7 +32,14 @@ export function OfProject({ api, address, title, lead, content }) {
 }
 
 /**
- * What an action has done, or why it could not.
+ * What an action has done, or why it could not. It takes the focus where the button that had it is there no more, or
+ * could not keep it while it was busy: who works by keyboard goes on from here.
  * @param {{ action: { busy: boolean, fault?: any }, words?: string }} props
  */
-export const Outcome = ({ action, words }) => html`${action.fault && html`<${Problem} fault=${action.fault} />`}${!action.fault && words && html`<p class="done" role="status">${words}</p>`}`;
+export function Outcome({ action, words }) {
+  const outcome = useRef();
+  useEffect(() => {
+    if ((action.fault || words) && document.activeElement === document.body) outcome.current.focus({ preventScroll: true });
+  }, [action.fault, words]);
+  return html`<div class="outcome" tabindex="-1" ref=${outcome}>${action.fault && html`<${Problem} fault=${action.fault} />`}${!action.fault && words && html`<p class="done" role="status">${words}</p>`}</div>`;
+}

@@ -1,5 +1,5 @@
 // The photographs of a dataset: looked at, filtered, labelled by keyboard, imported.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { value } from "./format.js";
 import { html } from "./html.js";
 import { OfProject, Outcome } from "./of-project.js";
@@ -13,8 +13,8 @@ const said = text.dataset;
 const KEYS = { n: "normal", a: "anomaly" };
 const KINDS = ["train", "test"];
 const LABELS = ["normal", "anomaly", "none"];
-const REFUSED = "UPDATE_FAILED_ROLLBACK_COMPLETE"; // the dataset is as it was before
-const changing = (status) => status.endsWith("_IN_PROGRESS");
+export const REFUSED = "UPDATE_FAILED_ROLLBACK_COMPLETE"; // the dataset is as it was before
+export const changing = (status) => status.endsWith("_IN_PROGRESS");
 
 /** @typedef {import("../types/api").Photograph} Photograph */
 
@@ -38,6 +38,25 @@ function Import({ api, path, kind, done }) {
   </details>`;
 }
 
+// Labels that are not saved, by project and dataset: they outlive the page, and the browser asks before they are lost.
+/** @type {Map<string, Record<string, string>>} */
+const unsaved = new Map();
+const asks = (event) => event.preventDefault();
+
+/** @returns {[Record<string, string>, (change: (before: Record<string, string>) => Record<string, string>) => void]} */
+function useUnsaved(of) {
+  const [, drawn] = useState({});
+  const change = (make) => {
+    const after = make(unsaved.get(of) ?? {});
+    if (Object.keys(after).length) unsaved.set(of, after);
+    else unsaved.delete(of);
+    if (unsaved.size) addEventListener("beforeunload", asks);
+    else removeEventListener("beforeunload", asks);
+    drawn({});
+  };
+  return [unsaved.get(of) ?? {}, change];
+}
+
 // The photographs of the pages that were asked for; the first is asked again when the dataset has changed.
 function useEntries(api, path, query) {
   const first = /** @type {`/api/inspection/projects/${string}/photographs`} */ (request(`${path}/photographs`, query));
@@ -56,10 +75,9 @@ function Content({ api, project, path, chosen, address }) {
   const kind = KINDS.includes(chosen.kind) ? chosen.kind : "train";
   const label = LABELS.includes(chosen.show) ? chosen.show : "";
   const { answer, fault, refresh, older, next, photographs } = useEntries(api, path, { kind, label, find: chosen.find });
-  const [changes, setChanges] = useState(/** @type {Record<string, string>} */ ({}));
+  const [changes, setChanges] = useUnsaved(`${project} ${kind}`);
   const [words, setWords] = useState("");
   const [shown, setShown] = useState();
-  useEffect(() => setChanges({}), [kind]);
   const to = (more) => link(address.path, { project, kind, show: label, find: chosen.find, ...more });
   const tell = (told) => {
     setWords(told);
@@ -69,7 +87,7 @@ function Content({ api, project, path, chosen, address }) {
     setWords("");
     const labels = Object.entries(changes).map(([source, found]) => ({ source, label: found }));
     const told = await api(/** @type {`/api/inspection/projects/${string}/labels`} */ (`${path}/labels`), { body: { kind, labels } });
-    setChanges({});
+    setChanges(() => ({}));
     tell(told.words);
   });
   const may = Boolean(answer?.may_change);
@@ -115,8 +133,8 @@ function Content({ api, project, path, chosen, address }) {
     html`<p role="status">${said.counts(value(answer.dataset.total, "count"), value(answer.dataset.normal, "count"), value(answer.dataset.anomaly, "count"), value(answer.dataset.total - answer.dataset.labeled, "count"))} ${changing(answer.dataset.status) && html`<strong>${answer.dataset.message}</strong>`}</p>
       ${answer.dataset.status === REFUSED && html`<p class="notice">${said.refused(answer.dataset.message)}</p>`}
       ${(answer.dataset.status.endsWith("FAILED") || answer.dataset.absent) && html`<p class="notice">${answer.dataset.message}</p>`}
-      <p class="quiet">${may ? said.keys : text.shared.onlyAdmins} <a href=${link(["inspection", "doctor"], { project })}>${said.doctor}</a></p>
-      ${count > 0 && html`<div class="controls sticky"><p role="status">${said.pending(count)}</p><button type="button" class="primary" disabled=${save.busy} onClick=${save.act}>${said.save(count)}</button><button type="button" onClick=${() => setChanges({})}>${said.discard}</button></div>`}
+      <p class="quiet">${said.order} ${may ? said.keys : text.shared.onlyAdmins} <a href=${link(["inspection", "doctor"], { project })}>${said.doctor}</a></p>
+      ${count > 0 && html`<div class="controls sticky"><p role="status">${said.pending(count)}</p><button type="button" class="primary" disabled=${save.busy} onClick=${save.act}>${said.save(count)}</button><button type="button" onClick=${() => setChanges(() => ({}))}>${said.discard}</button></div>`}
       ${!photographs.length && html`<div class="empty"><p>${said.nothing}</p></div>`}
       <${Shots} label=${said.photographs} items=${photographs} keyOf=${(each) => each.source} named=${named} press=${press} card=${(each) => html`
         <${Picture} api=${api} project=${project} source=${each.source} masked=${each.masked} alt=${named(each)} />

@@ -17,11 +17,12 @@ const PATH = /** @type {const} */ ("/api/inspection/projects");
 function Card({ project }) {
   const to = (page, more = {}) => link(["inspection", page], { project: project.name, ...more });
   const datasets = project.datasets.map((each) => html`<div key=${each.kind}><dt>${text.inspection.kinds[each.kind]}</dt><dd><a href=${to("dataset", { kind: each.kind })}>${said.counted(value(each.total, "count"), value(each.anomaly, "count"))}</a></dd></div>`);
+  const others = project.hosted.filter((each) => each !== project.answers);
   return html`<section class="card" aria-labelledby=${`project-${project.name}`}>
-    <header><h2 id=${`project-${project.name}`}>${project.name}</h2>${project.hosted.length > 0 ? html`<${Badge} state="ready" label=${said.hosted(project.hosted.join(", "))} />` : html`<${Badge} state="stopped" label=${said.notHosted} />`}</header>
+    <header><h2 id=${`project-${project.name}`}>${project.name}</h2>${project.answers !== null ? html`<${Badge} state="ready" label=${said.answers(project.answers)} />` : html`<${Badge} state="stopped" label=${others.length ? said.notAnswered : said.notHosted} />`}</header>
     <dl class="pairs">
       ${datasets.length ? datasets : html`<div><dt>${said.datasets}</dt><dd><a href=${to("dataset")}>${said.noDataset}</a></dd></div>`}
-      <div><dt>${said.versions}</dt><dd><a href=${to("models")}>${value(project.versions, "count")}</a>${project.champion !== null && html` <span class="quiet">${said.champion(project.champion)}</span>`}</dd></div>
+      <div><dt>${said.versions}</dt><dd><a href=${to("models")}>${value(project.versions, "count")}</a>${project.champion !== null && html` <span class="quiet">${said.champion(project.champion)}</span>`}${others.length > 0 && html` <span class="quiet">${said.others(others)}</span>`}</dd></div>
       <div><dt>${said.waiting}</dt><dd><a href=${to("review")}>${project.waiting >= 1000 ? said.many : value(project.waiting, "count")}</a></dd></div>
       <div><dt>${said.created}</dt><dd><${Moment} at=${project.created} /></dd></div>
     </dl>

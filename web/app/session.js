@@ -158,6 +158,7 @@ export function createSession(config) {
 
 // What a status means when the API does not say it itself: then it is the gateway that answers.
 function expected(status) {
+  if (status === 404) return { code: "NotThere", ...text.faults.nothing };
   if (status === 403) return { code: "Forbidden", ...text.faults.forbidden };
   if (status === 429) return { code: "Throttled", ...text.faults.throttled };
   return text.faults.failed(status);

@@ -24,7 +24,7 @@ export function Duel({ duel }) {
   const pairs = duel.auroc && [
     [said.missed(duel.anomalies), duel.missed],
     [said.falseRejects(duel.normals), duel.false_rejects],
-    [said.auroc, duel.auroc.map((each) => value(each, "number"))],
+    [said.auroc, duel.auroc.map((each) => each.toFixed(3))],
   ];
   return html`<div class="duel">
     <p><strong>${duel.promoted ? said.promoted : said.decisions[duel.decision]}</strong> ${duel.words}</p>
@@ -59,7 +59,7 @@ function Content({ api, project, path }) {
     ${USABLE.includes(each.status) && !isChampion(each) && html`<${Confirmed} label=${said.promote} question=${said.promoteQuestion(each.version)} meaning=${said.promoteMeaning} yes=${said.promoteYes} no=${text.shared.cancel} act=${act("promote", { version: each.version })} busy=${perform.busy && said.promote} />`}
     ${STARTABLE.includes(each.status) && html`<button type="button" disabled=${perform.busy} onClick=${act("host", { version: each.version, running: true })} aria-label=${said.startOf(each.version)}>${said.start}</button>`}
     ${each.status === "HOSTED" && html`<${Confirmed} label=${said.stop} question=${said.stopQuestion(each.version)} meaning=${said.stopMeaning} yes=${said.stop} no=${text.shared.cancel} act=${act("host", { version: each.version, running: false })} busy=${perform.busy && said.stop} />`}
-    ${USABLE.includes(each.status) && html`<button type="button" disabled=${perform.busy} title=${said.freezeMeaning} onClick=${act("freeze", { version: each.version })} aria-label=${said.freezeOf(each.version)}>${said.freeze}</button>`}`;
+    ${USABLE.includes(each.status) && html`<${Confirmed} label=${said.freeze} question=${said.freezeQuestion(each.version)} meaning=${said.freezeMeaning} yes=${said.freezeYes} no=${text.shared.cancel} act=${act("freeze", { version: each.version })} busy=${perform.busy && said.freeze} />`}`;
   return html`${fault && html`<${Problem} fault=${fault} retry=${refresh} />`}
     <${Outcome} action=${perform} words=${asked.words} />
     <div class="controls">

@@ -201,11 +201,11 @@ export type Photograph = { source: string; label: "normal" | "anomaly" | null; m
 /** A price of the table, in US dollars, with its day and where it is from. */
 export type Price = { name: string; usd: number; of: string; source: string };
 
-/** `champion` is the version that is to answer, `hosted` are those that do. `waiting` counts to 1,000 at most. */
-export type Project = { name: string; created: string; datasets: (InspectionDataset)[]; versions: number; champion: number | null; hosted: (number)[]; waiting: number };
+/** `champion` is the version that is to answer, `answers` the one that does, `hosted` are all that run. `waiting` counts to 1,000 at most. */
+export type Project = { name: string; created: string; datasets: (InspectionDataset)[]; versions: number; champion: number | null; answers: number | null; hosted: (number)[]; waiting: number };
 
 /** A project with its trials; `verified` photographs are not in the training dataset yet. */
-export type ProjectPage = { name: string; created: string; datasets: (InspectionDataset)[]; versions: number; champion: number | null; hosted: (number)[]; waiting: number; trials: (Trial)[]; verified: number; drop: string; may_change?: boolean };
+export type ProjectPage = { name: string; created: string; datasets: (InspectionDataset)[]; versions: number; champion: number | null; answers: number | null; hosted: (number)[]; waiting: number; trials: (Trial)[]; verified: number; drop: string; may_change?: boolean };
 
 /** All projects by name; `may_change` tells whether the caller may do more than look. */
 export type Projects = { projects: (Project)[]; may_change?: boolean };
@@ -285,8 +285,8 @@ export type Try = { trial: string; source: string };
 /** A photograph with what the model says of it. `key` names it in what is said back; `truth` is a person's word. */
 export type Verdict = { key: string; item: string; source: string; line: string; camera: string; at: string; model_version: string; is_anomalous: boolean; confidence: number; probability: number | null; verdict: "accept" | "reject" | "review"; reason: string; labels: (string)[]; masked: boolean; crop_ok: boolean; seconds: number; truth: "normal" | "anomaly" | null; added: boolean };
 
-/** Photographs to look at; `more` tells that there are others, `verified` how many wait to be added in all. */
-export type Verdicts = { verdicts: (Verdict)[]; more: boolean; verified: number; may_change?: boolean };
+/** Photographs to look at; `more` tells that there are others, `verified` how many wait to be added in all. `dataset` is what they are added to, None where the project has none: its status tells how an addition goes. */
+export type Verdicts = { verdicts: (Verdict)[]; more: boolean; verified: number; dataset: InspectionDataset | null; may_change?: boolean };
 
 /** Whether the model is right about photographs. */
 export type Verify = { where: "trial" | "line"; keys: (string)[]; correct: boolean };
