@@ -247,6 +247,27 @@ def test_a_trials_card_says_what_each_of_its_words_is(open_page, site):
     assert words == ["Weak signs of: scratch", "Verdict: Accept", "File: 0.jpg"]
 
 
+def test_a_kind_that_is_called_anomaly_is_not_told_twice(open_page, world, site):
+    Journal(world.services.table).record(
+        there.record(41, verdict="reject", is_anomalous=True, labels=("anomaly",)), there.NOW
+    )
+    card = opened(open_page, site, "live").locator(".belt > li").first
+    assert "Anomaly, 97.0%" in card.locator(".quiet").all_inner_texts()
+
+
+def test_one_item_is_told_as_one_and_areas_with_the_digits_of_their_sentence(open_page, site, monkeypatch):
+    monkeypatch.setattr(there, "PLACES", [("", "", 1, 0, 0, 0)])
+    assert opened(open_page, site, "dashboard").get_by_text("n = 1 item", exact=True).count() == 1
+    assert opened(open_page, site, "models").locator(".duel td").all_inner_texts()[-2:] == ["0.950", "0.960"]
+
+
+def test_a_table_that_goes_on_beside_the_window_is_shaded_there(open_page, site):
+    region = opened(open_page, site, "cost", width=390).get_by_role("region", name="Cost at 1 item per second, table")
+    assert region.evaluate(
+        "each => each.scrollWidth > each.clientWidth && getComputedStyle(each).backgroundAttachment"
+    ) == ("local, local, scroll, scroll")
+
+
 def test_a_refused_change_leaves_a_dataset_that_is_whole(open_page, world, site):
     request = {"ProjectName": PROJECT, "DatasetType": "train"}
     datasets.update_dataset_entries(world.services, {**request, "Changes": b"{}\n"})

@@ -41,7 +41,7 @@ function Content({ api, project, path, chosen, address }) {
     </div>
     ${!answer.verdicts.length && html`<div class="empty page"><p>${said.none}</p><p>${said.howToBegin(project)}</p></div>`}
     ${answer.verdicts.length > 0 && !answer.items && html`<p class="notice">${said.rests(answer.minutes)}</p>`}
-    ${answer.verdicts.length > 0 && html`<p class="quiet">${said.wrong} <a href=${review("reject")}>${said.rejected}</a>, <a href=${review("accept")}>${said.accepted}</a>.</p>`}
+    ${answer.verdicts.length > 0 && html`<p class="quiet below">${said.wrong} <a href=${review("reject")}>${said.rejected}</a>, <a href=${review("accept")}>${said.accepted}</a>.</p>`}
     <ul class="shots belt" aria-label=${said.newest}>${answer.verdicts.map(
       (each) => html`<li key=${each.key} class=${`card shot ${each.verdict}`}>
         <${Picture} api=${api} project=${project} source=${each.source} item=${each.item} masked=${each.masked} alt=${text.photographs.alt(nameOf(each.source))} px=${240} />
