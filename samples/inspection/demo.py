@@ -25,7 +25,7 @@ from samples.inspection.plant import Plant
 from samples.inspection.sample import Truth, pixels_of, write_sample
 from sextant.inspection.cost import costs
 from sextant.inspection.loop import watch
-from sextant.inspection.loop.statistics import wilson
+from sextant.inspection.statistics import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

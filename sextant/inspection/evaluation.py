@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sextant.inspection import calibration, detector, photograph
 from sextant.inspection.examples import InputError
-from sextant.inspection.loop.statistics import auroc, wilson
+from sextant.inspection.statistics import auroc, wilson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -27,7 +27,7 @@ from sextant.inspection.loop import review as verifying
 from sextant.inspection.loop.arrival import INCOMING
 from sextant.inspection.loop.journal import Record
 from sextant.inspection.loop.scores import archive_body
-from sextant.inspection.loop.statistics import wilson
+from sextant.inspection.statistics import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -15,7 +15,7 @@ from sextant.inspection import crop as cropping
 from sextant.inspection.crop import Crop
 from sextant.inspection.detector import Detector, Facts, see
 from sextant.inspection.examples import InputError
-from sextant.inspection.loop.statistics import auroc
+from sextant.inspection.statistics import auroc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

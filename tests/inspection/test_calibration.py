@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sextant.inspection import calibration, fitting
-from sextant.inspection.loop.statistics import auroc
 from sextant.inspection.model import Linear
 from sextant.inspection.settings import DetectorSettings
+from sextant.inspection.statistics import auroc
 
 
 def test_conformal_threshold_by_hand():

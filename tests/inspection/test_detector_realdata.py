@@ -11,8 +11,8 @@ import pytest
 
 from sextant.inspection import evaluation, manifest, mask_image, training
 from sextant.inspection.examples import Example
-from sextant.inspection.loop.statistics import wilson
 from sextant.inspection.settings import DetectorSettings
+from sextant.inspection.statistics import wilson
 
 DATA = Path(os.environ.get("SEXTANT_DATA") or Path(__file__).parents[3] / "shared" / "data") / "vision"
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from samples.inspection import bracket, camera, cloth, sample
 from sextant.inspection import manifest, mask_image, photograph
-from sextant.inspection.loop.statistics import auroc
+from sextant.inspection.statistics import auroc
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from sextant.inspection.loop.statistics import shift, wilson
+from sextant.inspection.statistics import shift, wilson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -17,7 +17,7 @@ from sextant.inspection import manifest
 from sextant.inspection.api.services import archive_uri, model_root, split
 from sextant.inspection.api.store import Put
 from sextant.inspection.loop.champion import champion, point
-from sextant.inspection.loop.statistics import auroc, sign_p
+from sextant.inspection.statistics import auroc, sign_p
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

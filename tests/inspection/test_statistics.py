@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from sextant.inspection.loop.drift import more_often_p
-from sextant.inspection.loop.statistics import auroc, ks_distance, ks_p, psi, shift, sign_p, wilson
+from sextant.inspection.statistics import auroc, ks_distance, ks_p, psi, shift, sign_p, wilson
 
 
 @pytest.mark.parametrize("seed", range(5))
