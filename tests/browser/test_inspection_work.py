@@ -111,7 +111,8 @@ def test_a_verdict_of_which_the_model_was_sure_is_corrected_and_learned_from(ope
     page.get_by_text("5 of 5 photographs to verify.").wait_for()
 
 
-def test_an_addition_is_followed_to_its_end_and_a_mistake_is_mended_in_the_dataset(open_page, world, site):
+def adding(open_page, world, site):
+    """The trial's page while a verified photograph is being added to the dataset; what is called goes on with it."""
     page = opened(open_page, site, "trial")
     page.locator(".shot").first.focus()
     pressed(page, "c")
@@ -119,6 +120,11 @@ def test_an_addition_is_followed_to_its_end_and_a_mistake_is_mended_in_the_datas
     work, world.work = world.work, lambda: None
     page.get_by_role("button", name="Add verified to dataset").click()
     page.get_by_text("1 photograph is being added to the training dataset.").wait_for()
+    return page, work
+
+
+def test_an_addition_is_followed_to_its_end_and_a_mistake_is_mended_in_the_dataset(open_page, world, site):
+    page, work = adding(open_page, world, site)
     work()
     page.get_by_text("1 photograph was added to the training dataset.").wait_for()
     page.get_by_role("link", name="Change the label of").click()
@@ -128,13 +134,7 @@ def test_an_addition_is_followed_to_its_end_and_a_mistake_is_mended_in_the_datas
 
 
 def test_an_addition_that_the_dataset_refuses_is_told(open_page, world, site):
-    page = opened(open_page, site, "trial")
-    page.locator(".shot").first.focus()
-    pressed(page, "c")
-    page.get_by_text("1 verified photograph not in the training dataset yet.").wait_for()
-    work, world.work = world.work, lambda: None
-    page.get_by_role("button", name="Add verified to dataset").click()
-    page.get_by_text("1 photograph is being added to the training dataset.").wait_for()
+    page, work = adding(open_page, world, site)
     changes = world.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"projects/{PROJECT}/datasets/train/changes/")["Contents"]
     for each in changes:
         world.s3.put_object(Bucket=BUCKET, Key=each["Key"], Body=b"{}\n")
