@@ -151,7 +151,7 @@ def console_url(console):
 @pytest.fixture
 def open_page(chromium):
     """Opens a URL in a fresh browser context; any console error or page error fails the test at its end."""
-    contexts, errors = [], []
+    contexts, pages, errors = [], [], []
 
     def opened(url, width=1280, height=900, scheme="light", wait="main h1", **options):
         context = chromium.new_context(
@@ -174,12 +174,13 @@ def open_page(chromium):
         )
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.expected_errors = []
+        pages.append(page)
         page.goto(url)
         page.wait_for_selector(wait)
         return page
 
     yield opened
-    expected = [text for context in contexts for page in context.pages for text in getattr(page, "expected_errors", [])]
+    expected = [text for page in pages for text in page.expected_errors]
     for context in contexts:
         context.close()
     unexpected = [error for error in errors if not any(piece in error for piece in expected)]

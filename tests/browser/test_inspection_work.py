@@ -19,9 +19,11 @@ def world():
 
 
 @pytest.fixture
-def site(world):
+def site(world, chromium):
     running = serve(world)
     yield running
+    for context in chromium.contexts:  # what a page still asks for must find this world
+        context.close()
     running.close()
 
 
