@@ -163,7 +163,7 @@ def test_of_trainings_asked_for_at_once_two_begin_and_one_project_has_each_numbe
     assert datasets.ingest(services, "lego", "train", tasks[0]["ticket"]) == "UPDATE_COMPLETE"
 
     def ask(number):
-        request = {"ProjectName": "lego", "OutputConfig": {"S3Location": {"Bucket": "bbb"}}}
+        request = {"ProjectName": "lego", "OutputConfig": {"S3Location": {"Bucket": PLACE.BUCKET}}}
         event = {
             "rawPath": "/2020-11-20/projects/lego/models",
             "headers": {"content-type": "application/json", "x-amzn-client-token": f"t{number // 2}"},

@@ -31,7 +31,7 @@ export type Backend = { backend: string; usd_per_item: number; usd_per_thousand:
 export type Bin = { low: number; high: number; n: number; confidence: number; accuracy: number };
 
 /** The pointer; times in ISO 8601, UTC. */
-export type Champion = { version: number; before?: number | null; since: string; by: string; reason: string; retiring?: boolean; passed?: (number)[] };
+export type Champion = { version: number; before?: number | null; since: string; by: string; reason: string; retiring?: boolean; passed?: (number)[]; rolled_back?: (number)[] };
 
 /** A model version. */
 export type Chosen = { version: number };
